@@ -1,0 +1,1 @@
+"""The contract every component shares: standard library and numpy only."""

@@ -1,0 +1,206 @@
+"""Pre-processing as data that travels with the weights, and its numpy reference.
+
+Kotlin, JavaScript and every runtime imitate the functions here; the golden
+vectors of a bundle are made by them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from edgesdk.core.errors import UsageError
+from edgesdk.core.tensors import Array
+
+# Five points (left eye, right eye, nose, mouth corners; picture's left first) in a
+# 112x112 crop: the template of the ArcFace alignment, used by most face networks.
+ARCFACE_112 = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]],
+    dtype=np.float64,
+)  # fmt: skip
+TEMPLATES = {"arcface": ARCFACE_112}
+CUBIC = -0.5  # Catmull-Rom's coefficient, which Pillow's BICUBIC uses as well
+
+
+@dataclass(frozen=True, slots=True)
+class Align:
+    """How a face is cut out of a photo before it is resized.
+
+    Attributes:
+        template: Name of the five target points, see TEMPLATES.
+        size: Side of the square aligned crop in pixels.
+    """
+
+    template: str = "arcface"
+    size: int = 112
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """From an RGB uint8 picture to one input tensor: resize, then (pixel - mean) / std.
+
+    Attributes:
+        size: (height, width) of the network's input in pixels.
+        resize: "stretch" is the only way so far.
+        interpolation: Kernel used for enlarging; shrinking always averages areas.
+        antialias: Shrinking averages areas (True).
+        color: "RGB" or "BGR" channel order of the tensor.
+        mean: Subtracted per channel, on the 0..255 scale, in `color` order.
+        std: Divides per channel, on the 0..255 scale, in `color` order.
+        layout: "NCHW" or "NHWC".
+        dtype: Element type of the tensor.
+        pad_value: Value 0..255 outside the photo when a face is aligned.
+        align: How the crop is made from a photo, None where crops are given.
+    """
+
+    size: tuple[int, int]
+    resize: str = "stretch"
+    interpolation: str = "bicubic"
+    antialias: bool = True
+    color: str = "RGB"
+    mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    std: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    layout: str = "NCHW"
+    dtype: str = "float32"
+    pad_value: float = 0.0
+    align: Align | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready dictionary."""
+        data = asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in data.items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Preprocess":
+        """Rebuild from `to_json`'s dictionary."""
+        lists = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        align = lists.pop("align", None)
+        return cls(**lists, align=None if align is None else Align(**align))
+
+    def __call__(self, pictures: Sequence[Array]) -> Array:
+        """Return the input tensor of a batch.
+
+        Args:
+            pictures: HxWx3 uint8 RGB arrays, each of any size from 1x1 up.
+
+        Returns:
+            float32 [N, 3, H, W] (or [N, H, W, 3] for NHWC).
+
+        Raises:
+            UsageError: a picture is not an HxWx3 uint8 array.
+        """
+        resized = np.stack([resize(check_picture(p), self.size) for p in pictures])
+        if self.color == "BGR":
+            resized = resized[..., ::-1]
+        scaled = (resized - np.float32(self.mean)) / np.float32(self.std)
+        if self.layout == "NCHW":
+            scaled = scaled.transpose(0, 3, 1, 2)
+        return np.ascontiguousarray(scaled, dtype=self.dtype)
+
+
+def check_picture(picture: Array) -> Array:
+    """Return `picture` if it is an HxWx3 uint8 array, else raise UsageError."""
+    array = np.asarray(picture)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
+        raise UsageError(
+            f"a picture must be an HxWx3 uint8 RGB array, found shape {array.shape} of "
+            f"{array.dtype}; read files with edgesdk.read_image"
+        )
+    return array
+
+
+def resize(picture: Array, size: tuple[int, int]) -> Array:
+    """Resize HxWx3 to (height, width) as float32 on the picture's own scale.
+
+    Each axis that shrinks averages exact areas (OpenCV's INTER_AREA), each axis
+    that grows uses a Catmull-Rom cubic.
+    """
+    rows, columns = (_weights(n, m) for n, m in zip(picture.shape[:2], size, strict=True))
+    tall = np.tensordot(rows, picture.astype(np.float32), (1, 0))
+    wide = np.tensordot(tall, columns, (1, 1)).transpose(0, 2, 1)
+    return np.clip(wide, 0.0, 255.0).astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def _weights(source: int, target: int) -> Array:
+    """Return the [target, source] matrix that resizes one axis."""
+    matrix = _area(source, target) if source >= target else _cubic(source, target)
+    return (matrix / matrix.sum(1, keepdims=True)).astype(np.float32)
+
+
+def _area(source: int, target: int) -> Array:
+    edges = np.arange(target + 1) * (source / target)
+    low, high = edges[:-1, None], edges[1:, None]
+    cells = np.arange(source)
+    return np.clip(np.minimum(cells + 1, high) - np.maximum(cells, low), 0.0, None)
+
+
+def _cubic(source: int, target: int) -> Array:
+    centres = (np.arange(target) + 0.5) * (source / target) - 0.5
+    matrix = np.zeros((target, source))
+    for tap in range(-1, 3):
+        index = np.floor(centres).astype(int) + tap
+        distance = np.abs(centres - index)
+        near = ((CUBIC + 2) * distance - (CUBIC + 3)) * distance**2 + 1
+        far = CUBIC * (((distance - 5) * distance + 8) * distance - 4)
+        weight = np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))
+        np.add.at(matrix, (np.arange(target), np.clip(index, 0, source - 1)), weight)
+    return matrix
+
+
+def similarity(points: Array, template: Array) -> Array:
+    """Return the 2x3 similarity transform that maps `points` [K, 2] onto `template` [K, 2].
+
+    Least squares over rotation, scale and shift, without reflection (Umeyama 1991).
+    """
+    source, target = np.asarray(points, np.float64), np.asarray(template, np.float64)
+    mean_s, mean_t = source.mean(0), target.mean(0)
+    s, t = source - mean_s, target - mean_t
+    spread = (s**2).sum()
+    if spread < 1e-9 or not np.isfinite(source).all():
+        raise UsageError("the face points coincide or are not finite; no alignment exists")
+    a = (s * t).sum() / spread
+    b = (s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0]).sum() / spread
+    turn = np.array([[a, -b], [b, a]])
+    return np.hstack([turn, (mean_t - turn @ mean_s)[:, None]])
+
+
+def align(picture: Array, points: Array, how: Align, pad_value: float = 0.0) -> Array:
+    """Cut an aligned square crop out of a photo.
+
+    Args:
+        picture: HxWx3 uint8 RGB.
+        points: [5, 2] x, y pixel positions: eyes, nose, mouth corners, picture's left first.
+        how: Template and side of the crop.
+        pad_value: Value 0..255 outside the photo.
+
+    Returns:
+        [size, size, 3] uint8 RGB. Faces larger than the crop are averaged over
+        a grid of samples per pixel, so that they do not alias.
+    """
+    template = TEMPLATES[how.template] * (how.size / 112)
+    forward = similarity(points, template)
+    scale = float(np.hypot(*forward[:, 0]))
+    grid = int(np.clip(np.ceil(1 / scale), 1, 16))
+    inverse = np.linalg.inv(np.vstack([forward, [0, 0, 1]]))[:2]
+    steps = (np.arange(how.size * grid) + 0.5) / grid - 0.5
+    x, y = np.meshgrid(steps, steps)
+    where = inverse @ np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
+    fine = _bilinear(check_picture(picture), where, pad_value)
+    blocks = fine.reshape(how.size, grid, how.size, grid, 3).mean((1, 3))
+    return np.clip(np.rint(blocks), 0, 255).astype(np.uint8)
+
+
+def _bilinear(picture: Array, where: Array, pad_value: float) -> Array:
+    """Sample `picture` at x, y positions [2, M]; outside it lies `pad_value`."""
+    padded = np.pad(picture, ((1, 1), (1, 1), (0, 0)), constant_values=int(pad_value))
+    height, width = padded.shape[:2]
+    x = np.clip(where[0] + 1, 0, width - 1.001)
+    y = np.clip(where[1] + 1, 0, height - 1.001)
+    left, top = x.astype(int), y.astype(int)
+    fx, fy = (x - left)[:, None], (y - top)[:, None]
+    upper = padded[top, left] * (1 - fx) + padded[top, left + 1] * fx
+    lower = padded[top + 1, left] * (1 - fx) + padded[top + 1, left + 1] * fx
+    return (upper * (1 - fy) + lower * fy).astype(np.float32)

@@ -1,0 +1,302 @@
+"""The seams of edgesdk. Think twice before you change one: every plug-in depends on it.
+
+Nouns: an Exporter makes the files of a bundle, a Runtime opens a bundle and gives a
+Session, a Runner drives a remote device, a Student is a network to train, a Recipe is
+one training method.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from edgesdk.core.bundle import Bundle, Checkpoint
+from edgesdk.core.preprocess import Preprocess
+from edgesdk.core.result import BenchPlan, BenchResult
+from edgesdk.core.target import Profile, Target
+from edgesdk.core.tensors import Arrays, TensorSpec
+
+
+class Plugin(Protocol):
+    """What every plug-in declares.
+
+    Attributes:
+        aliases: Other names.
+        extra: The extra of edgesdk that installs what it needs ("" for the base).
+        requires: Importable modules it needs.
+    """
+
+    aliases: tuple[str, ...]
+    extra: str
+    requires: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportJob:
+    """All an exporter is told.
+
+    Attributes:
+        source: A checkpoint, or a bundle whose entry is an fp32 ONNX file.
+        target: Constraints and options of the format.
+        precision: One of `target.precisions`.
+        folder: Existing empty folder to write into.
+        batch: Fixed batch size, None for a free one.
+        calibration: Input name -> array [N, ...], real or synthetic, already pre-processed.
+        profile: Device to build for, or None.
+    """
+
+    source: Checkpoint | Bundle
+    target: Target
+    precision: str
+    folder: Path
+    calibration: Arrays
+    batch: int | None = None
+    profile: Profile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """All an exporter answers; the pipeline adds proof, card, licence and hashes.
+
+    Attributes:
+        entry: File or folder to open, relative to the job's folder.
+        inputs: As the caller of a session sees them.
+        outputs: As the caller of a session sees them.
+        format: Value of `format` in the bundle.
+        tool_versions: Distribution name -> version of all that touched the file.
+        decisions: Sentences: what was chosen, and why.
+        build: Values needed to build again or to open (options, hardware, profile).
+        proxy: File of the same numbers that can run here when `entry` cannot, such as
+            the ONNX behind an engine; "" for none.
+        not_run: Why the artefact itself cannot run on this machine; "" if it can.
+    """
+
+    entry: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    format: str
+    tool_versions: Mapping[str, str]
+    decisions: tuple[str, ...] = ()
+    build: Mapping[str, Any] = field(default_factory=dict)
+    proxy: str = ""
+    not_run: str = ""
+
+
+class Exporter(Plugin, Protocol):
+    """Writes one format.
+
+    Attributes:
+        accepts: "checkpoint", "onnx" or both: the kinds of source it starts from.
+    """
+
+    accepts: tuple[str, ...]
+
+    def available(self) -> str | None:
+        """Return None, or one sentence why this machine cannot export."""
+
+    def supports(self, job: ExportJob) -> str | None:
+        """Return None, or the reason why this job cannot be done."""
+
+    def export(self, job: ExportJob) -> Artefact:
+        """Write the files of the artefact into `job.folder`."""
+
+
+class Session(Protocol):
+    """An open artefact. A context manager.
+
+    Attributes:
+        bundle: What was opened.
+        runtime: Name of the runtime.
+    """
+
+    bundle: Bundle
+    runtime: str
+
+    def run(self, inputs: Arrays) -> dict[str, Any]:
+        """Run one batch; the arrays returned belong to the caller."""
+
+    def placement(self) -> Mapping[str, int] | None:
+        """Return the number of operators per unit, None where unknown."""
+
+    def close(self) -> None:
+        """Free the session; closing twice is allowed."""
+
+    def __enter__(self) -> "Session": ...
+    def __exit__(self, *exc: object) -> None: ...
+
+
+class Runtime(Plugin, Protocol):
+    """Opens bundles.
+
+    Attributes:
+        formats: Values of `bundle.format` it opens.
+        kind: "native", or "interpreter" (may give a verdict, never a speed).
+    """
+
+    formats: tuple[str, ...]
+    kind: str
+
+    def available(self) -> str | None:
+        """Return None, or one sentence why it cannot run on this machine."""
+
+    def devices(self) -> Sequence[str]:
+        """Return the devices it can use here, such as ("cpu", "cuda:0")."""
+
+    def version(self) -> str:
+        """Return the version of the library behind it."""
+
+    def open(self, bundle: Bundle, device: str, threads: int) -> Session:
+        """Open a bundle whose format is in `formats` on a device in `devices()`."""
+
+
+class Runner(Plugin, Protocol):
+    """Drives a bundle on a remote device; the clock is there, never here.
+
+    Attributes:
+        formats: Values of `bundle.format` it can send.
+    """
+
+    formats: tuple[str, ...]
+
+    def devices(self) -> Sequence[str]:
+        """Return the devices that can be reached."""
+
+    def run(self, bundle: Bundle, inputs: Arrays, device: str) -> dict[str, Any]:
+        """Run one batch on the device."""
+
+    def bench(self, bundle: Bundle, plan: BenchPlan, device: str) -> BenchResult:
+        """Measure on the device."""
+
+
+class Student(Plugin, Protocol):
+    """A network to train.
+
+    Attributes:
+        task: Such as "face-embedding".
+        config: Frozen dataclass, every field with a default.
+    """
+
+    task: str
+    config: type
+
+    def build(self, config: Any) -> Any:
+        """Return the torch module in training form, randomly initialised."""
+
+    def folded(self, module: Any) -> Any:
+        """Return the equal module for export, BatchNorm folded, in eval mode."""
+
+    def load(self, checkpoint: Checkpoint) -> Any:
+        """Return the folded module with the checkpoint's weights."""
+
+    def example(self, config: Any) -> Arrays:
+        """Return one valid batch of two inputs."""
+
+    def specs(self, config: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+        """Return the input and output tensors."""
+
+    def preprocess(self, config: Any) -> Mapping[str, Preprocess]:
+        """Return the pre-processing by input name."""
+
+    def cost(self, config: Any) -> Mapping[str, int]:
+        """Return parameters, macs and activation_floats of one item after folding."""
+
+
+class Dataset(Protocol):
+    """Pictures with optional labels and teacher embeddings.
+
+    Attributes:
+        identities: int64 [N], -1 unknown; None when the set has no labels.
+        embeddings: float [N, D] of a teacher, None when the set brings none.
+    """
+
+    identities: Any
+    embeddings: Any
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> Any:
+        """Return picture `index`, HxWx3 uint8 RGB."""
+
+
+class Teacher(Protocol):
+    """A frozen network.
+
+    Attributes:
+        name: Name and version.
+        sha256: Hash of its weights.
+        dim: Length of its embedding.
+    """
+
+    name: str
+    sha256: str
+    dim: int
+
+    def __call__(self, pictures: Sequence[Any]) -> Any:
+        """Return float32 [N, dim] for HxWx3 uint8 RGB aligned crops."""
+
+
+class RunContext(Protocol):
+    """All a recipe needs from outside, and all a test wants to replace."""
+
+    folder: Path
+    seed: int
+    device: str
+    rank: int
+    world: int
+
+    def data(self, role: str) -> Dataset:
+        """Return the data set given for `role`."""
+
+    def teacher(self, name: str) -> Teacher:
+        """Return the teacher called `name`."""
+
+    def log(self, step: int, **scalars: float) -> None:
+        """Append one line to log.jsonl."""
+
+    def progress(self, done: int, total: int, label: str) -> None:
+        """Tell how far a phase is."""
+
+    def save(self, phase: str, state: Mapping[str, Any]) -> None:
+        """Store a phase's state atomically."""
+
+    def load(self, phase: str) -> Mapping[str, Any] | None:
+        """Return a phase's stored state, None when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a recipe leaves behind.
+
+    Attributes:
+        folder: The run's folder.
+        checkpoints: Name -> checkpoint folder; may be empty.
+        artefacts: Name -> any other file, such as a saliency map.
+        metrics: Name -> value.
+        ledger: Privacy accounting; empty where none applies.
+    """
+
+    folder: Path
+    checkpoints: Mapping[str, Path] = field(default_factory=dict)
+    artefacts: Mapping[str, Path] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    ledger: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Recipe(Plugin, Protocol):
+    """One training method; `run` reads from top to bottom.
+
+    Attributes:
+        students: Which it may train, first = default; () = brings its own model.
+        needs: Data roles: public, private, clients, pairs, video, images, one-image.
+        settings: Frozen flat dataclass, every field with a default.
+    """
+
+    students: tuple[str, ...]
+    needs: tuple[str, ...]
+    settings: type
+
+    def run(self, settings: Any, context: RunContext) -> RunResult:
+        """Train, resuming from `context.load` where a phase was saved."""
+
+
+Progress = Callable[[int, int, str], None]
+Batches = Iterator[tuple[Any, Any]]

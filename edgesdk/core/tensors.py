@@ -1,0 +1,84 @@
+"""Named tensors: their specification and the one check at the public border."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesdk.core.errors import UsageError, did_you_mean
+
+Array = npt.NDArray[Any]
+Arrays = Mapping[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output of an artefact.
+
+    Attributes:
+        name: The tensor's name, as in the graph.
+        shape: Sizes; None is a free dimension (the batch).
+        dtype: numpy name of the element type seen by the caller.
+        layout: Letters per axis, such as "NCHW" or "NC".
+        kind: image, mask, tokens, features, embedding or raw.
+        scale: Step of the integer code inside the file, None for floats.
+        zero_point: Integer code of 0.0, None for floats.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str = "float32"
+    layout: str = ""
+    kind: str = "raw"
+    scale: float | None = None
+    zero_point: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready dictionary."""
+        return asdict(self) | {"shape": list(self.shape)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "TensorSpec":
+        """Rebuild from `to_json`'s dictionary."""
+        return cls(**{**data, "shape": tuple(data["shape"])})
+
+
+def check_inputs(specs: Sequence[TensorSpec], inputs: Arrays) -> dict[str, Array]:
+    """Return `inputs` as C-contiguous arrays after checking them against `specs`.
+
+    Raises:
+        UsageError: a name, dtype or shape differs, or a value is not finite.
+    """
+    wanted = [spec.name for spec in specs]
+    for name in inputs:
+        if name not in wanted:
+            raise UsageError(f"unknown input {name!r}. {did_you_mean(name, wanted)}")
+    checked = {}
+    for spec in specs:
+        if spec.name not in inputs:
+            raise UsageError(f"input {spec.name!r} is missing; pass {{{', '.join(wanted)}}}")
+        checked[spec.name] = _check_one(spec, np.asarray(inputs[spec.name]))
+    sizes = {name: len(a) for name, a in checked.items() if a.ndim}
+    if len(set(sizes.values())) > 1:
+        raise UsageError(f"inputs disagree on the batch size: {sizes}")
+    return checked
+
+
+def _check_one(spec: TensorSpec, array: Array) -> Array:
+    if array.dtype != np.dtype(spec.dtype):
+        raise UsageError(
+            f"input {spec.name!r} must be {spec.dtype}, found {array.dtype}; "
+            f"convert it with .astype('{spec.dtype}')"
+        )
+    fits = array.ndim == len(spec.shape) and all(
+        want is None or want == got for want, got in zip(spec.shape, array.shape, strict=True)
+    )
+    if not fits or array.size == 0:
+        want = "x".join("N" if size is None else str(size) for size in spec.shape)
+        got = "x".join(map(str, array.shape)) or "a scalar"
+        raise UsageError(f"input {spec.name!r} must have shape {want}, found {got}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise UsageError(f"input {spec.name!r} holds NaN or infinity; clean it before running")
+    return np.ascontiguousarray(array)
