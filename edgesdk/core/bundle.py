@@ -298,7 +298,9 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         data["labels"] = tuple(data.get("labels", ()))
         checkpoint = Checkpoint(path=folder, **data)
     except (TypeError, KeyError, AttributeError, ValueError) as error:
-        raise UsageError(f"{folder / 'meta.json'} is no checkpoint ({error}); train again") from None
+        raise UsageError(
+            f"{folder / 'meta.json'} is no checkpoint ({error}); train again"
+        ) from None
     if not checkpoint.weights_path.is_file():
         raise UsageError(f"checkpoint {folder} lacks model.safetensors; train again")
     if sha256_file(checkpoint.weights_path) != checkpoint.weights_sha256:

@@ -1,0 +1,6 @@
+"""Conformance suites for plug-ins, for this project's own tests and for yours.
+
+Subclass a contract in a test module and give it your plug-in: every `test_…` of the
+suite then runs against it. Import them from `edgesdk.testing.runtime`,
+`edgesdk.testing.exporter` and `edgesdk.testing.recipe`.
+"""
