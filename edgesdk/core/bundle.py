@@ -5,13 +5,14 @@ that the folder is complete. It lists every file with its hash, and its own.
 A checkpoint is a folder with `model.safetensors` and `meta.json`.
 """
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edgesdk.core.errors import EdgeSdkError, UsageError
-from edgesdk.core.files import canonical, read_json, sha256_bytes, sha256_file, write_json
+from edgesdk.core.files import canonical, clean, read_json, sha256_bytes, sha256_file, write_json
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.tensors import TensorSpec
 
@@ -40,7 +41,8 @@ class Bundle:
         inputs: Input tensors as a session's caller sees them.
         outputs: Output tensors likewise.
         preprocess: By input name.
-        postprocess: Such as {"kind": "embedding", "dim": 128, "normalised": true, "metric": "cosine"}.
+        postprocess: Such as {"kind": "embedding", "dim": 128, "normalised": true,
+            "metric": "cosine"}.
         thresholds: "far_1e-2" -> {"value", "low", "high"} of the cosine.
         labels: Class names.
         runtimes: Names in order of preference.
@@ -141,21 +143,11 @@ def seal(bundle: Bundle) -> Bundle:
     Returns:
         The bundle with `files` filled in.
     """
-    values = {f.name: getattr(bundle, f.name) for f in fields(bundle)}
-    sealed = Bundle(**values | {"files": list_files(bundle.path)})
+    sealed = replace(bundle, files=list_files(bundle.path))
     manifest = sealed.to_json()
-    text = canonical(_plain(manifest))
+    text = canonical(json.loads(json.dumps(clean(manifest))))
     write_json(bundle.path / MANIFEST, {**manifest, "manifest_sha256": sha256_bytes(text)})
     return sealed
-
-
-def _plain(manifest: Mapping[str, Any]) -> Any:
-    """Return the manifest as JSON gives it back, so that both ends hash the same."""
-    import json
-
-    from edgesdk.core.files import clean
-
-    return json.loads(json.dumps(clean(manifest)))
 
 
 def read_bundle(path: Path | str, *, allow_rejected: bool = False) -> Bundle:

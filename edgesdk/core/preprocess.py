@@ -16,10 +16,15 @@ from edgesdk.core.tensors import Array
 
 # Five points (left eye, right eye, nose, mouth corners; picture's left first) in a
 # 112x112 crop: the template of the ArcFace alignment, used by most face networks.
-ARCFACE_112 = np.array(
-    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]],
-    dtype=np.float64,
-)  # fmt: skip
+ARCFACE_112: Array = np.array(
+    [
+        [38.2946, 51.6963],
+        [73.5318, 51.5014],
+        [56.0252, 71.7366],
+        [41.5493, 92.3655],
+        [70.7299, 92.2041],
+    ]
+)
 TEMPLATES = {"arcface": ARCFACE_112}
 CUBIC = -0.5  # Catmull-Rom's coefficient, which Pillow's BICUBIC uses as well
 
@@ -94,7 +99,8 @@ class Preprocess:
         resized = np.stack([resize(check_picture(p), self.size) for p in pictures])
         if self.color == "BGR":
             resized = resized[..., ::-1]
-        scaled = (resized - np.float32(self.mean)) / np.float32(self.std)
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        scaled = (resized - mean) / std
         if self.layout == "NCHW":
             scaled = scaled.transpose(0, 3, 1, 2)
         return np.ascontiguousarray(scaled, dtype=self.dtype)
@@ -127,14 +133,16 @@ def resize(picture: Array, size: tuple[int, int]) -> Array:
 def _weights(source: int, target: int) -> Array:
     """Return the [target, source] matrix that resizes one axis."""
     matrix = _area(source, target) if source >= target else _cubic(source, target)
-    return (matrix / matrix.sum(1, keepdims=True)).astype(np.float32)
+    weights: Array = matrix / matrix.sum(1, keepdims=True)
+    return weights.astype(np.float32)
 
 
 def _area(source: int, target: int) -> Array:
     edges = np.arange(target + 1) * (source / target)
     low, high = edges[:-1, None], edges[1:, None]
     cells = np.arange(source)
-    return np.clip(np.minimum(cells + 1, high) - np.maximum(cells, low), 0.0, None)
+    overlap: Array = np.minimum(cells + 1, high) - np.maximum(cells, low)
+    return overlap.clip(0.0)
 
 
 def _cubic(source: int, target: int) -> Array:
@@ -189,8 +197,8 @@ def align(picture: Array, points: Array, how: Align, pad_value: float = 0.0) -> 
     x, y = np.meshgrid(steps, steps)
     where = inverse @ np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
     fine = _bilinear(check_picture(picture), where, pad_value)
-    blocks = fine.reshape(how.size, grid, how.size, grid, 3).mean((1, 3))
-    return np.clip(np.rint(blocks), 0, 255).astype(np.uint8)
+    blocks: Array = fine.reshape(how.size, grid, how.size, grid, 3).mean((1, 3))
+    return blocks.round().clip(0, 255).astype(np.uint8)
 
 
 def _bilinear(picture: Array, where: Array, pad_value: float) -> Array:
@@ -203,4 +211,5 @@ def _bilinear(picture: Array, where: Array, pad_value: float) -> Array:
     fx, fy = (x - left)[:, None], (y - top)[:, None]
     upper = padded[top, left] * (1 - fx) + padded[top, left + 1] * fx
     lower = padded[top + 1, left] * (1 - fx) + padded[top + 1, left + 1] * fx
-    return (upper * (1 - fy) + lower * fy).astype(np.float32)
+    mixed: Array = upper * (1 - fy) + lower * fy
+    return mixed.astype(np.float32)
