@@ -12,7 +12,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edgesdk.core.errors import EdgeSdkError, UsageError
-from edgesdk.core.files import canonical, clean, read_json, sha256_bytes, sha256_file, write_json
+from edgesdk.core.files import (
+    canonical,
+    clean,
+    read_json,
+    sha256_bytes,
+    sha256_file,
+    tupled,
+    write_json,
+)
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.tensors import TensorSpec
 
@@ -197,7 +205,7 @@ def parse_manifest(data: Any, folder: Path) -> Bundle:
 def _bundle_from(data: dict[str, Any], folder: Path) -> Bundle:
     data.pop("schema_version")
     try:
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        values = tupled(data)
         for key in ("inputs", "outputs"):
             values[key] = tuple(TensorSpec.from_json(s) for s in data[key])
         values["preprocess"] = {k: Preprocess.from_json(p) for k, p in data["preprocess"].items()}

@@ -43,6 +43,11 @@ def clean(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def tupled(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `data` with its lists as tuples, as frozen dataclasses hold them."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+
+
 def write_json(path: Path, data: Any) -> None:
     """Write `data` as readable JSON, atomically."""
     write_atomic(path, (json.dumps(clean(data), indent=1, ensure_ascii=False) + "\n").encode())

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgesdk.core.errors import UsageError
+from edgesdk.core.files import tupled
 from edgesdk.core.tensors import Array
 
 # Five points (left eye, right eye, nose, mouth corners; picture's left first) in a
@@ -80,9 +81,9 @@ class Preprocess:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Preprocess":
         """Rebuild from `to_json`'s dictionary."""
-        lists = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-        align = lists.pop("align", None)
-        return cls(**lists, align=None if align is None else Align(**align))
+        values = tupled(data)
+        align = values.pop("align", None)
+        return cls(**values, align=None if align is None else Align(**align))
 
     def __call__(self, pictures: Sequence[Array]) -> Array:
         """Return the input tensor of a batch.

@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from edgesdk.core.errors import UnknownPluginError, UsageError, did_you_mean
+from edgesdk.core.files import tupled
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,7 @@ def read_target(name: str, package: str = "edgesdk_export") -> Target:
     """Read `targets/<name>.toml` of `package`."""
     data = tomllib.loads((files(package) / "targets" / f"{name}.toml").read_text("utf-8"))
     tolerance = {p: Tolerance(**values) for p, values in data.pop("tolerance").items()}
-    lists = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-    return Target(name=name, tolerance=tolerance, **lists)
+    return Target(name=name, tolerance=tolerance, **tupled(data))
 
 
 def profile_names(package: str = "edgesdk_export") -> list[str]:
@@ -104,6 +104,4 @@ def read_profile(name: str, package: str = "edgesdk_export") -> Profile:
     if name not in profile_names(package):
         raise UnknownPluginError("profile", name, profile_names(package))
     data = tomllib.loads((files(package) / "profiles" / f"{name}.toml").read_text("utf-8"))
-    return Profile(
-        name=name, **{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-    )
+    return Profile(name=name, **tupled(data))
