@@ -1,0 +1,65 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV   ?= .venv
+EXTRAS ?= dev,all
+TORCH_INDEX ?=
+comma := ,
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.ready-$(subst $(comma),-,$(EXTRAS))
+# Empty on purpose: where it is set, every import of torch compiles its modules again.
+export PYTHONDONTWRITEBYTECODE :=
+# Threads that spin while they wait collapse on a shared machine.
+export GOMP_SPINCOUNT := 0
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help setup demo test test-all check format docs bench-quick dist clean
+
+help:  ## List the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "edgesdk needs Python 3.11 or newer, found %d.%d; try: make test PYTHON=python3.12" % v[:2])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv
+	@$(if $(TORCH_INDEX),$(BIN)/uv pip install --quiet --python $(BIN)/python --index-url $(TORCH_INDEX) torch==2.13.*)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt --editable '.[$(EXTRAS)]'
+	@$(BIN)/uv pip check --quiet --python $(BIN)/python
+	@touch $@
+
+setup: $(STAMP)  ## Make .venv and install edgesdk with what EXTRAS names
+
+demo: $(STAMP)  ## Real pictures, shipped weights: export to every target, verify, bench, report
+	$(BIN)/python examples/demo.py
+
+test: $(STAMP)  ## Fast tests: no network, no GPU, no phone
+	$(BIN)/python -m pytest -m 'not slow' -n 2 --dist loadfile
+
+test-all: $(STAMP)  ## All tests: real training, every converter, kill tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: $(STAMP)  ## Lint, format, types, import direction, generated docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cog --check -P README.md docs/*.md
+
+format: $(STAMP)  ## Format the code and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(STAMP)  ## Write the generated parts of the docs anew
+	$(BIN)/cog -r -P README.md docs/*.md
+
+bench-quick: $(STAMP)  ## What edgesdk itself costs, and a quick run of the shipped models
+	$(BIN)/python -m edgesdk_benchmarks.cost
+	$(BIN)/edgesdk bench bridge-face bridge-face-32 --duration 1 --output-dir reports/quick
+
+dist: $(STAMP)  ## Build sdist and wheel into dist/
+	rm -rf dist
+	$(BIN)/python -m build --installer uv --outdir dist .
+
+clean:  ## Remove what was built, not what was trained
+	rm -rf dist build reports .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

@@ -1,0 +1,82 @@
+"""Make the options of a command from the signature and docstring of its API function."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+# Flags that users of similar tools type as well, or that read better than the argument.
+FLAGS = {
+    "output_dir": ["-o", "--output-dir"],
+    "settings": ["--set"],
+    "target": ["--target", "--format"],
+}
+METAVARS = {"settings": "NAME=VALUE", "data": "ROLE=PATH", "output_dir": "DIR"}
+HIDDEN = {"progress"}
+
+
+def summary(function: Callable[..., Any]) -> str:
+    """Return the first sentence of a function's docstring."""
+    return (inspect.getdoc(function) or "").split("\n\n")[0]
+
+
+def argument_help(function: Callable[..., Any]) -> dict[str, str]:
+    """Return argument -> help text from the "Args:" section of a Google docstring."""
+    doc = inspect.getdoc(function) or ""
+    section = re.search(r"^Args:\n((?: {4}.*\n?|\n)*)", doc, re.M)
+    entries = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", section[1] if section else "", re.M)
+    return {name: " ".join(text.split()) for name, text in entries}
+
+
+def add_arguments(parser: argparse.ArgumentParser, function: Callable[..., Any]) -> None:
+    """Add one argument or flag per parameter of `function`."""
+    texts = argument_help(function)
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name not in HIDDEN:
+            _add(parser, parameter, texts[name])
+
+
+def _add(parser: argparse.ArgumentParser, parameter: inspect.Parameter, text: str) -> None:
+    name, default, kind = parameter.name, parameter.default, str(parameter.annotation)
+    required = default is inspect.Parameter.empty
+    options: dict[str, Any] = {"help": _with_default(text, default).replace("%", "%%")}
+    many = kind.startswith("Sequence")
+    if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+        count = "+" if many else None if required else "?"
+        options |= {"metavar": name.upper()} | ({} if count is None else {"nargs": count})
+        parser.add_argument(name, **options)
+        return
+    flags = FLAGS.get(name, [f"--{name.replace('_', '-')}"])
+    options |= {"dest": name, "required": required} if required else {"dest": name}
+    if kind.startswith("bool"):
+        both = default is not False
+        action: Any = argparse.BooleanOptionalAction if both else "store_true"
+        parser.add_argument(*flags, action=action, default=default, **options)
+    elif many:
+        options["metavar"] = METAVARS.get(name, name.upper())
+        parser.add_argument(*flags, action="append", default=None, **options)
+    else:
+        value = float if kind == "float" else int if kind.startswith("int") else str
+        metavar = METAVARS.get(name, name.upper()) if name != "data" else "PATH"
+        parser.add_argument(
+            *flags, type=value, metavar=metavar, default=None if required else default, **options
+        )
+
+
+def _with_default(text: str, default: Any) -> str:
+    silent = default is inspect.Parameter.empty or default is None or isinstance(default, bool)
+    if silent or default == ():
+        return text
+    shown = ", ".join(default) if isinstance(default, tuple) else default
+    return f"{text.removesuffix('.')} (default: {shown})."
+
+
+def arguments(function: Callable[..., Any], parsed: argparse.Namespace) -> dict[str, Any]:
+    """Return the keyword arguments for `function` out of parsed options."""
+    known = inspect.signature(function).parameters
+    given = {k: v for k, v in vars(parsed).items() if k in known}
+    # An option that may be repeated and was not given keeps the function's own default.
+    return {k: v for k, v in given.items() if v is not None or known[k].default is None}

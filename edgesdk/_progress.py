@@ -1,0 +1,60 @@
+"""Progress on stderr: a bar on a terminal, else one line per tenth. The only user of tqdm."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+Progress = Callable[[int, int, str], None]
+
+
+@contextmanager
+def bar(quiet: bool = False) -> Iterator[Progress]:
+    """Yield a callback (done, total, label) that draws on stderr; closes what it opened."""
+    if quiet:
+        yield lambda done, total, label: None
+    elif sys.stderr.isatty():
+        drawn = _Bars()
+        try:
+            yield drawn
+        finally:
+            drawn.close()
+    else:
+        yield _Lines()
+
+
+class _Bars:
+    """One tqdm bar per label."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._label = ""
+
+    def __call__(self, done: int, total: int, label: str) -> None:
+        if label != self._label or self._bar is None or self._bar.total != total:
+            from tqdm import tqdm
+
+            self.close()
+            self._label = label
+            self._bar = tqdm(total=total, desc=label, file=sys.stderr, dynamic_ncols=True)
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class _Lines:
+    """A line whenever a label passes another tenth."""
+
+    def __init__(self) -> None:
+        self._last = ("", -1)
+
+    def __call__(self, done: int, total: int, label: str) -> None:
+        now = (label, done * 10 // max(total, 1))
+        if now != self._last:
+            self._last = now
+            print(f"{label}: {done}/{total}", file=sys.stderr, flush=True)  # noqa: T201

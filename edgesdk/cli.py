@@ -1,0 +1,156 @@
+"""The command line: one sub-command per verb of `edgesdk.api`. It prints, never computes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn, TextIO
+
+from edgesdk import __version__, _show, api
+from edgesdk._options import add_arguments, arguments, summary
+from edgesdk._progress import bar
+from edgesdk.core.errors import EdgeSdkError, UsageError, did_you_mean
+from edgesdk.core.files import clean
+
+Printer = Callable[[Any], str]
+
+VERBS: dict[str, tuple[Callable[..., Any], Printer]] = {
+    "models": (api.models, _show.models),
+    "targets": (api.targets, _show.targets),
+    "train": (api.train, _show.trained),
+    "export": (api.export, _show.exported),
+    "verify": (api.verify, _show.verified),
+    "run": (api.run, _show.ran),
+    "bench": (api.bench, _show.benched),
+    "report": (api.report, _show.reported),
+    "inspect": (api.inspect, _show.inspected),
+    "doctor": (api.doctor, _show.diagnosed),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a wrong command as a UsageError, with a suggestion for a mistyped word."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see: {self.prog} --help")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and answer an unknown flag with the nearest one that exists."""
+        parsed, extra = super().parse_known_args(args, namespace)
+        if extra and extra[0].startswith("--"):
+            flags = [f for f in self._option_string_actions if f.startswith("--")]
+            if set(flags) - {"--help", "--version"}:
+                hint = did_you_mean(extra[0].split("=")[0], flags)
+                raise UsageError(f"{self.prog} has no option {extra[0]!r}. {hint}")
+        return parsed, extra
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all verbs."""
+    root = _Parser(
+        prog="edgesdk",
+        description="Vision models from a big teacher to a small device, with proof at each step.",
+        epilog="Exit codes: 0 ok, 1 run-time error, 2 usage, 3 toolchain or device missing, "
+        "4 a gate failed, 5 benchmark invalid, 6 licence refused, 130 interrupted.",
+        allow_abbrev=False,
+    )
+    root.add_argument("--version", action="version", version=f"edgesdk {__version__}")
+    verbs = root.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
+    for name, (function, _) in VERBS.items():
+        text = summary(function)
+        verb = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
+        add_arguments(verb, function)
+        _add_common(verb)
+    return root
+
+
+def _add_common(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--json", action="store_true", help="Print one JSON document.")
+    verb.add_argument("--quiet", action="store_true", help="No progress on stderr.")
+    verb.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    try:
+        return _run(words)
+    except EdgeSdkError as error:
+        if debug:
+            raise
+        return _fail(str(error), error.exit_code, "--json" in words)
+    except KeyboardInterrupt:
+        return _fail("interrupted; state is saved, the same command goes on", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        kind = type(error).__name__
+        return _fail(f"internal error ({kind}: {error}); add --debug and report it", 1)
+
+
+def _fail(message: str, code: int, as_json: bool = False) -> int:
+    if as_json:
+        print(json.dumps({"error": message, "exit_code": code}))
+    print(f"edgesdk: {message}", file=sys.stderr)
+    return code
+
+
+def _run(words: list[str]) -> int:
+    if words and not words[0].startswith("-") and words[0] not in VERBS:
+        raise UsageError(f"unknown verb {words[0]!r}. {did_you_mean(words[0], VERBS)}")
+    parsed = parser().parse_args(words)
+    if parsed.verb is None:
+        parser().print_help()
+        return 0
+    function, show = VERBS[parsed.verb]
+    with _results_only() as stdout, bar(parsed.quiet) as progress:
+        if parsed.verb == "export" and "," in parsed.target:
+            from edgesdk.verbs.export import export_several
+
+            result: Any = export_several(words, parsed.target.split(","), progress)
+            show = _show.exported_several
+        else:
+            given = arguments(function, parsed)
+            if "progress" in function.__code__.co_varnames:
+                given["progress"] = progress
+            result = function(**given)
+    text = json.dumps(clean(_plain(result)), ensure_ascii=False) if parsed.json else show(result)
+    print(text, file=stdout, flush=True)
+    return _show.exit_code(result)
+
+
+@contextmanager
+def _results_only() -> Iterator[TextIO]:
+    """Send whatever libraries print, from Python or C++, to stderr; yield the real stdout."""
+    try:
+        saved = os.dup(sys.stdout.fileno())
+    except (OSError, ValueError):  # stdout is captured in memory, so no C++ code writes to it
+        yield sys.stdout
+        return
+    sys.stdout.flush()
+    os.dup2(2, sys.stdout.fileno())
+    try:
+        yield sys.stdout
+    finally:
+        sys.stdout.flush()
+        os.dup2(saved, sys.stdout.fileno())
+        os.close(saved)
+
+
+def _plain(result: Any) -> Any:
+    """Return a result as plain data."""
+    if isinstance(result, list):
+        return [_plain(item) for item in result]
+    if hasattr(result, "to_json"):
+        return result.to_json()
+    if hasattr(result, "__dataclass_fields__"):
+        return {name: getattr(result, name) for name in result.__dataclass_fields__}
+    return result

@@ -1,0 +1,1 @@
+"""What the verbs of `edgesdk.api` do, one file each; nothing here is public."""

