@@ -39,14 +39,13 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see: {self.prog} --help")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse, and answer an unknown flag with the nearest one that exists."""
-        parsed, extra = super().parse_known_args(args, namespace)
-        if extra and extra[0].startswith("--"):
-            flags = [f for f in self._option_string_actions if f.startswith("--")]
-            if set(flags) - {"--help", "--version"}:
-                hint = did_you_mean(extra[0].split("=")[0], flags)
-                raise UsageError(f"{self.prog} has no option {extra[0]!r}. {hint}")
-        return parsed, extra
+        """Parse, but first answer an unknown flag with the nearest one that exists."""
+        known = [flag for flag in self._option_string_actions if flag.startswith("--")]
+        for word in args or ():
+            flag = word.split("=")[0]
+            if "--json" in known and flag.startswith("--") and len(flag) > 2 and flag not in known:
+                raise UsageError(f"{self.prog} has no option {flag!r}. {did_you_mean(flag, known)}")
+        return super().parse_known_args(args, namespace)
 
 
 def parser() -> argparse.ArgumentParser:
