@@ -1,10 +1,14 @@
 """Read pictures safely: any file a user may hand in gives RGB uint8 or one clear sentence."""
 
 import io
+import stat
+import struct
 import tarfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from lzma import LZMAError
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -15,9 +19,29 @@ from edgesdk.core.tensors import Array
 MAX_PIXELS = 100_000_000
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff")
 
+# Only formats that hold photos: others may start programs (EPS) or are rarely tested.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF", "GIF")
+# What Pillow's readers raise for damaged files, found by fuzzing and in its sources.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+
 
 def read_image(source: Path | str | bytes) -> Array:
     """Return a picture as HxWx3 uint8 RGB, turned upright by its EXIF tag.
+
+    Transparent parts become white, 16-bit and float greys are scaled to 0..255, of an
+    animation the first picture is taken. Colour profiles are not applied.
 
     Args:
         source: A file's path, or its content.
@@ -30,30 +54,33 @@ def read_image(source: Path | str | bytes) -> Array:
     data = source if isinstance(source, bytes) else _read(Path(source))
     if not data:
         raise UsageError(f"{name} is empty (0 bytes); give a picture such as a JPEG or PNG")
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     try:
-        with _quiet_pillow(), Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise UsageError(
-                    f"{name} has {image.width}x{image.height} pixels, more than the "
-                    f"{MAX_PIXELS:,} allowed; shrink it first"
-                )
+        with _quiet_pillow(), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            _check_size(name, *image.size)
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return _to_rgb(_upright(image), name, deep=image.format in ("PNG", "PPM"))
     except UnidentifiedImageError:
         raise UsageError(f"{name} is not a picture; give a JPEG, PNG, WebP, BMP or TIFF") from None
-    except (Image.DecompressionBombError, OSError, ValueError, SyntaxError, EOFError) as error:
+    except (Image.DecompressionBombError, MemoryError):
+        raise UsageError(f"{name} is too large to be opened; shrink it first") from None
+    except _DAMAGE as error:
         raise UsageError(f"{name} is a damaged picture ({error}); save it again") from None
 
 
 def _read(path: Path) -> bytes:
     try:
+        # A pipe or device might never end.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UsageError(f"picture {path} is not a file; give a picture such as a JPEG or PNG")
         return path.read_bytes()
     except FileNotFoundError:
         raise UsageError(f"picture {path} does not exist; check the path") from None
     except OSError as error:
         raise UsageError(f"picture {path} cannot be read: {error.strerror}; check it") from None
+    except ValueError as error:
+        raise UsageError(f"{str(path)!r} is no path ({error}); check it") from None
 
 
 @contextmanager
@@ -66,69 +93,138 @@ def _quiet_pillow() -> Iterator[None]:
         yield
 
 
-def _to_rgb(image: Any) -> Array:
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float64)
-        top = 65535.0 if image.mode.startswith("I") and values.max() > 255 else 255.0
-        grey = np.clip(values * (255.0 / top), 0, 255).round().astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    if "A" in image.mode or "transparency" in image.info:
-        from PIL import Image
+def _check_size(name: str, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise UsageError(
+            f"{name} has {width}x{height} pixels, more than the {MAX_PIXELS:,} allowed; "
+            "shrink it first"
+        )
+    if width * height == 0:
+        raise UsageError(f"{name} has no pixels ({width}x{height}); save it again")
 
+
+def _upright(image: Any) -> Any:
+    """Turn `image` as its EXIF tag asks; a damaged tag asks nothing."""
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(image)
+    except _DAMAGE:
+        return image
+
+
+def _to_rgb(image: Any, name: str, deep: bool) -> Array:
+    """Return RGB; `deep` tells that integers beyond 8 bit end at 65535."""
+    from PIL import Image
+
+    if image.mode.startswith("I") or image.mode == "F":
+        return np.repeat(_grey(image, deep)[..., None], 3, axis=2)
+    if image.mode in ("LAB", "HSV"):
+        raise UsageError(f"{name} has {image.mode} colours; save it as RGB")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         layered = image.convert("RGBA")
-        ground = Image.new("RGBA", layered.size, "white")
-        image = Image.alpha_composite(ground, layered)
-    return np.array(image.convert("RGB"))
+        ground = Image.new("RGB", layered.size, "white")
+        ground.paste(layered, mask=layered.getchannel("A"))
+        image = ground
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _grey(image: Any, deep: bool) -> Array:
+    """Return 16-bit, 32-bit or float greys as uint8.
+
+    32-bit and float pictures do not say how bright white is: it is the next of 1
+    (floats alone), 255 and 65535 above the brightest value.
+    """
+    values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=65535.0)
+    top = float(values.max())
+    if image.mode.startswith("I;16") or deep or top > 255:
+        white = 65535.0
+    else:
+        white = 1.0 if image.mode == "F" and top <= 1 else 255.0
+    scaled: Array = np.clip(values * np.float32(255.0 / white), 0, 255).round().astype(np.uint8)
+    return scaled
 
 
 class Pictures:
     """The pictures of a folder or a tar archive, by relative name.
 
+    Of a plain archive only the index is held in memory, of a compressed one everything.
+
     Attributes:
         path: Folder or archive.
-        names: Relative names of all pictures, sorted.
+        names: Relative names of all pictures, sorted; hidden files are left out.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self._places: dict[str, tuple[int, int]] = {}
         self._content: dict[str, bytes] = {}
         if self.path.is_dir():
             found = (p for p in self.path.rglob("*") if p.is_file())
-            self._all = sorted(p.relative_to(self.path).as_posix() for p in found)
+            files = [p.relative_to(self.path).as_posix() for p in found]
         elif self.path.is_file():
-            self._content = _untar(self.path)
-            self._all = sorted(self._content)
+            self._open_archive()
+            files = [*self._places, *self._content]
         else:
             raise UsageError(f"picture set {self.path} does not exist; give a folder or a tar file")
-        self.names = [n for n in self._all if n.lower().endswith(SUFFIXES)]
+        self.names = sorted(n for n in files if _is_picture(n))
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._content or (self.path.is_dir() and (self.path / name).is_file())
+        return name in self._places or name in self._content or self._in_folder(name)
 
     def bytes(self, name: str) -> bytes:
         """Return the raw content of any file of the set.
 
         Raises:
-            UsageError: there is no such file.
+            UsageError: there is no such file, or it cannot be read.
         """
         if name in self._content:
             return self._content[name]
         if name not in self:
             raise UsageError(f"{self.path} holds no file {name!r}; check the list that names it")
-        return (self.path / name).read_bytes()
+        try:
+            if self._in_folder(name):
+                return (self.path / name).read_bytes()
+            start, size = self._places[name]
+            with self.path.open("rb") as stream:
+                stream.seek(start)
+                return stream.read(size)
+        except OSError as error:
+            raise UsageError(f"{self.path}: {name} cannot be read: {error.strerror}") from None
 
     def read(self, name: str) -> Array:
-        """Return picture `name` as HxWx3 uint8 RGB."""
-        return read_image(self.bytes(name))
+        """Return picture `name` as HxWx3 uint8 RGB.
+
+        Raises:
+            UsageError: as `read_image`, with the set and the name in front.
+        """
+        try:
+            return read_image(self.bytes(name))
+        except UsageError as error:
+            raise UsageError(f"{self.path}: {name}: {error}") from None
+
+    def _in_folder(self, name: str) -> bool:
+        inside = not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts
+        return inside and self.path.is_dir() and (self.path / name).is_file()
+
+    def _open_archive(self) -> None:
+        try:
+            with tarfile.open(self.path) as archive:
+                plain = isinstance(archive.fileobj, io.BufferedReader)
+                for member in archive:
+                    name = member.name.removeprefix("./")
+                    if plain and member.isreg() and not member.issparse():
+                        self._places[name] = (member.offset_data, member.size)
+                    elif member.isfile() and (stream := archive.extractfile(member)):
+                        self._content[name] = stream.read()
+        except (tarfile.TarError, LZMAError, zlib.error, OSError, EOFError, ValueError) as error:
+            raise UsageError(
+                f"{self.path} is neither a folder nor a tar archive ({error})"
+            ) from None
 
 
-def _untar(path: Path) -> dict[str, bytes]:
-    try:
-        with tarfile.open(path) as archive:
-            members = [m for m in archive if m.isfile()]
-            return {m.name.removeprefix("./"): archive.extractfile(m).read() for m in members}  # type: ignore[union-attr]
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise UsageError(f"{path} is neither a folder nor a tar archive ({error})") from None
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not PurePosixPath(name).name.startswith(".")

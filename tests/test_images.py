@@ -1,0 +1,335 @@
+import io
+import os
+import struct
+import tarfile
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image  # noqa: TID253 (a base dependency)
+
+from edgesdk.core.errors import EdgeSdkError, UsageError
+from edgesdk.images import MAX_PIXELS, Pictures, read_image
+
+RAMP = np.linspace(0, 255, 6 * 4 * 3).reshape(6, 4, 3).round().astype(np.uint8)
+FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF", "GIF"]
+
+
+def encode(image, kind="PNG", **options) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def png_header(width: int, height: int, depth: int = 8, colour: int = 2) -> bytes:
+    def chunk(name, data):
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    size = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    body = chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + body
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "PPM", "TIFF"])
+def test_lossless_formats_come_back_exactly(kind):
+    assert np.array_equal(read_image(encode(Image.fromarray(RAMP), kind)), RAMP)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_gives_rgb_uint8(kind):
+    picture = read_image(encode(Image.fromarray(RAMP), kind))
+    assert (picture.shape, picture.dtype) == ((6, 4, 3), np.uint8)
+    assert picture.flags.c_contiguous
+    assert picture.flags.writeable
+
+
+def test_path_string_and_bytes_are_equal(tmp_path):
+    data = encode(Image.fromarray(RAMP))
+    path = tmp_path / "ä b.png"
+    path.write_bytes(data)
+    assert np.array_equal(read_image(path), read_image(data))
+    assert np.array_equal(read_image(str(path)), read_image(data))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_one_pixel(kind):
+    assert read_image(encode(Image.new("RGB", (1, 1), "white"), kind)).tolist() == [[[255] * 3]]
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "rgb"),
+    [
+        ("L", 77, (77, 77, 77)),
+        ("1", 1, (255, 255, 255)),
+        ("RGBA", (10, 20, 30, 0), (255, 255, 255)),
+        ("RGBA", (10, 20, 30, 255), (10, 20, 30)),
+        ("RGBA", (0, 0, 0, 128), (127, 127, 127)),
+        ("LA", (100, 255), (100, 100, 100)),
+        ("I;16", 0x8080, (128, 128, 128)),
+        ("I;16", 200, (1, 1, 1)),  # a dark 16-bit picture stays dark
+    ],
+)
+def test_png_colour_modes(mode, value, rgb):
+    picture = read_image(encode(Image.new(mode, (3, 2), value)))
+    assert picture[1, 2].tolist() == list(rgb)
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "grey"),
+    [
+        ("I;16", 0xFFFF, 255),
+        ("I", 65535, 255),
+        ("I", 200, 200),
+        ("F", 1.0, 255),
+        ("F", 0.5, 128),
+        ("F", 200.0, 200),
+        ("F", float("nan"), 0),
+        ("F", -3.0, 0),
+    ],
+)
+def test_tiff_greys(mode, value, grey):
+    assert read_image(encode(Image.new(mode, (2, 2), value), "TIFF"))[0, 0].tolist() == [grey] * 3
+
+
+def test_16_bit_rgb_keeps_its_high_byte():
+    assert read_image(png_16_bit_rgb((0x1234, 0xABCD, 0xFFFF)))[0, 0].tolist() == [0x12, 0xAB, 0xFF]
+
+
+def png_16_bit_rgb(pixel) -> bytes:
+    raw = b"\0" + struct.pack(">3H", *pixel)
+    plain = png_header(1, 1, depth=16)
+    body = zlib.compress(raw)
+    start = plain.index(b"IDAT") - 4
+    chunk = struct.pack(">I", len(body)) + b"IDAT" + body
+    chunk += struct.pack(">I", zlib.crc32(b"IDAT" + body))
+    return plain[:start] + chunk + plain[plain.index(b"IEND") - 4 :]
+
+
+def test_palette_with_a_transparent_entry():
+    image = Image.new("P", (2, 1))
+    image.putpalette([200, 0, 0, 0, 0, 200])
+    image.putdata([0, 1])
+    picture = read_image(encode(image, transparency=1))
+    assert picture[0].tolist() == [[200, 0, 0], [255, 255, 255]]
+
+
+def test_cmyk_jpeg():
+    red = Image.new("RGB", (16, 16), (220, 30, 40)).convert("CMYK")
+    assert read_image(encode(red, "JPEG", quality=95))[8, 8] == pytest.approx([220, 30, 40], abs=6)
+
+
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_exif_turns_the_picture_upright(tag):
+    # The same scene stored in the eight ways a camera may be held.
+    upright = np.zeros((16, 32, 3), np.uint8)
+    upright[:8, :16] = (250, 20, 20)
+    upright[8:, 16:] = (20, 20, 250)
+    undo = {
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.transpose(1, 0, 2),
+        6: lambda a: np.rot90(a, 1),
+        7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+        8: lambda a: np.rot90(a, -1),
+    }.get(tag, lambda a: a)
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    stored = Image.fromarray(np.ascontiguousarray(undo(upright)))
+    picture = read_image(encode(stored, "JPEG", exif=exif, quality=95, subsampling=0))
+    assert picture.shape == upright.shape
+    assert np.abs(picture.astype(int) - upright).max() < 30
+
+
+def test_damaged_exif_is_no_reason_to_refuse():
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\xff\xff\xff\xff\xff\xff\xff\xff"
+    assert read_image(encode(Image.fromarray(RAMP), "JPEG", exif=exif)).shape == (6, 4, 3)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF", "PNG"])
+def test_the_first_picture_of_an_animation(kind):
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("white", "black")]
+    data = encode(frames[0], kind, save_all=True, append_images=frames[1:])
+    assert read_image(data).min() == 255
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "empty"),
+        (b"hello, this is text", "not a picture"),
+        (b"\x89PNG\r\n\x1a\n", "not a picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "not a picture"),
+        (png_header(50_000, 50_000), "too large|allowed"),
+        (png_header(11_000, 11_000), "allowed"),
+        (png_header(2**31 - 1, 2**31 - 1), "too large|allowed"),
+        (png_header(0, 5), "no pixels|not a picture|damaged"),
+        (png_header(900, 900), "damaged"),
+    ],
+)
+def test_bad_content_is_one_sentence(data, message):
+    with pytest.raises(UsageError, match=message):
+        read_image(data)
+
+
+def test_the_size_limit_is_exact():
+    with pytest.raises(UsageError, match="more than the 100,000,000 allowed"):
+        read_image(png_header(MAX_PIXELS + 1, 1))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("part", [0.3, 0.7])
+def test_truncated_files_are_one_sentence(kind, part):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    data = encode(Image.fromarray(noise), kind)
+    with pytest.raises(UsageError, match=r"damaged|not a picture"):
+        read_image(data[: int(len(data) * part)])
+
+
+def test_bad_places_are_one_sentence(tmp_path):
+    with pytest.raises(UsageError, match="does not exist"):
+        read_image(tmp_path / "nothing.jpg")
+    with pytest.raises(UsageError, match="is not a file"):
+        read_image(tmp_path)
+    with pytest.raises(UsageError, match="is no path"):
+        read_image("a\0b.jpg")
+    (tmp_path / "empty.jpg").touch()
+    with pytest.raises(UsageError, match=r"empty\.jpg is empty"):
+        read_image(tmp_path / "empty.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(UsageError, match="is not a file"):
+        read_image(tmp_path / "pipe.jpg")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_an_unreadable_file(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(Image.fromarray(RAMP)))
+    path.chmod(0)
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_image(path)
+
+
+def test_lab_colours_are_named():
+    with pytest.raises(UsageError, match="LAB"):
+        read_image(encode(Image.new("LAB", (2, 2)), "TIFF"))
+
+
+SEEDS = [encode(Image.fromarray(RAMP), kind) for kind in FORMATS]
+SEEDS += [encode(Image.new(mode, (5, 5)), "TIFF") for mode in ("F", "I;16", "CMYK", "LA")]
+SEEDS += [encode(Image.new("P", (5, 5)), "PNG", transparency=0), png_header(4, 4)]
+
+
+def readable(data: bytes) -> bool:
+    """Read `data`; a failure must be one sentence."""
+    try:
+        picture = read_image(data)
+    except EdgeSdkError:
+        return False
+    assert picture.ndim == 3
+    assert picture.shape[2] == 3
+    assert picture.dtype == np.uint8
+    return True
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(SEEDS), st.data())
+def test_any_damage_gives_a_picture_or_one_sentence(seed, data):
+    damaged = bytearray(seed)
+    for _ in range(data.draw(st.integers(1, 6))):
+        damaged[data.draw(st.integers(0, len(seed) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(seed)))
+    assert readable(seed)
+    readable(bytes(damaged))
+    readable(bytes(damaged[:cut]) + data.draw(st.binary(max_size=8)) + seed[cut:])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_picture_or_one_sentence(data):
+    readable(data)
+
+
+def make_set(folder):
+    (folder / "a").mkdir(parents=True)
+    for name in ("a/1.png", "2.PNG", ".hidden.png", "a/._1.png"):
+        (folder / name).write_bytes(encode(Image.fromarray(RAMP)))
+    (folder / "list.txt").write_text("hello")
+    return folder
+
+
+@pytest.mark.parametrize("mode", [None, "w", "w:gz", "w:xz"])
+def test_a_set_of_pictures(tmp_path, mode):
+    path = make_set(tmp_path / "set")
+    if mode:
+        with tarfile.open(tmp_path / "set.tar", mode) as archive:
+            archive.add(path, ".")
+        path = tmp_path / "set.tar"
+    pictures = Pictures(path)
+    assert pictures.names == ["2.PNG", "a/1.png"]
+    assert len(pictures) == 2
+    assert np.array_equal(pictures.read("a/1.png"), RAMP)
+    assert pictures.bytes("list.txt") == b"hello"
+    assert "list.txt" in pictures
+    assert "a" not in pictures
+
+
+def test_a_plain_archive_is_not_held_in_memory(tmp_path):
+    with tarfile.open(tmp_path / "set.tar", "w") as archive:
+        archive.add(make_set(tmp_path / "set"), ".")
+    pictures = Pictures(tmp_path / "set.tar")
+    (tmp_path / "set.tar").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"set\.tar: 2\.PNG: .*empty"):
+        pictures.read("2.PNG")
+
+
+def test_bad_sets_are_one_sentence(tmp_path):
+    with pytest.raises(UsageError, match="does not exist"):
+        Pictures(tmp_path / "none")
+    (tmp_path / "x.tar").write_bytes(b"text")
+    with pytest.raises(UsageError, match="neither a folder nor a tar"):
+        Pictures(tmp_path / "x.tar")
+    with tarfile.open(tmp_path / "y.tar.gz", "w:gz") as archive:
+        archive.add(make_set(tmp_path / "set"), ".")
+    whole = (tmp_path / "y.tar.gz").read_bytes()
+    (tmp_path / "y.tar.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UsageError, match="neither a folder nor a tar"):
+        Pictures(tmp_path / "y.tar.gz")
+
+
+@pytest.mark.parametrize("name", ["../secret.txt", "/etc/hostname", "a/../../secret.txt", "x.png"])
+def test_a_set_gives_nothing_from_outside(tmp_path, name):
+    (tmp_path / "secret.txt").write_text("x")
+    pictures = Pictures(make_set(tmp_path / "set"))
+    with pytest.raises(UsageError, match="holds no file"):
+        pictures.bytes(name)
+
+
+def test_a_damaged_picture_of_a_set_is_named(tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"nonsense")
+    with pytest.raises(UsageError, match=r"bad\.jpg: the picture is not a picture"):
+        Pictures(tmp_path).read("bad.jpg")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_40_megapixels_stay_below_a_gigabyte(kind, tmp_path):
+    resource = pytest.importorskip("resource", reason="memory limits need Unix")
+    import subprocess
+    import sys
+
+    path = tmp_path / "large"
+    path.write_bytes(encode(Image.new("RGBA" if kind == "PNG" else "RGB", (8000, 5000)), kind))
+    limit = 1 << 30
+    child = subprocess.run(
+        [sys.executable, "-c", f"import edgesdk; print(edgesdk.read_image({str(path)!r}).shape)"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )
+    assert child.stdout.strip() == "(5000, 8000, 3)", child.stderr
