@@ -1,0 +1,118 @@
+"""The command line as a person meets it: words in, text and exit code out."""
+
+import json
+
+import pytest
+
+from edgesdk import api
+from edgesdk._options import argument_help
+from edgesdk.cli import VERBS, main
+
+
+def call(capsys, *words):
+    code = main([str(w) for w in words])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def sentence(err):
+    """The error's one sentence, after whatever progress was printed."""
+    return err.strip().splitlines()[-1]
+
+
+def test_help_lists_every_verb(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    out = capsys.readouterr().out
+    assert stop.value.code == 0
+    assert all(f"    {verb} " in out for verb in VERBS)
+
+
+def test_without_words_it_prints_the_help(capsys):
+    code, out, _ = call(capsys)
+    assert code == 0
+    assert "VERB" in out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_argument_of_every_verb_has_a_help_text(verb):
+    function = VERBS[verb][0]
+    assert function is getattr(api, verb)
+    names = [n for n in function.__code__.co_varnames[: function.__code__.co_argcount
+             + function.__code__.co_kwonlyargcount] if n != "progress"]  # fmt: skip
+    assert all(argument_help(function).get(n) for n in names)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["exprot"], 2, "Did you mean 'export'?"),
+        (["export", "--targt", "onnx"], 2, "Did you mean '--target'?"),
+        (["export"], 2, "--target"),
+        (["export", "--target", "tflit"], 2, "Did you mean 'tflite'?"),
+        (["export", "--target", "onnx", "--precision", "fp61"], 2, "Did you mean 'fp16'?"),
+        (["export", "--target", "onnx", "--batch", "many"], 2, "invalid int value"),
+        (["export", "no-such-model", "--target", "onnx"], 2, "no-such-model does not exist"),
+        (["export", "brigde-face", "--target", "onnx"], 2, "Did you mean 'bridge-face'?"),
+        (["export", "--target", ","], 2, "names no target"),
+        (["train", "brigde"], 2, "Did you mean 'bridge'?"),
+        (["train", "bridge", "--set", "epochs"], 2, "NAME=VALUE"),
+        (["train", "bridge", "--set", "epoch=1"], 2, "Did you mean 'epochs'?"),
+        (["train", "bridge", "--data", "pubic=x"], 2, "Did you mean 'public'?"),
+        (["run", "no-such-bundle", "a.jpg"], 2, "no-such-bundle does not exist"),
+        (["run", "bridge-face", "no-such.jpg"], 2, "no-such.jpg does not exist"),
+        (["run", "bridge-face", "a.jpg", "--runtime", "otr"], 2, "Did you mean 'ort'?"),
+        (["verify", "no-such-bundle"], 2, "does not exist"),
+        (["bench", "no-such-bundle"], 2, "does not exist"),
+        (["bench", "bridge-face", "--scenario", "latancy"], 2, "Did you mean 'latency'?"),
+        (["bench", "bridge-face", "--threads", "0"], 2, "--threads must be above 0"),
+        (["bench", "bridge-face", "--duration", "nan"], 2, "--duration must be above 0"),
+        (["report", "no-such-folder"], 2, "no-such-folder"),
+        (["inspect", "no-such-file"], 2, "does not exist"),
+    ],
+)
+def test_a_wrong_command_gets_one_sentence(capsys, monkeypatch, tmp_path, words, code, says):
+    monkeypatch.chdir(tmp_path)
+    found, out, err = call(capsys, *words)
+    assert found == code
+    assert says in sentence(err)
+    assert "Traceback" not in err
+    assert out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_is_json_when_json_was_asked_for(capsys):
+    code, out, _ = call(capsys, "export", "--target", "tflit", "--json")
+    assert json.loads(out)["exit_code"] == code == 2
+
+
+@pytest.mark.parametrize("verb", ["models", "targets", "doctor"])
+def test_listings_print_text_and_one_json_document(capsys, verb):
+    code, text, _ = call(capsys, verb)
+    assert code == 0
+    assert "onnx" in text
+    code, out, _ = call(capsys, verb, "--json")
+    assert code == 0
+    assert json.loads(out)
+
+
+def test_an_unexpected_error_is_no_traceback_unless_asked(capsys, monkeypatch):
+    def broken():
+        raise ZeroDivisionError("boom")
+
+    monkeypatch.setitem(VERBS, "models", (broken, str))
+    code, _, err = call(capsys, "models")
+    assert code == 1
+    assert "internal error (ZeroDivisionError: boom)" in err
+    with pytest.raises(ZeroDivisionError):
+        main(["models", "--debug"])
+
+
+def test_an_interrupt_says_how_to_go_on(capsys, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(VERBS, "models", (interrupted, str))
+    code, _, err = call(capsys, "models")
+    assert code == 130
+    assert "the same command goes on" in err
