@@ -1,0 +1,178 @@
+"""Mend ONNX files with numpy alone, so that ONNX Runtime takes them.
+
+Some published files cannot be run as they are: weights declared as inputs that must be
+fed, a picture size that is written down though the graph does not depend on it, or
+quantised weights in a form that ONNX Runtime refuses. Protocol Buffers need no schema to
+be copied field by field.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from edgesdk.core.errors import UsageError
+from edgesdk.core.tensors import Array
+
+Shape = tuple[int | str, ...]
+Field = tuple[int, int | bytes, bytes]  # number, value or body, the whole field as stored
+
+# Field numbers of onnx.proto.
+_MODEL_GRAPH = 7
+_GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
+_GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE_INFO = 11, 12, 13
+_NODE_INPUT, _NODE_OUTPUT, _NODE_OP = 1, 2, 4
+_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
+_DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 2: np.dtype("u1"), 3: np.dtype("i1")}
+_FLOAT = 1
+
+
+def mended(model: bytes, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape]) -> bytes:
+    """Return an ONNX model with other inputs and outputs, its weights as plain floats.
+
+    Args:
+        model: Content of an ONNX file.
+        inputs: Name -> shape of the float32 inputs to keep; a string names a free size.
+            All others are dropped, as are the stored shapes in between.
+        outputs: Name -> shape of the float32 outputs to keep, in this order.
+
+    Raises:
+        UsageError: `model` is no ONNX file.
+    """
+    changed, graphs = bytearray(), 0
+    for number, body, whole in _fields(model):
+        if number == _MODEL_GRAPH and isinstance(body, bytes):
+            whole, graphs = _field(_MODEL_GRAPH, _graph(body, inputs, outputs)), graphs + 1
+        changed += whole
+    if graphs != 1:
+        raise UsageError("the file holds no ONNX graph; get it again")
+    return bytes(changed)
+
+
+def _graph(graph: bytes, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape]) -> bytes:
+    fields = list(_fields(graph))
+    tensors = dict(_tensor(body) for n, body, _ in fields if n == _GRAPH_INITIALIZER)
+    dropped = (_GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE_INFO)
+    changed = bytearray()
+    for number, body, whole in fields:
+        folded = _dequantized(body, tensors) if number == _GRAPH_NODE else None
+        if number not in dropped:
+            changed += whole if folded is None else _field(_GRAPH_INITIALIZER, folded)
+    for number, values in ((_GRAPH_INPUT, inputs), (_GRAPH_OUTPUT, outputs)):
+        for item in values.items():
+            changed += _field(number, _value_info(*item))
+    return bytes(changed)
+
+
+def _dequantized(node: int | bytes, tensors: Mapping[str, Array | None]) -> bytes | None:
+    """Return the float tensor that a DequantizeLinear of stored weights gives, else None.
+
+    (weight - zero point) * scale, where one scale serves a block of the last axis.
+    """
+    parts = list(_fields(node))
+    if [_text(body) for number, body, _ in parts if number == _NODE_OP] != ["DequantizeLinear"]:
+        return None
+    names = [_text(body) for number, body, _ in parts if number == _NODE_INPUT]
+    found = [tensors.get(name) for name in names]
+    if len(found) != 3 or any(tensor is None for tensor in found):
+        return None
+    weight, scale, zero = (np.asarray(t, np.float32) for t in found)
+    block = -(-weight.shape[-1] // scale.shape[-1])
+    scale, zero = (np.repeat(t, block, -1)[..., : weight.shape[-1]] for t in (scale, zero))
+    output = next(_text(body) for number, body, _ in parts if number == _NODE_OUTPUT)
+    return _float_tensor(output, (weight - zero) * scale)
+
+
+def _tensor(body: int | bytes) -> tuple[str, Array | None]:
+    """Return a stored tensor's name and value; None for types and forms not needed here."""
+    dims: list[int] = []
+    kind, name, raw = 0, "", None
+    for number, value, _ in _fields(body):
+        if number == _TENSOR_DIMS:
+            dims += [value] if isinstance(value, int) else _packed(value)
+        elif number == _TENSOR_TYPE and isinstance(value, int):
+            kind = value
+        elif number == _TENSOR_NAME:
+            name = _text(value)
+        elif number == _TENSOR_RAW and isinstance(value, bytes):
+            raw = value
+    if raw is None or kind not in _DTYPES or len(raw) != math.prod(dims) * _DTYPES[kind].itemsize:
+        return name, None
+    return name, np.frombuffer(raw, _DTYPES[kind]).reshape(dims)
+
+
+def _float_tensor(name: str, value: Array) -> bytes:
+    sizes = b"".join(_number(_TENSOR_DIMS, size) for size in value.shape)
+    raw = _field(_TENSOR_RAW, value.astype("<f4").tobytes())
+    return sizes + _number(_TENSOR_TYPE, _FLOAT) + _field(_TENSOR_NAME, name.encode()) + raw
+
+
+def _value_info(name: str, shape: Shape) -> bytes:
+    dims = (_number(1, s) if isinstance(s, int) else _field(2, s.encode()) for s in shape)
+    tensor = _number(1, _FLOAT) + _field(2, b"".join(_field(1, dim) for dim in dims))
+    return _field(1, name.encode()) + _field(2, _field(1, tensor))
+
+
+def _text(body: int | bytes) -> str:
+    return body.decode("utf-8", "replace") if isinstance(body, bytes) else ""
+
+
+def _number(number: int, value: int) -> bytes:
+    return _varint(number << 3) + _varint(value)
+
+
+def _field(number: int, body: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(body)) + body
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def _fields(data: int | bytes) -> Iterator[Field]:
+    """Yield the fields of a message."""
+    if isinstance(data, int):
+        raise _damaged()
+    at = 0
+    while at < len(data):
+        start = at
+        key, at = _read_varint(data, at)
+        wire = key & 7
+        if wire == 0:
+            body: int | bytes
+            body, at = _read_varint(data, at)
+        elif wire in (1, 2, 5):
+            size, at = _read_varint(data, at) if wire == 2 else ({1: 8, 5: 4}[wire], at)
+            body, at = data[at : at + size], at + size
+        if wire not in (0, 1, 2, 5) or at > len(data):
+            raise _damaged()
+        yield key >> 3, body, data[start:at]
+
+
+def _packed(data: bytes) -> list[int]:
+    values, at = [], 0
+    while at < len(data):
+        value, at = _read_varint(data, at)
+        values.append(value)
+    return values
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= len(data):
+            break
+        value |= (data[at] & 127) << shift
+        at += 1
+        if data[at - 1] < 128:
+            return value, at
+    raise _damaged()
+
+
+def _damaged() -> UsageError:
+    return UsageError("the file is no ONNX model, or is damaged; get it again")

