@@ -197,8 +197,14 @@ class Student(Plugin, Protocol):
     def preprocess(self, config: Any) -> Mapping[str, Preprocess]:
         """Return the pre-processing by input name."""
 
+    def postprocess(self, config: Any) -> Mapping[str, Any]:
+        """Return how the output is read, as in `Bundle.postprocess`."""
+
     def cost(self, config: Any) -> Mapping[str, int]:
         """Return parameters, macs and activation_floats of one item after folding."""
+
+    def model_name(self, config: Any) -> str:
+        """Return the name of the bundles made from this configuration."""
 
 
 class Dataset(Protocol):

@@ -1,0 +1,1 @@
+"""Training: recipes that distil teachers into students."""

@@ -1,0 +1,42 @@
+"""Layers that convert to every target, and the folding of BatchNorm."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+
+def unit(x: Tensor) -> Tensor:
+    """Return the rows of [N, D] at length 1.
+
+    `rsqrt` instead of `F.normalize`: the latter breaks dynamic batches in several converters.
+    """
+    return x * torch.rsqrt((x * x).sum(1, keepdim=True) + 1e-12)
+
+
+class ConvBnRelu(nn.Module):
+    """Convolution with bias and same padding, BatchNorm, ReLU; `fold` drops the BatchNorm."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, relu: bool = True) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+        self.bn: nn.Module = nn.BatchNorm2d(outputs)
+        self.relu: nn.Module = nn.ReLU() if relu else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return relu(bn(conv(x))), [N, outputs, H, W]."""
+        return self.relu(self.bn(self.conv(x)))
+
+    def fold(self) -> None:
+        """Move the BatchNorm's running statistics into the convolution."""
+        if isinstance(self.bn, nn.BatchNorm2d):
+            self.conv = fuse_conv_bn_eval(self.conv.eval(), self.bn.eval())
+            self.bn = nn.Identity()
+
+
+def fold(module: nn.Module) -> nn.Module:
+    """Fold every ConvBnRelu of `module` in place and return it in eval mode."""
+    module.eval()
+    for part in module.modules():
+        if isinstance(part, ConvBnRelu):
+            part.fold()
+    return module.requires_grad_(False)

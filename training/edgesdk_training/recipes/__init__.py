@@ -1,0 +1,1 @@
+"""Recipes: one training method per file, readable from top to bottom."""
