@@ -1,0 +1,1 @@
+"""Exporters: one file per target. What begins with an underscore serves them all."""

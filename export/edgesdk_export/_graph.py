@@ -1,0 +1,98 @@
+"""The fp32 ONNX file that the ONNX-based targets start from."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgesdk.core.bundle import Bundle, Checkpoint
+from edgesdk_export._quiet import converting
+from edgesdk_export._source import FROM_CHECKPOINT, Needs, as_onnx, facts, need, rebuild, specs
+
+LARGEST_BATCH = 4096
+
+
+def write_fp32(source: Checkpoint | Bundle, path: Path, batch: int | None) -> list[str]:
+    """Write the source as an fp32 ONNX file.
+
+    Args:
+        source: Checkpoint, or bundle with an ONNX file.
+        path: File to write.
+        batch: Fixed batch, None for a free one.
+
+    Returns:
+        Distributions that touched the file.
+    """
+    if isinstance(source, Bundle):
+        return _copy(source, path, batch)
+    return _convert(source, path, batch)
+
+
+def _copy(bundle: Bundle, path: Path, batch: int | None) -> list[str]:
+    shutil.copyfile(as_onnx(bundle).entry_path, path)
+    if batch is None or bundle.inputs[0].shape[0] == batch:
+        return []
+    need("a fixed batch", Needs(("onnx",), "onnx"))
+    import onnx
+
+    model = onnx.load(path)
+    set_batch(model, batch)
+    onnx.save(model, path)
+    return ["onnx"]
+
+
+def set_batch(model: Any, batch: int) -> None:
+    """Give the first axis of every input and output of an ONNX model the size `batch`."""
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = batch
+    del model.graph.value_info[:]
+
+
+def _convert(checkpoint: Checkpoint, path: Path, batch: int | None) -> list[str]:
+    need("an ONNX file made from a checkpoint", FROM_CHECKPOINT)
+    import onnx
+    import torch
+
+    module = rebuild(checkpoint)
+    inputs, outputs = specs(checkpoint)
+    examples = tuple(
+        torch.zeros((batch or 2, *spec.shape[1:]), dtype=getattr(torch, spec.dtype))
+        for spec in inputs
+    )
+    free = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
+    with converting("torch.onnx"):
+        torch.onnx.export(
+            module,
+            examples,
+            str(path),
+            dynamo=True,
+            dynamic_shapes=tuple({0: free} for _ in inputs) if batch is None else None,
+            input_names=[spec.name for spec in inputs],
+            output_names=[spec.name for spec in outputs],
+            external_data=False,
+            verbose=False,
+        )
+    model = onnx.load(path)
+    _forget_origin(model)
+    stamp(model, facts(checkpoint))
+    onnx.save(model, path)
+    return ["torch", "onnx", "onnxscript"]
+
+
+def _forget_origin(model: Any) -> None:
+    """Remove stack traces and file names of the machine that converted."""
+    for part in (model.graph, *model.graph.node, *model.graph.value_info):
+        del part.metadata_props[:]
+    for node in model.graph.node:
+        node.doc_string = ""
+    for value in (*model.graph.input, *model.graph.output):
+        del value.metadata_props[:]
+
+
+def stamp(model: Any, texts: Mapping[str, str]) -> None:
+    """Write `texts` into the model's metadata, replacing equal keys."""
+    kept = [(p.key, p.value) for p in model.metadata_props if p.key not in texts]
+    del model.metadata_props[:]
+    for key, value in (*kept, *texts.items()):
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value

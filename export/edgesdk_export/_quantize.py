@@ -1,0 +1,119 @@
+"""Lower precisions of an ONNX file: fp16 by conversion, int8 by calibrated Q/DQ pairs."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgesdk.core.tensors import Array, Arrays
+from edgesdk_export._graph import set_batch, stamp
+from edgesdk_export._quiet import converting
+from edgesdk_export._source import Needs, need
+
+FP16 = Needs(("onnx", "onnxconverter_common"), "onnx")
+INT8 = Needs(("onnx",), "onnx")
+
+# The products do the work. In a convolutional net the operators between them follow, for
+# otherwise each boundary is rounded twice (16 px student: cosine p1 0.9916 against 0.9947,
+# and a tenth slower); in a transformer they must stay in float.
+PRODUCTS = ["Conv", "MatMul", "Gemm"]
+BETWEEN = ["MaxPool", "Relu", "Add"]
+LAST_IN_FLOAT = {"OpTypesToExcludeOutputQuantization": ["Gemm"]}
+SYMMETRIC = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
+
+
+def to_fp16(source: Path, path: Path, texts: Mapping[str, str]) -> list[str]:
+    """Write `source` with float16 weights and arithmetic; inputs and outputs stay float32.
+
+    Returns:
+        Distributions that touched the file.
+    """
+    need("precision 'fp16'", FP16)
+    import onnx
+    from onnxconverter_common import float16
+
+    with converting("onnxconverter_common"):
+        model = float16.convert_float_to_float16(onnx.load(source), keep_io_types=True)
+    stamp(model, texts)
+    onnx.save(model, path)
+    return ["onnx", "onnxconverter-common"]
+
+
+def to_int8(
+    source: Path,
+    path: Path,
+    calibration: Arrays,
+    texts: Mapping[str, str],
+    batch: int | None = None,
+    for_gpu: bool = False,
+) -> list[str]:
+    """Write `source` with static int8 Q/DQ pairs; inputs and outputs stay float32.
+
+    Args:
+        source: fp32 ONNX file.
+        path: File to write.
+        calibration: Input name -> [N, ...].
+        texts: Metadata of the file.
+        batch: Fixed batch of `source`, None for a free one.
+        for_gpu: Signed symmetric activations and float biases, which TensorRT asks for,
+            instead of unsigned ones, which are faster and closer on CPUs.
+
+    Returns:
+        Distributions that touched the file.
+    """
+    need("precision 'int8'", INT8)
+    import onnx
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    prepared = path.with_suffix(".prepared.onnx")
+    path.unlink(missing_ok=True)
+    try:
+        with converting("onnxruntime.quantization"):
+            quant_pre_process(str(source), str(prepared))
+            quantize_static(
+                str(prepared),
+                str(path),
+                _Reader(calibration, batch),
+                quant_format=QuantFormat.QDQ,
+                activation_type=QuantType.QInt8 if for_gpu else QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                per_channel=True,
+                op_types_to_quantize=_operators(prepared),
+                extra_options=LAST_IN_FLOAT | (SYMMETRIC if for_gpu else {}),
+            )
+    finally:
+        prepared.unlink(missing_ok=True)
+    model = onnx.load(path)
+    if batch is not None:
+        set_batch(model, batch)
+    stamp(model, texts)
+    onnx.save(model, path)
+    return ["onnx", "onnxruntime"]
+
+
+def _operators(path: Path) -> list[str]:
+    """Return the operator types to quantize in the network of the file."""
+    import onnx
+
+    found = {node.op_type for node in onnx.load(path).graph.node}
+    return PRODUCTS if "Softmax" in found else PRODUCTS + BETWEEN
+
+
+class _Reader:
+    """Feeds calibration items to ONNX Runtime, a batch at a time."""
+
+    def __init__(self, calibration: Arrays, batch: int | None) -> None:
+        self._batches = _cut(calibration, batch or 1)
+
+    def get_next(self) -> dict[str, Array] | None:
+        return next(self._batches, None)
+
+    # quantize_static calls it when the reader is shared between collectors.
+    def set_range(self, start_index: int, end_index: int) -> None:
+        raise NotImplementedError
+
+
+def _cut(calibration: Arrays, size: int) -> Iterator[dict[str, Any]]:
+    count = min(len(array) for array in calibration.values())
+    for start in range(0, count - size + 1, size):
+        yield {name: array[start : start + size] for name, array in calibration.items()}

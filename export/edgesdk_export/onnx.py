@@ -1,0 +1,65 @@
+"""ONNX files: fp32, fp16 by conversion, int8 by Q/DQ pairs with unsigned activations.
+
+From an fp32 ONNX bundle, fp32 is a copy that needs no other package.
+"""
+
+from edgesdk.core.protocols import Artefact, Exporter, ExportJob
+from edgesdk_export._graph import write_fp32
+from edgesdk_export._quantize import to_fp16, to_int8
+from edgesdk_export._source import batch_of, facts, only_fp32_onnx, specs, versions
+
+ENTRY = "model.onnx"
+
+
+class OnnxExporter:
+    """See the module."""
+
+    aliases: tuple[str, ...] = ()
+    extra = "onnx"
+    requires: tuple[str, ...] = ()
+    accepts: tuple[str, ...] = ("checkpoint", "onnx")
+
+    def available(self) -> str | None:
+        """See Exporter."""
+        return None
+
+    def supports(self, job: ExportJob) -> str | None:
+        """See Exporter."""
+        return only_fp32_onnx(job.source)
+
+    def export(self, job: ExportJob) -> Artefact:
+        """See Exporter."""
+        batch, entry = batch_of(job), job.folder / ENTRY
+        exact, texts = job.folder / "fp32.onnx", facts(job.source)
+        tools = write_fp32(job.source, exact, batch)
+        if job.precision == "fp16":
+            tools += to_fp16(exact, entry, texts)
+        elif job.precision == "int8":
+            tools += to_int8(exact, entry, job.calibration, texts, batch)
+        else:
+            exact.rename(entry)
+        exact.unlink(missing_ok=True)
+        inputs, outputs = specs(job.source, batch)
+        return Artefact(
+            entry=ENTRY,
+            inputs=inputs,
+            outputs=outputs,
+            format="onnx",
+            tool_versions=versions(*tools),
+            decisions=tuple(decisions(job.precision)),
+        )
+
+
+def decisions(precision: str) -> list[str]:
+    """Return what was chosen for an ONNX file of `precision`."""
+    return {
+        "fp32": [],
+        "fp16": ["fp16: weights and arithmetic in float16, input and output stay float32"],
+        "int8": [
+            "int8: static Q/DQ pairs, weights per channel, input and output stay float32; "
+            "the last product and the normalisation stay in float"
+        ],
+    }[precision]
+
+
+PLUGIN: Exporter = OnnxExporter()
