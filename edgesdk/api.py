@@ -199,7 +199,7 @@ def verify(
     """
     from edgesdk_export._pipeline import verify_bundle
 
-    from edgesdk.verbs.models import open_bundle
+    from edgesdk.core.shipped import open_bundle
 
     return verify_bundle(
         open_bundle(bundle, force=True),
@@ -238,7 +238,7 @@ def load(
     """
     from edgesdk_runtimes._open import open_session
 
-    from edgesdk.verbs.models import open_bundle
+    from edgesdk.core.shipped import open_bundle
 
     opened = open_bundle(bundle, force=force)
     return open_session(opened, runtime, device, threads, allow_fallback)
@@ -272,8 +272,8 @@ def run(
         UsageError: a picture cannot be read or shows no face.
         MissingDependencyError: a whole photo needs the detector, which is not installed.
     """
+    from edgesdk.core.shipped import open_bundle
     from edgesdk.face import run_pictures
-    from edgesdk.verbs.models import open_bundle
 
     opened = open_bundle(bundle)
     if require_commercial:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError, did_you_mean
-from edgesdk.verbs.models import open_bundle
+from edgesdk.core.shipped import open_bundle
 
 if TYPE_CHECKING:
     from edgesdk.core.bundle import Bundle

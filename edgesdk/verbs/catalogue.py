@@ -7,8 +7,8 @@ from typing import Any
 
 from edgesdk.core import plugins
 from edgesdk.core.files import read_json
+from edgesdk.core.shipped import shipped, shipped_bundle, shipped_checkpoint
 from edgesdk.core.target import profile_names, read_profile, read_target
-from edgesdk.verbs.models import shipped, shipped_bundle, shipped_checkpoint
 
 
 def catalogue() -> dict[str, Any]:

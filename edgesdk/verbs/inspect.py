@@ -8,7 +8,7 @@ from typing import Any
 from edgesdk.core.bundle import MANIFEST, read_bundle, read_checkpoint
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import read_json, sha256_file
-from edgesdk.verbs.models import shipped, shipped_bundle
+from edgesdk.core.shipped import shipped, shipped_bundle
 
 
 def describe(path: Path) -> dict[str, Any]:

@@ -1,0 +1,48 @@
+"""The models that come with edgesdk, and which bundle a word means."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from edgesdk.core.bundle import Bundle, read_bundle
+from edgesdk.core.errors import UsageError, did_you_mean
+
+SHIPPED_TARGET = "onnx-fp32"
+
+
+def zoo() -> Path:
+    """Return the folder of shipped models."""
+    return Path(str(files("edgesdk"))) / "zoo"
+
+
+def shipped() -> list[str]:
+    """Return the names of shipped models."""
+    return sorted(p.parent.name for p in zoo().glob("*/meta.json"))
+
+
+def shipped_checkpoint(name: str) -> Path:
+    """Return the checkpoint folder of a shipped model."""
+    return zoo() / name
+
+
+def shipped_bundle(name: str) -> Path:
+    """Return the ONNX bundle folder of a shipped model."""
+    return zoo() / f"{name}-{SHIPPED_TARGET}"
+
+
+def open_bundle(bundle: Path | str | Bundle, force: bool = False) -> Bundle:
+    """Return the bundle behind a path or a shipped name.
+
+    Raises:
+        UsageError: there is neither such a folder nor such a name.
+    """
+    if isinstance(bundle, Bundle):
+        return bundle
+    path = Path(bundle)
+    if path.exists():
+        return read_bundle(path, allow_rejected=force)
+    if str(bundle) in shipped():
+        return read_bundle(shipped_bundle(str(bundle)))
+    raise UsageError(
+        f"bundle {bundle} does not exist and no shipped model has that name. "
+        f"{did_you_mean(str(bundle), shipped())}"
+    )
