@@ -76,6 +76,7 @@ def load_weights(module: Any, checkpoint: Checkpoint) -> Any:
     except (RuntimeError, SafetensorError) as error:
         first = str(error).splitlines()[0]
         raise EdgeSdkError(
-            f"the weights of {checkpoint.path} do not fit {checkpoint.student}: {first}; train again"
+            f"the weights of {checkpoint.path} do not fit {checkpoint.student} ({first}); "
+            "train again"
         ) from None
     return module

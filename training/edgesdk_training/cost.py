@@ -17,7 +17,7 @@ def measure(module: Any, example: Arrays) -> Mapping[str, int]:
 
     Returns:
         `macs` counts convolutions and linear layers, padding included; `activation_floats`
-        the outputs of all convolutions, the last one's pooled to its vector.
+        the maps of all convolutions and the vector that the last one is pooled to.
     """
     import torch
     from torch import nn
@@ -40,5 +40,5 @@ def measure(module: Any, example: Arrays) -> Mapping[str, int]:
     return {
         "parameters": sum(p.numel() for p in module.parameters()),
         "macs": sum(macs),
-        "activation_floats": sum(maps[:-1]) + last.out_channels,
+        "activation_floats": sum(maps) + last.out_channels,
     }

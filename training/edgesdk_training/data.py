@@ -1,0 +1,221 @@
+"""Readers of training pictures: folders and archives by identity, packs with embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesdk.core.errors import UsageError
+from edgesdk.core.preprocess import resize
+from edgesdk.core.tensors import Array
+from edgesdk.images import Pictures, read_image
+
+PACK_ARRAYS = ("blob", "offsets", "names", "identity", "embedding")
+
+
+class TreeDataset:
+    """A folder or tar archive with one folder per identity: `identity/file.jpg`.
+
+    Attributes:
+        identities: int64 [N], numbered by folder name.
+        embeddings: None.
+        name: What the licence and provenance speak of.
+    """
+
+    embeddings = None
+
+    def __init__(self, path: Path) -> None:
+        self._pictures = Pictures(path)
+        names = self._pictures.names
+        people = sorted({self._person(n) for n in names})
+        if not names:
+            raise UsageError(f"{path} holds no pictures; expected identity/file.jpg inside")
+        number = {person: i for i, person in enumerate(people)}
+        self.identities = np.array([number[self._person(n)] for n in names], np.int64)
+        self.name = path.name
+
+    @staticmethod
+    def _person(name: str) -> str:
+        return name.rsplit("/", 1)[0] if "/" in name else ""
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def __getitem__(self, index: int) -> Array:
+        """Return picture `index`, HxWx3 uint8 RGB."""
+        return self._pictures.read(self._pictures.names[index])
+
+
+class PackDataset:
+    """One .npz with encoded pictures and, usually, a teacher's embeddings.
+
+    Arrays: `blob` uint8 (all files, joined), `offsets` int [N + 1], `identity` int [N]
+    (-1 unknown), `embedding` float16 [N, D] of unit length, `names` [N].
+
+    Attributes:
+        identities: int64 [N], -1 unknown.
+        embeddings: float32 [N, D], or None.
+        name: What the licence and provenance speak of.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            with np.load(path, allow_pickle=False) as pack:
+                self._blob, self._offsets = pack["blob"], pack["offsets"].astype(np.int64)
+                self.identities = pack["identity"].astype(np.int64)
+                stored = pack["embedding"] if "embedding" in pack.files else None
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise UsageError(
+                f"{path} is no face pack ({error}); expected the arrays {', '.join(PACK_ARRAYS)}"
+            ) from None
+        count = len(self._offsets) - 1
+        lengths = {len(self.identities)} | ({len(stored)} if stored is not None else set())
+        if count < 1 or lengths != {count} or self._offsets[-1] > len(self._blob):
+            raise UsageError(f"{path} is damaged: its arrays disagree on the number of pictures")
+        self.embeddings: Array | None = None if stored is None else _unit(stored)
+        self.name = path.name
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def __getitem__(self, index: int) -> Array:
+        """Return picture `index`, HxWx3 uint8 RGB."""
+        return read_image(self._blob[self._offsets[index] : self._offsets[index + 1]].tobytes())
+
+
+class SyntheticFaces:
+    """Drawn faces with identities, for tests and first tries; no person's picture.
+
+    Attributes:
+        identities: int64 [N].
+        embeddings: None.
+        name: "synthetic".
+    """
+
+    embeddings = None
+    name = "synthetic"
+
+    def __init__(self, people: int = 24, each: int = 8, size: int = 48, seed: int = 0) -> None:
+        from edgesdk.core.samples import synthetic_faces
+
+        faces = synthetic_faces(people, seed, size)
+        generator = np.random.default_rng(seed)
+        self.identities = np.repeat(np.arange(people, dtype=np.int64), each)
+        self._faces = [self._vary(faces[i], generator) for i in self.identities]
+
+    @staticmethod
+    def _vary(face: Array, generator: np.random.Generator) -> Array:
+        noise = generator.normal(generator.normal(0, 8), 6, face.shape)
+        moved = np.roll(face, generator.integers(-1, 2, 2), (0, 1))
+        return np.asarray(moved + noise).clip(0, 255).astype(np.uint8)
+
+    def __len__(self) -> int:
+        return len(self._faces)
+
+    def __getitem__(self, index: int) -> Array:
+        """Return picture `index`, HxWx3 uint8 RGB."""
+        return self._faces[index]
+
+
+class Joined:
+    """Several sets as one; identities of different sets never meet.
+
+    Attributes:
+        identities: int64 [N], -1 unknown.
+        embeddings: float32 [N, D]; NaN rows where a set brings none; None when none does.
+        name: Names of the parts.
+    """
+
+    def __init__(self, parts: Sequence[Any]) -> None:
+        self.parts = list(parts)
+        self._starts = np.cumsum([0, *map(len, self.parts)])
+        self.identities = self._join_identities()
+        self.embeddings = self._join_embeddings()
+        self.name = " + ".join(p.name for p in self.parts)
+
+    def _join_identities(self) -> Array:
+        labels, first = [], 0
+        for part in self.parts:
+            labels.append(np.where(part.identities < 0, -1, part.identities + first))
+            first += int(part.identities.max(initial=-1)) + 1
+        return np.concatenate(labels)
+
+    def _join_embeddings(self) -> Array | None:
+        widths = {p.embeddings.shape[1] for p in self.parts if p.embeddings is not None}
+        if not widths:
+            return None
+        if len(widths) > 1:
+            raise UsageError(f"the data sets bring embeddings of unlike lengths: {sorted(widths)}")
+        empty = [np.full((len(p), *widths), np.nan, np.float32) for p in self.parts]
+        return np.concatenate(
+            [
+                e if p.embeddings is None else p.embeddings
+                for p, e in zip(self.parts, empty, strict=True)
+            ]
+        )
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __getitem__(self, index: int) -> Array:
+        """Return picture `index`, HxWx3 uint8 RGB."""
+        part = int(np.searchsorted(self._starts, index, "right")) - 1
+        return np.asarray(self.parts[part][index - int(self._starts[part])])
+
+
+def open_dataset(path: Path) -> Any:
+    """Return the reader that fits `path`; the word "synthetic" gives the drawn set.
+
+    Raises:
+        UsageError: nothing is there, or it is no picture set.
+    """
+    if str(path) == "synthetic":
+        return SyntheticFaces()
+    if path.suffix == ".npz":
+        if not path.is_file():
+            raise UsageError(f"face pack {path} does not exist; check the path")
+        return PackDataset(path)
+    return TreeDataset(path)
+
+
+def join(paths: Sequence[Path]) -> Any:
+    """Return one data set out of several paths."""
+    parts = [open_dataset(p) for p in paths]
+    return parts[0] if len(parts) == 1 else Joined(parts)
+
+
+def _unit(vectors: Array) -> Array:
+    rows = vectors.astype(np.float32)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A data set in memory, ready for vectorised augmentation.
+
+    Attributes:
+        pictures: uint8 [N, side, side, 3] RGB.
+        identities: int64 [N], -1 unknown.
+        embeddings: float32 [N, D] unit rows of the teacher.
+    """
+
+    pictures: Array
+    identities: Array
+    embeddings: Array
+
+
+def decode(dataset: Any, side: int, progress: Any) -> Array:
+    """Return all pictures as uint8 [N, side, side, 3], shrunk by area or enlarged by cubic."""
+    pictures = np.empty((len(dataset), side, side, 3), np.uint8)
+    for index in range(len(dataset)):
+        picture = dataset[index]
+        if picture.shape[:2] != (side, side):
+            picture = resize(picture, (side, side)).round()
+        pictures[index] = picture
+        if index % 500 == 0 or index + 1 == len(dataset):
+            progress(index + 1, len(dataset), "read pictures")
+    return pictures

