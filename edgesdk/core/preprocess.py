@@ -124,15 +124,15 @@ def resize(picture: Array, size: tuple[int, int]) -> Array:
     Each axis that shrinks averages exact areas (OpenCV's INTER_AREA), each axis
     that grows uses a Catmull-Rom cubic.
     """
-    rows, columns = (_weights(n, m) for n, m in zip(picture.shape[:2], size, strict=True))
+    rows, columns = (resize_matrix(n, m) for n, m in zip(picture.shape[:2], size, strict=True))
     tall = np.tensordot(rows, picture.astype(np.float32), (1, 0))
     wide = np.tensordot(tall, columns, (1, 1)).transpose(0, 2, 1)
     return np.clip(wide, 0.0, 255.0).astype(np.float32)
 
 
 @lru_cache(maxsize=64)
-def _weights(source: int, target: int) -> Array:
-    """Return the [target, source] matrix that resizes one axis."""
+def resize_matrix(source: int, target: int) -> Array:
+    """Return the float32 [target, source] matrix that resizes one axis."""
     matrix = _area(source, target) if source >= target else _cubic(source, target)
     weights: Array = matrix / matrix.sum(1, keepdims=True)
     return weights.astype(np.float32)

@@ -1,0 +1,119 @@
+"""Start, continue or return a run. The run's folder is named after a hash of all it depends on."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from edgesdk.core import plugins
+from edgesdk.core.errors import UsageError, did_you_mean
+from edgesdk.core.files import canonical, os_errors, read_json, sha256_bytes, write_json
+from edgesdk.core.protocols import RunResult
+from edgesdk_training import _dist
+from edgesdk_training.context import Context
+from edgesdk_training.settings import read_settings
+
+RESULT = "result.json"
+
+
+def train(
+    recipe: str,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    config: Path | None = None,
+    student: str | None = None,
+    data: Mapping[str, Sequence[Path]] | None = None,
+    teacher: str | None = None,
+    seed: int = 0,
+    out: Path = Path("runs"),
+    fresh: bool = False,
+    device: str = "cpu",
+    threads: int = 1,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> RunResult:
+    """Run a recipe; see `edgesdk.api.train`."""
+    plugin = plugins.load(plugins.RECIPES, recipe)
+    chosen = read_settings(plugin.settings, config, settings or {})
+    student = _student(plugin, student)
+    paths = {role: [str(p) for p in given] for role, given in (data or {}).items()}
+    about = {
+        "recipe": recipe, "student": student, "settings": asdict(chosen), "data": paths,
+        "teacher": teacher, "seed": seed,
+    }  # fmt: skip
+    digest = sha256_bytes(canonical(about))
+    folder = out / "-".join(filter(None, [recipe, student, digest[:8]]))
+    if fresh and _dist.rank() == 0:
+        shutil.rmtree(folder, ignore_errors=True)
+    if (folder / RESULT).is_file():
+        return _read_result(folder)
+    _begin(folder, about, threads, device)
+    context = Context(
+        folder, data or {}, teacher=teacher, seed=seed, device=device, threads=threads,
+        progress=progress,
+    )  # fmt: skip
+    context.student, context.recipe_sha256 = student, digest  # type: ignore[attr-defined]
+    try:
+        result: RunResult = plugin.run(chosen, context)
+        _dist.wait()
+    finally:
+        _dist.stop()
+    if context.rank == 0:
+        _write_result(result)
+    return result
+
+
+def _student(recipe: Any, name: str | None) -> str:
+    if not recipe.students:
+        if name is not None:
+            raise UsageError("this recipe brings its own model; leave --student out")
+        return ""
+    if name is None:
+        return str(recipe.students[0])
+    found = plugins.resolve(plugins.STUDENTS, name)
+    if found not in recipe.students:
+        hint = did_you_mean(found, recipe.students)
+        raise UsageError(f"this recipe does not train {found!r}. {hint}")
+    return found
+
+
+def _begin(folder: Path, about: Mapping[str, Any], threads: int, device: str) -> None:
+    import torch
+
+    if threads < 1:
+        raise UsageError(f"--threads must be 1 or more, found {threads}")
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(
+            f"device {device!r} cannot be used: {str(error).splitlines()[0]}"
+        ) from None
+    torch.set_num_threads(threads)
+    _dist.start()
+    with os_errors("write", folder):
+        (folder / "state").mkdir(parents=True, exist_ok=True)
+        if _dist.rank() == 0:
+            write_json(folder / "settings.json", about)
+    _dist.wait()
+
+
+def _write_result(result: RunResult) -> None:
+    folder = result.folder
+    relative = {
+        key: {name: str(path.relative_to(folder)) for name, path in getattr(result, key).items()}
+        for key in ("checkpoints", "artefacts")
+    }
+    write_json(folder / RESULT, {**relative, "metrics": result.metrics, "ledger": result.ledger})
+
+
+def _read_result(folder: Path) -> RunResult:
+    data = read_json(folder / RESULT, "result")
+    return RunResult(
+        folder=folder,
+        checkpoints={k: folder / v for k, v in data["checkpoints"].items()},
+        artefacts={k: folder / v for k, v in data["artefacts"].items()},
+        metrics=data["metrics"],
+        ledger=data["ledger"],
+    )

@@ -1,0 +1,100 @@
+"""The run's folder: data, teacher, log and state of one training run."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgesdk.core.errors import EdgeSdkError, UsageError
+from edgesdk.core.files import clean, os_errors, write_atomic
+from edgesdk_training import _dist
+from edgesdk_training.data import join
+from edgesdk_training.teachers import embed_all, open_teacher
+
+
+class Context:
+    """What a recipe may use; implements `edgesdk.core.protocols.RunContext`.
+
+    Attributes:
+        folder: The run's folder.
+        seed: Seed of everything random.
+        device: Torch device.
+        rank: Number of this process.
+        world: Number of processes.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        data: Mapping[str, Sequence[Path]],
+        *,
+        teacher: str | None = None,
+        seed: int = 0,
+        device: str = "cpu",
+        threads: int = 1,
+        progress: Callable[[int, int, str], None] | None = None,
+    ) -> None:
+        self.folder, self.seed, self.device = folder, seed, device
+        self.rank, self.world = _dist.rank(), _dist.world()
+        self._data, self._teacher, self._threads = data, teacher, threads
+        self._progress = progress
+
+    def data(self, role: str) -> Any:
+        """Return the data set given for `role`."""
+        if not self._data.get(role):
+            raise UsageError(
+                f"the recipe needs {role} data; give it with --data {role}=PATH "
+                f"(a folder or tar of identity/picture, a face pack, or the word synthetic)"
+            )
+        return join(self._data[role])
+
+    def teacher(self, name: str) -> Any:
+        """Return the teacher the user chose, else the one called `name`."""
+        return open_teacher(self._teacher or name, self._threads)
+
+    def embeddings(self, teacher: Any, pictures: Any) -> Any:
+        """Return the teacher's unit embeddings of `pictures`, cached beside the runs."""
+        return embed_all(teacher, pictures, self.folder.parent / "cache", self.progress)
+
+    def log(self, step: int, **scalars: float) -> None:
+        """Append one line to log.jsonl; the first process only."""
+        if self.rank == 0:
+            line = json.dumps(clean({"time": round(time.time(), 1), "step": step, **scalars}))
+            with os_errors("write", self.folder), (self.folder / "log.jsonl").open("a") as stream:
+                stream.write(line + "\n")
+
+    def progress(self, done: int, total: int, label: str) -> None:
+        """Tell how far a phase is."""
+        if self._progress is not None and self.rank == 0:
+            self._progress(done, total, label)
+
+    def _state(self, phase: str) -> Path:
+        return self.folder / "state" / f"{phase}.pt"
+
+    def save(self, phase: str, state: Mapping[str, Any]) -> None:
+        """Store a phase's state atomically; the first process only."""
+        if self.rank == 0:
+            import torch
+
+            buffer = io.BytesIO()
+            torch.save(dict(state), buffer)
+            write_atomic(self._state(phase), buffer.getvalue())
+
+    def load(self, phase: str) -> Mapping[str, Any] | None:
+        """Return a phase's stored state, None when there is none. Tensors only, no pickle."""
+        path = self._state(phase)
+        if not path.is_file():
+            return None
+        import torch
+
+        try:
+            state: Mapping[str, Any] = torch.load(path, weights_only=True)
+        except (RuntimeError, EOFError, ValueError, KeyError) as error:
+            raise EdgeSdkError(
+                f"the saved state {path} is damaged ({error}); start over with --fresh"
+            ) from None
+        return state

@@ -1,0 +1,145 @@
+"""Public faces in memory: pictures, classes, the teacher's embeddings and people held out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgesdk.core.errors import UsageError
+from edgesdk.core.tensors import Array
+from edgesdk_training.augment import Augmentation, augment, shrink
+from edgesdk_training.data import decode
+from edgesdk_training.holdout import Holdout, hold_out
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from edgesdk.core.protocols import RunContext
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """Everything about the public faces that training asks for.
+
+    Attributes:
+        pictures: uint8 [N, S, S, 3].
+        features: Unit embeddings of the teacher, [N, K].
+        labels: Class per picture, -1 for none, [N].
+        classes: Number of classes.
+        train: Indices of the pictures to train on.
+        labelled: Those of them that have a class.
+        held: People kept out, None for none.
+        how: Ranges of augmentation.
+        teacher: Name of the teacher.
+        name: Names of the data sets.
+        seed: Seed of the student's first weights.
+    """
+
+    pictures: Tensor
+    features: Tensor
+    labels: Tensor
+    classes: int
+    train: Tensor
+    labelled: Tensor
+    held: Holdout | None
+    how: Augmentation
+    teacher: str
+    name: str
+    seed: int
+
+    def batch(self, chosen: Tensor, size: int, generator: Generator) -> Tensor:
+        """Return varied inputs of the student, [B, 3, size, size] in -1..1."""
+        return augment(self.pictures[chosen], size, self.how, generator) / 127.5 - 1
+
+    def fresh(self, module: Any) -> Any:
+        """Return `module` with weights that follow from the seed alone."""
+        import torch
+
+        torch.manual_seed(self.seed)
+        for part in module.modules():
+            if hasattr(part, "reset_parameters"):
+                part.reset_parameters()
+        return module
+
+    def embed(self, module: Any, chosen: Array, size: int) -> Array:
+        """Return the embeddings of un-augmented pictures, as a device would make them."""
+        import torch
+
+        rows = []
+        with torch.no_grad():
+            for part in torch.from_numpy(chosen).split(512):
+                picture = self.pictures[part].permute(0, 3, 1, 2).float()
+                rows.append(module(shrink(picture, size).round() / 127.5 - 1).numpy())
+        return np.concatenate(rows)
+
+    def judge(self, module: Any, size: int) -> dict[str, float]:
+        """Return holdout_accuracy and holdout_auc of a folded module; nothing without people."""
+        if self.held is None:
+            return {}
+        found = self.held.judge(lambda items: self.embed(module, items, size))
+        return {"holdout_accuracy": found.accuracy, "holdout_auc": found.auc}
+
+
+def load_faces(context: RunContext, side: int, settings: Any) -> Faces:
+    """Read the public faces, ask the teacher where the set brings no embeddings, split.
+
+    Args:
+        context: Of the run.
+        side: Side at which pictures are kept.
+        settings: Fields holdout, class_pictures and those of Augmentation.
+    """
+    import torch
+
+    dataset = context.data("public")
+    features, teacher = _features(context, dataset)
+    identities = np.asarray(dataset.identities)
+    held = hold_out(identities, settings.holdout, context.seed) if settings.holdout else None
+    free = np.ones(len(dataset), bool)
+    if held is not None:
+        free[held.items] = False
+    if free.sum() < 2:
+        raise UsageError("no faces are left to train on; lower --set holdout or give more data")
+    labels, classes = _classes(np.where(free, identities, -1), settings.class_pictures)
+    ranges = {k: getattr(settings, k) for k in Augmentation.__dataclass_fields__}
+    return Faces(
+        pictures=torch.from_numpy(decode(dataset, side, context.progress)),
+        features=torch.from_numpy(features),
+        labels=torch.from_numpy(labels),
+        classes=classes,
+        train=torch.from_numpy(np.flatnonzero(free)),
+        labelled=torch.from_numpy(np.flatnonzero(labels >= 0)),
+        held=held if held is not None and len(held.same) else None,
+        how=Augmentation(**ranges),
+        teacher=teacher,
+        name=dataset.name,
+        seed=context.seed,
+    )
+
+
+def _features(context: Any, dataset: Any) -> tuple[Array, str]:
+    """Return the embeddings a set brings, completed by the teacher, and the teacher's name."""
+    parts = getattr(dataset, "parts", [dataset])
+    if all(p.embeddings is not None for p in parts):
+        return dataset.embeddings.astype(np.float32), "as stored with the pictures"
+    teacher = context.teacher("sface")
+    rows = [
+        p.embeddings if p.embeddings is not None else context.embeddings(teacher, p) for p in parts
+    ]
+    widths = {r.shape[1] for r in rows}
+    if len(widths) > 1:
+        raise UsageError(
+            f"stored embeddings and {teacher.name} have unlike lengths {sorted(widths)}; "
+            "use the teacher that made the pack"
+        )
+    return np.concatenate(rows).astype(np.float32), teacher.name
+
+
+def _classes(identities: Array, least: int) -> tuple[Array, int]:
+    """Return class numbers of identities with `least` pictures, -1 for the others."""
+    names, counts = np.unique(identities[identities >= 0], return_counts=True)
+    kept = names[counts >= least]
+    place = np.searchsorted(kept, identities).clip(max=max(len(kept) - 1, 0))
+    known = kept[place] == identities if len(kept) else np.zeros(len(identities), bool)
+    return np.where(known, place, -1).astype(np.int64), len(kept)

@@ -1,0 +1,208 @@
+"""One training loop for all recipes: schedule, clipping, averaging, resuming, speed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgesdk_training import _dist
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from edgesdk.core.protocols import RunContext
+
+# A killed run loses at most this much work.
+SAVE_EVERY_S = 60.0
+
+Batch = Any
+Draw = Callable[["Tensor", "Generator"], Batch]
+Loss = Callable[[Batch], "tuple[Tensor, dict[str, Tensor]]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one phase is trained.
+
+    Attributes:
+        phase: Its name in the state folder, the log and the progress.
+        count: Number of items.
+        epochs: Passes over them.
+        batch: Items per step and process.
+        lr: Highest learning rate; it rises for one twentieth and falls as a cosine to 0.
+        optimiser: "sgd" (momentum 0.9, Nesterov) or "adamw".
+        weight_decay: On matrices and kernels only.
+        clip: Largest norm of the gradient.
+        average: Decay of the averaged weights that are returned, 0 for the last ones.
+    """
+
+    phase: str
+    count: int
+    epochs: int
+    batch: int
+    lr: float
+    optimiser: str = "sgd"
+    weight_decay: float = 5e-4
+    clip: float = 5.0
+    average: float = 0.0
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps per pass; an incomplete last batch is left out."""
+        return max(1, self.count // (self.batch * _dist.world()))
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole phase."""
+        return self.epochs * self.steps_per_epoch
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step."""
+        warm = max(1, self.steps // 20)
+        if step < warm:
+            return self.lr * (step + 1) / warm
+        return self.lr * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm)))
+
+
+def fit(context: RunContext, plan: Plan, modules: Any, draw: Draw, loss: Loss) -> None:
+    """Train `modules` in place; goes on where an earlier run of the phase stopped.
+
+    Every random choice of a step follows from (seed, step), so an interrupted run ends
+    with the same weights as an uninterrupted one.
+
+    Args:
+        context: Where state and log go.
+        plan: Lengths and rates.
+        modules: One torch module that holds all that is trained.
+        draw: (indices, generator) -> batch.
+        loss: batch -> (loss, scalars for the log).
+    """
+    import torch
+
+    optimiser = _optimiser(plan, modules)
+    averaged = _averaged(plan, modules)
+    state = context.load(plan.phase)
+    first = 0 if state is None else _restore(state, modules, optimiser, averaged)
+    modules.train()
+    clock = _Clock()
+    for step in range(first, plan.steps):
+        generator = torch.Generator().manual_seed(_seed(context.seed, plan.phase, step))
+        with clock.loading():
+            batch = draw(_indices(plan, context.seed, step), generator)
+        value, scalars = loss(batch)
+        _step(plan, modules, optimiser, value, step)
+        if averaged is not None:
+            averaged.update_parameters(modules)
+        last = step + 1 == plan.steps
+        if last or (step + 1) % max(1, plan.steps_per_epoch // 4) == 0:
+            done = step + 1 - first
+            numbers = {"loss": value.item(), **{k: v.item() for k, v in scalars.items()}}
+            context.log(step + 1, **numbers, lr=plan.rate(step), **clock.speed(done, plan.batch))
+            context.progress(step + 1, plan.steps, plan.phase)
+        if last or clock.due():
+            context.save(plan.phase, _state(step + 1, modules, optimiser, averaged))
+    if averaged is not None:
+        modules.load_state_dict(averaged.module.state_dict())
+    modules.eval()
+
+
+def _seed(seed: int, phase: str, step: int) -> int:
+    mixed = (seed * 1_000_003 + sum(map(ord, phase))) * 1_000_033 + step
+    return (mixed * 1000 + _dist.rank()) % 2**63
+
+
+def _indices(plan: Plan, seed: int, step: int) -> Tensor:
+    """Return this process's items of a step, out of the epoch's own permutation."""
+    import torch
+
+    epoch, inside = divmod(step, plan.steps_per_epoch)
+    generator = torch.Generator().manual_seed(_seed(seed, plan.phase, epoch) - _dist.rank())
+    order = torch.randperm(plan.count, generator=generator)
+    start = (inside * _dist.world() + _dist.rank()) * plan.batch
+    return order[start : start + plan.batch]
+
+
+def _optimiser(plan: Plan, modules: Any) -> Any:
+    import torch
+
+    decayed = [p for p in modules.parameters() if p.requires_grad and p.ndim > 1]
+    free = [p for p in modules.parameters() if p.requires_grad and p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": plan.weight_decay}]
+    groups += [{"params": free, "weight_decay": 0.0}] if free else []
+    if plan.optimiser == "adamw":
+        return torch.optim.AdamW(groups, lr=plan.lr)
+    return torch.optim.SGD(groups, lr=plan.lr, momentum=0.9, nesterov=True)
+
+
+def _averaged(plan: Plan, modules: Any) -> Any:
+    if not plan.average:
+        return None
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    return AveragedModel(modules, multi_avg_fn=get_ema_multi_avg_fn(plan.average), use_buffers=True)
+
+
+def _step(plan: Plan, modules: Any, optimiser: Any, value: Tensor, step: int) -> None:
+    import torch
+
+    for group in optimiser.param_groups:
+        group["lr"] = plan.rate(step)
+    optimiser.zero_grad(set_to_none=True)
+    value.backward()  # type: ignore[no-untyped-call]
+    parameters = [p for p in modules.parameters() if p.requires_grad]
+    _dist.average_gradients(parameters)
+    torch.nn.utils.clip_grad_norm_(parameters, plan.clip)
+    optimiser.step()
+
+
+def _state(step: int, modules: Any, optimiser: Any, averaged: Any) -> dict[str, Any]:
+    state = {"step": step, "modules": modules.state_dict(), "optimiser": optimiser.state_dict()}
+    return state if averaged is None else {**state, "averaged": averaged.state_dict()}
+
+
+def _restore(state: Any, modules: Any, optimiser: Any, averaged: Any) -> int:
+    modules.load_state_dict(state["modules"])
+    optimiser.load_state_dict(state["optimiser"])
+    if averaged is not None:
+        averaged.load_state_dict(state["averaged"])
+    return int(state["step"])
+
+
+class _Clock:
+    """Measures speed, the share of data loading, and when to save."""
+
+    def __init__(self) -> None:
+        self._begin = self._saved = time.perf_counter()
+        self._loading = 0.0
+
+    def loading(self) -> _Loading:
+        return _Loading(self)
+
+    def add(self, seconds: float) -> None:
+        self._loading += seconds
+
+    def speed(self, steps: int, batch: int) -> dict[str, float]:
+        """Return images per second of this process and the part of time spent on data."""
+        spent = time.perf_counter() - self._begin
+        return {"images_s": steps * batch / spent, "data_share": self._loading / spent}
+
+    def due(self) -> bool:
+        now = time.perf_counter()
+        if now - self._saved < SAVE_EVERY_S:
+            return False
+        self._saved = now
+        return True
+
+
+class _Loading:
+    def __init__(self, clock: _Clock) -> None:
+        self._clock = clock
+
+    def __enter__(self) -> None:
+        self._begin = time.perf_counter()
+
+    def __exit__(self, *exc: object) -> None:
+        self._clock.add(time.perf_counter() - self._begin)

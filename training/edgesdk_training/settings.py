@@ -1,0 +1,67 @@
+"""Settings of a recipe: words and TOML become a frozen dataclass, or one clear sentence."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+from typing import Any
+
+from edgesdk.core.errors import UsageError, did_you_mean
+
+TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+def read_settings(kind: type, config: Path | None, words: Mapping[str, Any]) -> Any:
+    """Return an instance of `kind`: its defaults, then the TOML file, then `words`.
+
+    Raises:
+        UsageError: an unknown name, a value of the wrong type, or an unreadable file.
+    """
+    given = {**({} if config is None else _toml(config)), **words}
+    known = {f.name: f for f in fields(kind)}
+    for name in given:
+        if name not in known:
+            raise UsageError(f"unknown setting {name!r}. {did_you_mean(name, known)}")
+    return kind(**{name: _typed(known[name], value) for name, value in given.items()})
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"settings file {path} cannot be read ({error})") from None
+    return dict(data.get("settings", data))
+
+
+def _typed(field: Field[Any], value: Any) -> Any:
+    default = field.default if field.default is not MISSING else None
+    wanted: type = type(default) if default is not None else str
+    try:
+        result = _converted(wanted, value)
+    except ValueError:
+        raise UsageError(
+            f"setting {field.name!r} must be {wanted.__name__}, found {value!r} "
+            f"(default: {default!r})"
+        ) from None
+    return result
+
+
+def _converted(wanted: type, value: Any) -> Any:
+    if wanted is bool:
+        word = str(value).lower()
+        if word not in TRUE + FALSE:
+            raise ValueError(word)
+        return word in TRUE
+    if wanted is float:
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValueError(value)
+        return number
+    return wanted(value) if not isinstance(value, bool) else _refuse(value)
+
+
+def _refuse(value: Any) -> Any:
+    raise ValueError(value)
