@@ -18,17 +18,19 @@ from edgesdk.core.tensors import Arrays, TensorSpec
 
 
 class Plugin(Protocol):
-    """What every plug-in declares.
+    """What every plug-in declares, usually as class attributes."""
 
-    Attributes:
-        aliases: Other names.
-        extra: The extra of edgesdk that installs what it needs ("" for the base).
-        requires: Importable modules it needs.
-    """
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Other names."""
 
-    aliases: tuple[str, ...]
-    extra: str
-    requires: tuple[str, ...]
+    @property
+    def extra(self) -> str:
+        """The extra of edgesdk that installs what it needs, "" for the base."""
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Importable modules it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +85,11 @@ class Artefact:
 
 
 class Exporter(Plugin, Protocol):
-    """Writes one format.
+    """Writes one format."""
 
-    Attributes:
-        accepts: "checkpoint", "onnx" or both: the kinds of source it starts from.
-    """
-
-    accepts: tuple[str, ...]
+    @property
+    def accepts(self) -> tuple[str, ...]:
+        """ "checkpoint", "onnx" or both: the kinds of source it starts from."""
 
     def available(self) -> str | None:
         """Return None, or one sentence why this machine cannot export."""
@@ -126,15 +126,15 @@ class Session(Protocol):
 
 
 class Runtime(Plugin, Protocol):
-    """Opens bundles.
+    """Opens bundles."""
 
-    Attributes:
-        formats: Values of `bundle.format` it opens.
-        kind: "native", or "interpreter" (may give a verdict, never a speed).
-    """
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Values of `bundle.format` it opens."""
 
-    formats: tuple[str, ...]
-    kind: str
+    @property
+    def kind(self) -> str:
+        """ "native", or "interpreter": that may give a verdict, never a speed."""
 
     def available(self) -> str | None:
         """Return None, or one sentence why it cannot run on this machine."""
@@ -150,13 +150,11 @@ class Runtime(Plugin, Protocol):
 
 
 class Runner(Plugin, Protocol):
-    """Drives a bundle on a remote device; the clock is there, never here.
+    """Drives a bundle on a remote device; the clock is there, never here."""
 
-    Attributes:
-        formats: Values of `bundle.format` it can send.
-    """
-
-    formats: tuple[str, ...]
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Values of `bundle.format` it can send."""
 
     def devices(self) -> Sequence[str]:
         """Return the devices that can be reached."""
@@ -169,15 +167,15 @@ class Runner(Plugin, Protocol):
 
 
 class Student(Plugin, Protocol):
-    """A network to train.
+    """A network to train."""
 
-    Attributes:
-        task: Such as "face-embedding".
-        config: Frozen dataclass, every field with a default.
-    """
+    @property
+    def task(self) -> str:
+        """Such as "face-embedding"."""
 
-    task: str
-    config: type
+    @property
+    def config(self) -> type:
+        """Frozen dataclass, every field with a default."""
 
     def build(self, config: Any) -> Any:
         """Return the torch module in training form, randomly initialised."""
@@ -211,10 +209,12 @@ class Dataset(Protocol):
     """Pictures with optional labels and teacher embeddings.
 
     Attributes:
+        name: What provenance speaks of.
         identities: int64 [N], -1 unknown; None when the set has no labels.
         embeddings: float [N, D] of a teacher, None when the set brings none.
     """
 
+    name: str
     identities: Any
     embeddings: Any
 
@@ -241,9 +241,21 @@ class Teacher(Protocol):
 
 
 class RunContext(Protocol):
-    """All a recipe needs from outside, and all a test wants to replace."""
+    """All a recipe needs from outside, and all a test wants to replace.
+
+    Attributes:
+        folder: The run's folder.
+        student: Name of the student to train, "" for none.
+        recipe_sha256: Hash of all that decides the run.
+        seed: Seed of everything random.
+        device: Torch device.
+        rank: Number of this process.
+        world: Number of processes.
+    """
 
     folder: Path
+    student: str
+    recipe_sha256: str
     seed: int
     device: str
     rank: int
@@ -288,17 +300,19 @@ class RunResult:
 
 
 class Recipe(Plugin, Protocol):
-    """One training method; `run` reads from top to bottom.
+    """One training method; `run` reads from top to bottom."""
 
-    Attributes:
-        students: Which it may train, first = default; () = brings its own model.
-        needs: Data roles: public, private, clients, pairs, video, images, one-image.
-        settings: Frozen flat dataclass, every field with a default.
-    """
+    @property
+    def students(self) -> tuple[str, ...]:
+        """Which it may train, first = default; () = brings its own model."""
 
-    students: tuple[str, ...]
-    needs: tuple[str, ...]
-    settings: type
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Data roles: public, private, clients, pairs, video, images, one-image."""
+
+    @property
+    def settings(self) -> type:
+        """Frozen flat dataclass, every field with a default."""
 
     def run(self, settings: Any, context: RunContext) -> RunResult:
         """Train, resuming from `context.load` where a phase was saved."""

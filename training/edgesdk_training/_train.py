@@ -51,10 +51,9 @@ def train(
         return _read_result(folder)
     _begin(folder, about, threads, device)
     context = Context(
-        folder, data or {}, teacher=teacher, seed=seed, device=device, threads=threads,
-        progress=progress,
+        folder, data or {}, student=student, recipe_sha256=digest, teacher=teacher, seed=seed,
+        device=device, threads=threads, progress=progress,
     )  # fmt: skip
-    context.student, context.recipe_sha256 = student, digest  # type: ignore[attr-defined]
     try:
         result: RunResult = plugin.run(chosen, context)
         _dist.wait()

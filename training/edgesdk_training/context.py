@@ -21,6 +21,8 @@ class Context:
 
     Attributes:
         folder: The run's folder.
+        student: Name of the student, "" for none.
+        recipe_sha256: Hash of all that decides the run.
         seed: Seed of everything random.
         device: Torch device.
         rank: Number of this process.
@@ -32,13 +34,16 @@ class Context:
         folder: Path,
         data: Mapping[str, Sequence[Path]],
         *,
+        student: str = "",
+        recipe_sha256: str = "",
         teacher: str | None = None,
         seed: int = 0,
         device: str = "cpu",
         threads: int = 1,
         progress: Callable[[int, int, str], None] | None = None,
     ) -> None:
-        self.folder, self.seed, self.device = folder, seed, device
+        self.folder, self.student, self.recipe_sha256 = folder, student, recipe_sha256
+        self.seed, self.device = seed, device
         self.rank, self.world = _dist.rank(), _dist.world()
         self._data, self._teacher, self._threads = data, teacher, threads
         self._progress = progress

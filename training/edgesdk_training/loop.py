@@ -151,7 +151,7 @@ def _step(plan: Plan, modules: Any, optimiser: Any, value: Tensor, step: int) ->
     for group in optimiser.param_groups:
         group["lr"] = plan.rate(step)
     optimiser.zero_grad(set_to_none=True)
-    value.backward()  # type: ignore[no-untyped-call]
+    value.backward()
     parameters = [p for p in modules.parameters() if p.requires_grad]
     _dist.average_gradients(parameters)
     torch.nn.utils.clip_grad_norm_(parameters, plan.clip)

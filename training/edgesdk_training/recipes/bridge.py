@@ -20,7 +20,7 @@ layer, against the teacher's own embedding.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edgesdk.core import plugins
@@ -116,7 +116,7 @@ class Bridge:
         from edgesdk_training.checkpoint import save_checkpoint
         from edgesdk_training.faces import load_faces
 
-        student = plugins.load(plugins.STUDENTS, context.student)  # type: ignore[attr-defined]
+        student = plugins.load(plugins.STUDENTS, context.student)
         config = student.config(size=settings.size)
         faces = load_faces(context, settings.base or base_side(settings.size), settings)
         target = None if settings.labels_only else self.targets(settings, context, faces)
@@ -126,14 +126,14 @@ class Bridge:
         if context.rank == 0:
             save_checkpoint(
                 folder,
-                context.student,  # type: ignore[attr-defined]
+                context.student,
                 student,
                 config,
                 model,
                 licence=LICENCE,
                 provenance={
                     "recipe": "bridge",
-                    "recipe_sha256": context.recipe_sha256,  # type: ignore[attr-defined]
+                    "recipe_sha256": context.recipe_sha256,
                     "settings": asdict(settings),
                     "teacher": faces.teacher,
                     "data": faces.name,
@@ -194,11 +194,12 @@ class Bridge:
             loss = hard + settings.alpha * softened(answer, soft, settings.temperature)
             return loss, {"labels": hard}
 
-        plan = {"count": len(items), "epochs": settings.adapt_epochs, "batch": batch}
-        common = {"optimiser": "adamw", "weight_decay": 0.0}
-        fit(context, Plan("adapt-a", lr=1e-2, **plan, **common), reader, draw, read)
+        plan = Plan(
+            "adapt-a", len(items), settings.adapt_epochs, batch, 1e-2, "adamw", weight_decay=0.0
+        )
+        fit(context, plan, reader, draw, read)
         both = nn.ModuleList([adapter, head])
-        fit(context, Plan("adapt-b", lr=2e-3, **plan, **common), both, draw, narrow)
+        fit(context, replace(plan, phase="adapt-b", lr=2e-3), both, draw, narrow)
         with torch.no_grad():
             return torch.cat([adapter(part) for part in faces.features.split(4096)])
 
