@@ -15,10 +15,9 @@ import time
 import webbrowser
 from pathlib import Path
 
-from edgesdk.face import example_pictures
+from pictures import example_pictures
 
 OUT = Path("reports/demo")
-EXAMPLES = Path(__file__).parent
 MODEL = "bridge-face"
 # int8 goes through where its proof holds; the other precisions are a --precision away.
 EXPORTS = [("fp32", None), ("int8", {"onnx", "tflite"})]
@@ -74,7 +73,7 @@ def main() -> None:
     """Run the demo."""
     begin = time.monotonic()
     shutil.rmtree(OUT, ignore_errors=True)
-    pictures = example_pictures(EXAMPLES / "astronaut_aligned.png", OUT / "pictures")
+    pictures = example_pictures(OUT / "pictures")
     edgesdk("models")
     folders = export_all(buildable())
     for folder in folders:

@@ -1,0 +1,88 @@
+"""What several test modules share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgesdk.core.bundle import Bundle, seal
+from edgesdk.core.preprocess import Align, Preprocess
+from edgesdk.core.tensors import TensorSpec
+
+
+@pytest.fixture
+def make_face_bundle(tmp_path):
+    """Return a function that makes a tiny face bundle: 4x4 means, a fixed projection to 8.
+
+    It needs no weights, tells pictures apart by their coarse colours, and leaves the
+    vector's length to its caller.
+    """
+    onnx = pytest.importorskip("onnx", reason="builds the test bundle with onnx")
+
+    def make(
+        name: str = "tiny-face-onnx-fp32",
+        *,
+        batch: int | None = None,
+        bias: float = 0.0,
+        align: Align | None = Align(),  # noqa: B008
+        **values,
+    ) -> Bundle:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "model.onnx").write_bytes(_graph(onnx, batch, bias))
+        image = TensorSpec("image", (batch, 3, 16, 16), layout="NCHW", kind="image")
+        fields = {
+            "model": "tiny-face",
+            "task": "face-embedding",
+            "target": "onnx",
+            "precision": "fp32",
+            "format": "onnx",
+            "thresholds": {"far_1e-2": {"value": 0.6, "low": 0.55, "high": 0.65}},
+            "cost": {"parameters": 384, "macs": 384},
+        }
+        return seal(
+            Bundle(
+                path=folder,
+                entry="model.onnx",
+                inputs=(image,),
+                outputs=(TensorSpec("embedding", (batch, 8), layout="NC", kind="embedding"),),
+                preprocess={"image": Preprocess(size=(16, 16), align=align)},
+                postprocess={"kind": "embedding", "dim": 8, "normalised": False},
+                licence={"weights": "CC0-1.0", "data": "none"},
+                source_sha256="0" * 64,
+                verify={"verdict": "skipped"},
+                runtimes=("ort",),
+                **(fields | values),
+            )
+        )
+
+    return make
+
+
+def _graph(onnx, batch: int | None, bias: float) -> bytes:
+    node, value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
+    projection = np.random.default_rng(0).normal(size=(48, 8)).astype(np.float32)
+    arrays = {"w": projection, "b": np.full(8, bias, np.float32)}
+    size = batch or "batch"
+    graph = onnx.helper.make_graph(
+        [
+            node("AveragePool", ["image"], ["cells"], kernel_shape=[4, 4], strides=[4, 4]),
+            node("Flatten", ["cells"], ["flat"]),
+            node("Gemm", ["flat", "w", "b"], ["embedding"]),
+        ],
+        "tiny-face",
+        [value("image", 1, [size, 3, 16, 16])],
+        [value("embedding", 1, [size, 8])],
+        [onnx.numpy_helper.from_array(a, name) for name, a in arrays.items()],
+    )
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    model: bytes = onnx.helper.make_model(
+        graph, opset_imports=opsets, ir_version=8
+    ).SerializeToString()
+    return model
+
+
+@pytest.fixture(scope="session")
+def examples() -> Path:
+    """Return the folder of example pictures."""
+    return Path(__file__).parents[1] / "examples"
