@@ -197,9 +197,8 @@ def verify(
         UsageError: it is no bundle.
         EdgeSdkError: a file was altered.
     """
-    from edgesdk_export._pipeline import verify_bundle
-
     from edgesdk.core.shipped import open_bundle
+    from edgesdk_export._pipeline import verify_bundle
 
     return verify_bundle(
         open_bundle(bundle, force=True),
@@ -236,9 +235,8 @@ def load(
         UsageError: it is no bundle, or the runtime cannot open its format.
         UnsupportedError: no runtime works here, or the device is absent.
     """
-    from edgesdk_runtimes._open import open_session
-
     from edgesdk.core.shipped import open_bundle
+    from edgesdk_runtimes._open import open_session
 
     opened = open_bundle(bundle, force=force)
     return open_session(opened, runtime, device, threads, allow_fallback)

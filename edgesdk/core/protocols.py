@@ -8,7 +8,7 @@ one training method.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from edgesdk.core.bundle import Bundle, Checkpoint
 from edgesdk.core.preprocess import Preprocess
@@ -121,7 +121,7 @@ class Session(Protocol):
     def close(self) -> None:
         """Free the session; closing twice is allowed."""
 
-    def __enter__(self) -> "Session": ...
+    def __enter__(self) -> Self: ...
     def __exit__(self, *exc: object) -> None: ...
 
 

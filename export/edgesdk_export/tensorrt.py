@@ -14,11 +14,11 @@ from edgesdk.core.bundle import Bundle
 from edgesdk.core.errors import MissingDependencyError, UnsupportedError
 from edgesdk.core.files import write_atomic
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
-from edgesdk_export._cuda import Gpu, probe
+from edgesdk.core.cuda import Gpu, probe
 from edgesdk_export._engine import build_engine, engine_facts
 from edgesdk_export._graph import write_fp32
 from edgesdk_export._quantize import to_fp16, to_int8
-from edgesdk_export._source import Source, batch_of, facts, only_fp32_onnx, specs, versions
+from edgesdk_export._source import batch_of, facts, is_rebuild, only_fp32_onnx, specs, versions
 
 ENTRY, PROXY = "model.engine", "model.onnx"
 FULL, RTX = "tensorrt", "tensorrt_rtx"
@@ -57,9 +57,14 @@ class TensorrtExporter:
             return None
         return str(_no_builder(probe()[0]))
 
+    def machine(self) -> str:
+        """Return what of this machine an engine depends on."""
+        gpu, reason = probe()
+        return gpu.sm if gpu else reason
+
     def supports(self, job: ExportJob) -> str | None:
         """See Exporter."""
-        if is_rebuild(job.source):
+        if is_rebuild(job.source, FULL):
             assert isinstance(job.source, Bundle)
             same = job.precision == job.source.precision
             return None if same else f"{job.source.name} can only be built again at its precision"
@@ -93,11 +98,6 @@ class TensorrtExporter:
             proxy=PROXY,
             not_run=plan.not_run,
         )
-
-
-def is_rebuild(source: Source) -> bool:
-    """Tell whether the source is an engine's bundle, whose ONNX file is taken as it is."""
-    return isinstance(source, Bundle) and source.format in FORMATS.values() and bool(source.proxy)
 
 
 def choose(job: ExportJob, gpu: Gpu | None, reason: str) -> Plan:
@@ -188,7 +188,7 @@ def _why_rtx(asked: tuple[str, ...], not_run: str, by_profile: bool) -> str:
 def _write_network(job: ExportJob, batch: int | None) -> list[str]:
     """Write the ONNX file that the engine is built from, in the precision asked for."""
     network, exact = job.folder / PROXY, job.folder / "fp32.onnx"
-    if is_rebuild(job.source):
+    if is_rebuild(job.source, FULL):
         return write_fp32(job.source, network, batch)
     tools, texts = write_fp32(job.source, exact, batch), facts(job.source)
     if job.precision == "fp16":
@@ -214,7 +214,7 @@ def _decisions(job: ExportJob, batch: int | None, sizes: tuple[int, int, int]) -
         notes.append(f"batch: {sizes[0]} to {sizes[2]}, tuned for {sizes[1]}")
     if job.precision == "int8":
         notes.append("int8: signed symmetric Q/DQ pairs and float biases, as TensorRT asks for")
-    if is_rebuild(job.source):
+    if is_rebuild(job.source, FULL):
         notes.append("built again from the ONNX file of the source bundle")
     return notes
 

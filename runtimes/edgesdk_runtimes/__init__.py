@@ -1,0 +1,1 @@
+"""Runtimes: what opens a bundle. One file each; none loads its framework before `open`."""

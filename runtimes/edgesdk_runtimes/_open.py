@@ -1,0 +1,100 @@
+"""Choose a runtime for a bundle and open it. Nothing is switched silently."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from edgesdk.core import plugins
+from edgesdk.core.bundle import Bundle
+from edgesdk.core.errors import UnsupportedError, UsageError
+from edgesdk.core.session import Session
+
+
+def choose(bundle: Bundle, runtime: str | None = None) -> tuple[str, Any]:
+    """Return the name and plug-in of the runtime to open `bundle` with.
+
+    Without a name it is the first of `bundle.runtimes`, then any other that opens the
+    format, which works on this machine.
+
+    Raises:
+        UnknownPluginError: there is no runtime of that name.
+        UsageError: the named runtime does not open the bundle's format.
+        UnsupportedError: none works here; says why for each.
+    """
+    if runtime is not None:
+        return _named(bundle, runtime)
+    reasons = []
+    for name, plugin in _candidates(bundle):
+        why = plugin.available()
+        if why is None:
+            return name, plugin
+        reasons.append(f"{name}: {why}")
+    found = "; ".join(reasons) or f"no runtime opens the format {bundle.format!r}"
+    raise UnsupportedError(f"bundle {bundle.path} cannot run here ({found})")
+
+
+def _named(bundle: Bundle, runtime: str) -> tuple[str, Any]:
+    name = plugins.resolve(plugins.RUNTIMES, runtime)
+    plugin = plugins.load(plugins.RUNTIMES, name)
+    if bundle.format not in plugin.formats:
+        fitting = ", ".join(n for n, _ in _candidates(bundle)) or "none"
+        raise UsageError(
+            f"runtime {name!r} opens {', '.join(plugin.formats)}, the bundle {bundle.path} is "
+            f"{bundle.format}; runtimes that open it: {fitting}"
+        )
+    why = plugin.available()
+    if why is not None:
+        raise UnsupportedError(f"runtime {name!r} cannot be used here: {why}")
+    return name, plugin
+
+
+def _candidates(bundle: Bundle) -> Iterator[tuple[str, Any]]:
+    every = [n for n in plugins.names(plugins.RUNTIMES) if n not in bundle.runtimes]
+    for name in [*bundle.runtimes, *every]:
+        if name in plugins.names(plugins.RUNTIMES):
+            plugin = plugins.load(plugins.RUNTIMES, name)
+            if bundle.format in plugin.formats:
+                yield name, plugin
+
+
+def _device(name: str, plugin: Any, asked: str, allow_fallback: bool) -> str:
+    devices = list(plugin.devices())
+    if asked == "auto":
+        return str(devices[-1])
+    if asked in devices:
+        return asked
+    if allow_fallback:
+        return str(devices[0])
+    raise UnsupportedError(
+        f"device {asked!r} was asked, runtime {name!r} finds {', '.join(devices)} here; choose "
+        "one of them or pass allow_fallback"
+    )
+
+
+def open_session(
+    bundle: Bundle,
+    runtime: str | None = None,
+    device: str = "cpu",
+    threads: int = 1,
+    allow_fallback: bool = False,
+) -> Session:
+    """Open a bundle for inference.
+
+    Args:
+        bundle: What to open.
+        runtime: Runtime by name or alias; None chooses.
+        device: One of the runtime's devices, or "auto" for its fastest.
+        threads: Threads of the CPU, 1 or more.
+        allow_fallback: Take the first device there is when `device` is absent; the
+            session's `device` says which it became.
+
+    Raises:
+        UsageError: fewer than one thread, or the runtime does not fit.
+        UnsupportedError: no runtime works here, or the device is absent.
+    """
+    if threads < 1:
+        raise UsageError(f"threads must be 1 or more, found {threads}")
+    name, plugin = choose(bundle, runtime)
+    where = _device(name, plugin, device, allow_fallback)
+    return Session(plugin.open(bundle, where, threads), where, threads)

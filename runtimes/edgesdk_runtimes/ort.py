@@ -1,0 +1,120 @@
+"""ONNX Runtime: part of the base install."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from edgesdk.core.bundle import Bundle
+from edgesdk.core.errors import EdgeSdkError, UnsupportedError
+from edgesdk.core.protocols import Runtime, Session
+from edgesdk.core.tensors import Arrays
+from edgesdk_runtimes._session import BaseSession, distribution_version
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")
+
+
+class OrtSession(BaseSession):
+    """An ONNX file opened by ONNX Runtime."""
+
+    runtime = "ort"
+
+    def __init__(self, bundle: Bundle, device: str, threads: int) -> None:
+        super().__init__(bundle)
+        self._device, self._threads = device, threads
+        self._session = self._open(self._options())
+        self._names = [spec.name for spec in bundle.outputs]
+
+    def _options(self) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        if self._device != "cpu":
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        return options
+
+    def _open(self, options: Any) -> Any:
+        import onnxruntime
+
+        number = self._device.partition(":")[2] or "0"
+        wanted: Any = [CPU] if self._device == "cpu" else [(CUDA, {"device_id": number})]
+        try:
+            session = onnxruntime.InferenceSession(
+                str(self.bundle.entry_path), options, providers=wanted
+            )
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's classes are private
+            raise EdgeSdkError(
+                f"ONNX Runtime cannot open {self.bundle.entry_path} on {self._device}: {error}"
+            ) from None
+        if self._device != "cpu" and CUDA not in session.get_providers():
+            raise UnsupportedError(
+                f"ONNX Runtime fell back from {self._device} to the CPU; check the CUDA "
+                "libraries, or ask for --device cpu"
+            )
+        return session
+
+    def run(self, inputs: Arrays) -> dict[str, Any]:
+        """Run one batch."""
+        return dict(zip(self._names, self._session.run(self._names, dict(inputs)), strict=True))
+
+    def placement(self) -> Mapping[str, int] | None:
+        """Return operators per execution provider, read from ONNX Runtime's own profile."""
+        with TemporaryDirectory() as folder:
+            options = self._options()
+            options.enable_profiling = True
+            options.profile_file_prefix = str(Path(folder) / "profile")
+            session = self._open(options)
+            session.run(self._names, _zeros(self.bundle))
+            events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
+        ran = [e["args"]["provider"] for e in events if "provider" in e.get("args", {})]
+        units = Counter({CPU: "cpu", CUDA: "gpu"}.get(provider, provider) for provider in ran)
+        return dict(units) or None
+
+
+def _zeros(bundle: Bundle) -> dict[str, Any]:
+    return {
+        spec.name: np.zeros([size or 1 for size in spec.shape], spec.dtype)
+        for spec in bundle.inputs
+    }
+
+
+class Ort:
+    """The plug-in."""
+
+    aliases = ("onnxruntime", "onnx")
+    extra = ""
+    requires = ("onnxruntime",)
+    formats = ("onnx",)
+    kind = "native"
+
+    def available(self) -> str | None:
+        """Return None: the base install brings it."""
+        return None if self.version() else "no onnxruntime; install it with: pip install edgesdk"
+
+    def devices(self) -> Sequence[str]:
+        """Return "cpu", and "cuda:0" where the GPU build is installed and finds a driver."""
+        import onnxruntime
+
+        found = CUDA in onnxruntime.get_available_providers()
+        return ("cpu", "cuda:0") if found else ("cpu",)
+
+    def version(self) -> str:
+        """Return the distribution and its version."""
+        return distribution_version(*DISTRIBUTIONS)
+
+    def open(self, bundle: Bundle, device: str, threads: int) -> Session:
+        """Open an ONNX bundle."""
+        return OrtSession(bundle, device, threads)
+
+
+PLUGIN: Runtime = Ort()

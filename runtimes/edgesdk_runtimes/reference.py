@@ -1,0 +1,90 @@
+"""The reference: a stored graph run by numpy alone. Slow and exact, for verdicts and tests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgesdk.core.bundle import Bundle
+from edgesdk.core.errors import UnsupportedError, UsageError
+from edgesdk.core.protocols import Runtime, Session
+from edgesdk.core.tensors import Array, Arrays
+from edgesdk_runtimes._reference_ops import OPS
+from edgesdk_runtimes._session import BaseSession
+
+VERSION = 1
+
+
+class ReferenceSession(BaseSession):
+    """A graph.json with its weights.bin; the exporter `reference` describes the format."""
+
+    runtime = "reference"
+
+    def __init__(self, bundle: Bundle) -> None:
+        super().__init__(bundle)
+        self._graph = json.loads(bundle.entry_path.read_text("utf-8"))
+        if self._graph.get("version") != VERSION:
+            raise UsageError(
+                f"{bundle.entry_path} has version {self._graph.get('version')}, this edgesdk "
+                f"reads {VERSION}; export it again"
+            )
+        unknown = {n["op"] for n in self._graph["nodes"]} - set(OPS)
+        if unknown:
+            raise UnsupportedError(
+                f"the reference runtime has no operator {', '.join(sorted(unknown))}; "
+                "use another target"
+            )
+        content = (bundle.entry_path.parent / "weights.bin").read_bytes()
+        self._weights = {n: _weight(content, about) for n, about in self._graph["weights"].items()}
+
+    def run(self, inputs: Arrays) -> dict[str, Any]:
+        """Run one batch."""
+        values: dict[str, Array | None] = {**self._weights, **inputs, "": None}
+        for node in self._graph["nodes"]:
+            answer = OPS[node["op"]](node["attrs"], *(values[name] for name in node["inputs"]))
+            parts = answer if isinstance(answer, tuple) else (answer,)
+            values.update(zip(node["outputs"], parts, strict=False))
+        return {spec.name: np.array(values[spec.name]) for spec in self.bundle.outputs}
+
+    def placement(self) -> Mapping[str, int]:
+        """Return all operators on the CPU."""
+        return {"cpu": len(self._graph["nodes"])}
+
+
+def _weight(content: bytes, about: Mapping[str, Any]) -> Array:
+    dtype = np.dtype(about["dtype"]).newbyteorder("<")
+    count = int(np.prod(about["shape"], dtype=np.int64))
+    array = np.frombuffer(content, dtype, count, about["offset"])
+    return array.astype(about["dtype"]).reshape(about["shape"])
+
+
+class Reference:
+    """The plug-in."""
+
+    aliases = ("numpy",)
+    extra = ""
+    requires = ()
+    formats = ("reference",)
+    kind = "interpreter"
+
+    def available(self) -> str | None:
+        """Return None: numpy is always there."""
+        return None
+
+    def devices(self) -> Sequence[str]:
+        """Return the CPU."""
+        return ("cpu",)
+
+    def version(self) -> str:
+        """Return numpy's version."""
+        return f"numpy {np.__version__}"
+
+    def open(self, bundle: Bundle, device: str, threads: int) -> Session:
+        """Open a reference bundle; numpy decides on threads."""
+        return ReferenceSession(bundle)
+
+
+PLUGIN: Runtime = Reference()
