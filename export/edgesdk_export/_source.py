@@ -1,6 +1,7 @@
 """What an export starts from: a checkpoint (torch) or a bundle with an fp32 ONNX file."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -110,12 +111,26 @@ def _torch_runner(checkpoint: Checkpoint) -> tuple[Run, dict[str, str]]:
     inputs, outputs = specs(checkpoint)
 
     def run(arrays: Arrays) -> Mapping[str, Array]:
-        with torch.no_grad():
-            found = module(*(torch.from_numpy(np.asarray(arrays[s.name])) for s in inputs))
+        tensors = [torch.from_numpy(np.asarray(arrays[s.name])) for s in inputs]
+        with torch.no_grad(), _one_thread():
+            found = module(*tensors)
         values = found if isinstance(found, tuple | list) else (found,)
         return {s.name: v.numpy() for s, v in zip(outputs, values, strict=True)}
 
     return run, {"runtime": "torch", "version": torch.__version__}
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch to one thread: on a busy machine its waiting threads cost far more."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _onnx_runner(bundle: Bundle) -> tuple[Run, dict[str, str]]:
@@ -131,9 +146,9 @@ def as_onnx(bundle: Bundle) -> Bundle:
     return replace(bundle, format="onnx", entry=bundle.proxy, runtimes=("ort",))
 
 
-def has_onnx(source: Source) -> bool:
-    """Tell whether the source is a bundle that holds an ONNX file."""
-    return isinstance(source, Bundle) and (source.format == "onnx" or bool(source.proxy))
+def is_rebuild(source: Source, target: str) -> bool:
+    """Tell whether the source is a bundle of this target that brings its own ONNX file."""
+    return isinstance(source, Bundle) and source.target == target and bool(source.proxy)
 
 
 def only_fp32_onnx(source: Source) -> str | None:

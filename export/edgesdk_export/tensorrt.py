@@ -11,10 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 from edgesdk.core import plugins
 from edgesdk.core.bundle import Bundle
+from edgesdk.core.cuda import Gpu, probe
 from edgesdk.core.errors import MissingDependencyError, UnsupportedError
 from edgesdk.core.files import write_atomic
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
-from edgesdk.core.cuda import Gpu, probe
 from edgesdk_export._engine import build_engine, engine_facts
 from edgesdk_export._graph import write_fp32
 from edgesdk_export._quantize import to_fp16, to_int8

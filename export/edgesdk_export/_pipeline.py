@@ -1,0 +1,161 @@
+"""From a source to a proven bundle: plan, convert, golden vectors, card, proof, publish."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from edgesdk.core.bundle import MANIFEST, VERIFY, Bundle, list_files, read_bundle
+from edgesdk.core.errors import EdgeSdkError, GateFailedError
+from edgesdk.core.files import publish, staging
+from edgesdk.core.licence import complete
+from edgesdk.core.protocols import Artefact
+from edgesdk.core.verify import Verification
+from edgesdk_export._card import write_licence
+from edgesdk_export._golden import take_over, write_golden
+from edgesdk_export._plan import ExportOptions, Plan, lineage, make_plan
+from edgesdk_export._proof import Opened, opened
+from edgesdk_export._source import Run, Source, is_rebuild, own_sha256
+from edgesdk_export._task import judge_task
+from edgesdk_export._verify import (
+    Progress,
+    compare_all,
+    finish,
+    silent,
+    source_run,
+    verify_bundle,
+    with_task,
+)
+
+__all__ = ["ExportOptions", "export_bundle", "verify_bundle"]
+
+INHERITED = (
+    "thresholds: inherited from the source, not fitted on this artefact; give pairs (--data)"
+)
+UNFITTED = "thresholds: none, for the source has none; give pairs (--data) to fit them"
+
+
+def export_bundle(
+    source: Source, options: ExportOptions, out: Path, progress: Progress | None = None
+) -> Bundle:
+    """Export a source to one target and prove it.
+
+    Args:
+        source: Checkpoint, or bundle with an fp32 ONNX file.
+        options: What is asked.
+        out: Folder that holds bundles; the new one is `out/<model>-<target>-<precision>`.
+        progress: Called with (done, total, label).
+
+    Returns:
+        The finished bundle; a complete one of the same recipe and proof is returned as it is.
+
+    Raises:
+        GateFailedError: the artefact broke a tolerance; it lies in `<name>.rejected`.
+        UsageError: see `make_plan`.
+        UnsupportedError: see `make_plan`.
+    """
+    tell = progress or silent
+    tell(0, 4, "plan")
+    plan = make_plan(source, options)
+    final = out / plan.name
+    existing = None if options.force else _existing(final, plan)
+    if existing is not None:
+        return existing
+    with staging(final) as stage:
+        tell(1, 4, "convert")
+        artefact = plan.exporter.export(plan.job(stage))
+        run, by = source_run(source)
+        tell(2, 4, "golden vectors")
+        bundle = _assemble(plan, artefact, stage)
+        _write_golden(plan, stage, run)
+        write_licence(stage, source.path, source.licence)
+        tell(3, 4, "verify")
+        bundle, found = _prove(plan, bundle, artefact, run, by)
+        sealed = finish(bundle, found)
+        if found.failed:
+            _reject(stage, final, found)
+        publish(stage, final)
+    tell(4, 4, "done")
+    return replace(sealed, path=final)
+
+
+def _existing(final: Path, plan: Plan) -> Bundle | None:
+    """Return the bundle that lies there already, if it is whole and of the same recipe."""
+    if not (final / MANIFEST).is_file():
+        return None
+    try:
+        found = read_bundle(final)
+    except EdgeSdkError:
+        return None
+    same = found.build.get("export_sha256") == plan.sha256
+    return found if same and found.build.get("proof") == plan.proof else None
+
+
+def _assemble(plan: Plan, artefact: Artefact, stage: Path) -> Bundle:
+    source = plan.source
+    inherited = INHERITED if source.thresholds else UNFITTED
+    return Bundle(
+        path=stage,
+        target=plan.target.name,
+        precision=plan.precision,
+        format=artefact.format,
+        entry=artefact.entry,
+        inputs=artefact.inputs,
+        outputs=artefact.outputs,
+        licence=complete(source.licence),
+        verify={},
+        thresholds=source.thresholds,
+        runtimes=plan.target.runtimes,
+        calib_sha256=plan.calibration.sha256 if plan.calibration else None,
+        tool_versions=artefact.tool_versions,
+        decisions=(*plan.decisions, *artefact.decisions, *([] if plan.pairs else [inherited])),
+        build={
+            **artefact.build,
+            "export_sha256": plan.sha256,
+            "proof": plan.proof,
+            "parent_sha256": own_sha256(source),
+        },
+        proxy=artefact.proxy,
+        profile=plan.profile.name if plan.profile else None,
+        **lineage(source),
+    )
+
+
+def _write_golden(plan: Plan, stage: Path, run: Run) -> None:
+    if isinstance(plan.source, Bundle) and is_rebuild(plan.source, plan.target.name):
+        take_over(stage, plan.source)
+    else:
+        write_golden(stage, plan.source, run, plan.tolerance)
+
+
+def _prove(
+    plan: Plan, bundle: Bundle, artefact: Artefact, run: Run, by: dict[str, str]
+) -> tuple[Bundle, Verification]:
+    if not plan.options.verify:
+        said = "verification was switched off"
+        bundle = replace(bundle, decisions=(*bundle.decisions, said))
+        return bundle, Verification(verdict="skipped", level="host", reasons=(said,))
+    # Runtimes look at the manifest's list of files, never at bundle.json itself.
+    bundle = replace(bundle, files=list_files(bundle.path))
+    with opened(bundle, artefact.not_run) as here:
+        if not isinstance(here, Opened):
+            return bundle, Verification(verdict="not-run", level="host", reasons=here)
+        found = compare_all(bundle, here, plan.source, run, by, plan.pairs, plan.tolerance)
+        if plan.pairs is None:
+            return bundle, found
+        before, after = judge_task(plan.source, (run, here.run), plan.pairs)
+    return with_task(bundle, found, before, after, plan.pairs, plan.options.max_drop)
+
+
+def _reject(stage: Path, final: Path, found: Verification) -> None:
+    """Leave the numbers in `<name>.rejected`, no bundle under the name itself, and raise."""
+    rejected = final.with_name(final.name + ".rejected")
+    publish(stage, rejected)
+    aside = ""
+    if final.exists():
+        kept = final.with_name(f".{final.name}.replaced")
+        publish(final, kept)
+        aside = f"; the earlier bundle was moved to {kept}"
+    reasons = "; ".join(found.reasons)
+    raise GateFailedError(
+        f"{final.name} differs from its source: {reasons}. Its numbers are in "
+        f"{rejected / VERIFY}{aside}"
+    )

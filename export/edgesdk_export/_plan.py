@@ -1,0 +1,217 @@
+"""What an export is asked to do, checked and hashed before anything is converted."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgesdk.core import plugins
+from edgesdk.core.bundle import Bundle, Checkpoint, bundle_name
+from edgesdk.core.errors import UnsupportedError, UsageError
+from edgesdk.core.files import canonical, clean, sha256_bytes
+from edgesdk.core.protocols import Exporter, ExportJob
+from edgesdk.core.target import Profile, Target, Tolerance, read_profile, read_target
+from edgesdk.pairs import PairSet, read_pairs
+from edgesdk_export._calibration import Calibration, calibrate, refuse_overlap
+from edgesdk_export._source import Source, own_sha256, root_sha256, student_of, versions
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """What a user may ask of an export.
+
+    Attributes:
+        target: Target or an alias of it.
+        precision: fp32, fp16 or int8; None for the target's first one.
+        batch: Fixed batch size, None for a free one.
+        profile: Device profile to build for.
+        calib: Folder or tar of real aligned crops for int8; None for synthetic faces.
+        calib_samples: Number of calibration crops.
+        calib_seed: Seed that draws them.
+        data: Folder or tar with a list of pairs, for the accuracy and the thresholds.
+        max_drop: Largest loss of accuracy on `data`, absolute.
+        verify: Compare the artefact with its source.
+        force: Export again although the bundle exists.
+        decisions: Sentences about choices made before, such as which model was taken.
+    """
+
+    target: str
+    precision: str | None = None
+    batch: int | None = None
+    profile: str | None = None
+    calib: Path | None = None
+    calib_samples: int = 128
+    calib_seed: int = 0
+    data: Path | None = None
+    max_drop: float = 0.01
+    verify: bool = True
+    force: bool = False
+    decisions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One export, ready to run.
+
+    Attributes:
+        source: Checkpoint or bundle.
+        exporter: The plug-in.
+        target: Its constraints.
+        precision: Resolved.
+        profile: Resolved, None for none.
+        options: As asked.
+        calibration: None where the precision needs none.
+        pairs: None without data.
+        machine: What of this machine the artefact depends on, "" for nothing.
+        decisions: Sentences so far.
+    """
+
+    source: Source
+    exporter: Exporter
+    target: Target
+    precision: str
+    profile: Profile | None
+    options: ExportOptions
+    calibration: Calibration | None
+    pairs: PairSet | None
+    machine: str
+    decisions: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the bundle's folder."""
+        profile = self.profile.name if self.profile else None
+        return bundle_name(self.source.model, self.target.name, self.precision, profile)
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """What is allowed at this precision."""
+        return self.target.tolerance[self.precision]
+
+    @property
+    def sha256(self) -> str:
+        """Hash of everything that decides the numbers of the artefact."""
+        tools = versions(*self.target.options.get("tools", ()))
+        recipe = {
+            "source": own_sha256(self.source),
+            "target": [self.target.name, self.precision, self.target.options],
+            "batch": self.options.batch,
+            "profile": clean(self.profile and _fields(self.profile)),
+            "calibration": self.calibration and self.calibration.sha256,
+            "tools": tools,
+        }
+        return sha256_bytes(canonical(clean(recipe)))
+
+    @property
+    def proof(self) -> dict[str, Any]:
+        """What the proof depends on besides the artefact; equal proofs need no second run."""
+        return {
+            "verified": self.options.verify,
+            "data_sha256": self.pairs and self.pairs.sha256,
+            "max_drop": self.options.max_drop if self.pairs else None,
+            "machine": self.machine,
+        }
+
+    def job(self, folder: Path) -> ExportJob:
+        """Return what the exporter is told."""
+        return ExportJob(
+            source=self.source,
+            target=self.target,
+            precision=self.precision,
+            folder=folder,
+            calibration=self.calibration.arrays if self.calibration else {},
+            batch=self.options.batch,
+            profile=self.profile,
+        )
+
+
+def _fields(profile: Profile) -> list[Any]:
+    return [profile.name, list(profile.batch), list(profile.accelerators)]
+
+
+def make_plan(source: Source, options: ExportOptions) -> Plan:
+    """Check what was asked and prepare it.
+
+    Raises:
+        UsageError: a name or number makes no sense, or calibration and data overlap.
+        MissingDependencyError: the toolchain is not installed.
+        UnsupportedError: this machine or this combination cannot do it.
+    """
+    name = plugins.resolve(plugins.EXPORTERS, options.target)
+    exporter: Exporter = plugins.load(plugins.EXPORTERS, name)
+    target = read_target(name, type(exporter).__module__.split(".")[0])
+    precision, why = _precision(source, target, options.precision)
+    profile = _profile(target, options.profile)
+    if options.batch is not None and options.batch < 1:
+        raise UsageError(f"batch must be 1 or more, found {options.batch}; leave it out for any")
+    _check_machine(name, exporter, source)
+    bare = Plan(source, exporter, target, precision, profile, options, None, None, "", ())
+    refusal = exporter.supports(bare.job(Path()))
+    if refusal:
+        raise UnsupportedError(f"target {name!r} at {precision} cannot be made: {refusal}")
+    calibration = _calibration(source, target, precision, options)
+    pairs = read_pairs(options.data) if options.data else None
+    if calibration and pairs and calibration.pictures:
+        hashes = {sha256_bytes(pairs.source.bytes(picture)) for picture in pairs.pictures}
+        refuse_overlap(calibration, hashes)
+    machine = getattr(exporter, "machine", str)()
+    said = [*options.decisions, why, *([calibration.why] if calibration else [])]
+    return Plan(
+        source, exporter, target, precision, profile, options, calibration, pairs, machine,
+        tuple(said),
+    )  # fmt: skip
+
+
+def _precision(source: Source, target: Target, asked: str | None) -> tuple[str, str]:
+    if asked is not None:
+        return target.precision(asked), f"precision {asked}: asked"
+    if isinstance(source, Bundle) and source.target == target.name:
+        return source.precision, f"precision {source.precision}: that of the source bundle"
+    first = target.precision(None)
+    return first, f"precision {first}: the first one of target {target.name}"
+
+
+def _profile(target: Target, asked: str | None) -> Profile | None:
+    if asked is None:
+        return None
+    profile = read_profile(asked)
+    if profile.target != target.name:
+        raise UsageError(
+            f"profile {asked!r} belongs to target {profile.target!r}, not {target.name!r}"
+        )
+    return profile
+
+
+def _check_machine(name: str, exporter: Exporter, source: Source) -> None:
+    plugins.require(f"target {name!r}", exporter)
+    why = exporter.available()
+    if why:
+        raise UnsupportedError(why)
+    if isinstance(source, Checkpoint):
+        student_of(source)
+
+
+def _calibration(
+    source: Source, target: Target, precision: str, options: ExportOptions
+) -> Calibration | None:
+    if precision in target.options.get("calibrated", ()):
+        return calibrate(source, options.calib, options.calib_samples, options.calib_seed)
+    if options.calib is not None:
+        raise UsageError(
+            f"target {target.name!r} at {precision} uses no calibration crops; leave out --calib"
+        )
+    return None
+
+
+def lineage(source: Source) -> dict[str, Any]:
+    """Return the manifest's fields about where the weights come from."""
+    if isinstance(source, Bundle):
+        names = ("recipe", "recipe_sha256", "commit", "companions")
+        told = {name: getattr(source, name) for name in names}
+    else:
+        told = {n: str(source.provenance.get(n, "")) for n in ("recipe", "recipe_sha256", "commit")}
+    same = ("model", "task", "preprocess", "postprocess", "labels", "cost", "metrics")
+    return {
+        **told,
+        **{name: getattr(source, name) for name in same},
+        "source_sha256": root_sha256(source),
+    }

@@ -1,0 +1,145 @@
+"""The task itself, before and after: do pairs of faces still tell the same people apart?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgesdk.core.biometrics import best_threshold, cosine, cross_scores, fit_thresholds, unit
+from edgesdk.core.errors import UnsupportedError
+from edgesdk.core.tensors import Array
+from edgesdk.pairs import PairSet, embed_pictures, judge
+from edgesdk_export._calibration import tensors_of
+from edgesdk_export._source import Run, Source, specs
+
+REPLICAS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One network on a set of pairs.
+
+    Attributes:
+        embeddings: [P, D] of the set's pictures.
+        scores: [N] cosines of the pairs.
+        correct: bool [N]: decided rightly at the threshold of the other folds.
+        accuracy: Mean over the folds.
+        tar: far -> value, threshold … as in VerificationMetrics.
+    """
+
+    embeddings: Array
+    scores: Array
+    correct: Array
+    accuracy: float
+    tar: dict[str, Any]
+
+
+def judge_task(source: Source, runs: Sequence[Run], pairs: PairSet) -> list[Judged]:
+    """Judge each of `runs` on the pairs, with the pre-processing of `source`.
+
+    Raises:
+        UnsupportedError: the network gives no embedding.
+    """
+    inputs, outputs = specs(source)
+    if source.postprocess.get("kind") != "embedding" or len(inputs) != 1:
+        raise UnsupportedError(
+            f"pairs of pictures judge embeddings of one picture; {source.model} is for "
+            f"{source.task}: leave out --data"
+        )
+
+    def embed(pictures: Sequence[Array]) -> Array:
+        tensors = tensors_of(source, list(pictures))
+        return np.hstack([unit(run(tensors)[outputs[0].name]) for run in runs])
+
+    # Reading and shrinking the pictures takes most of the time: once for all runs.
+    every = embed_pictures(embed, pairs)
+    return [_judged(unit(part), pairs) for part in np.split(every, len(runs), axis=1)]
+
+
+def _judged(embeddings: Array, pairs: PairSet) -> Judged:
+    metrics = judge(embeddings, pairs)
+    scores = cosine(embeddings[pairs.pairs[0]], embeddings[pairs.pairs[1]])
+    tar = metrics.tar_all or metrics.tar
+    return Judged(embeddings, scores, _correct(scores, pairs), metrics.accuracy, dict(tar))
+
+
+def _correct(scores: Array, pairs: PairSet) -> Array:
+    """Return for each pair whether it is decided rightly; the other folds set the threshold."""
+    correct = np.zeros(len(scores), bool)
+    folds = np.unique(pairs.fold)
+    for fold in folds:
+        here = pairs.fold == fold
+        rest = ~here if len(folds) > 1 else here
+        threshold = best_threshold(scores[rest], pairs.same[rest])
+        correct[here] = (scores[here] >= threshold) == pairs.same[here]
+    return correct
+
+
+def contrast(
+    source: Judged, artefact: Judged, pairs: PairSet, max_drop: float
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the task block of a verification, and the reasons why it fails.
+
+    Accuracy may drop by `max_drop`. TAR at a fixed FAR is noisier: it fails only where the
+    whole 95 % interval of its drop (bootstrap over the same genuine pairs) lies beyond.
+    """
+    task: dict[str, Any] = {
+        "metric": "accuracy",
+        **_pair_of(source.accuracy, artefact.accuracy),
+        "interval": _interval(source.correct, artefact.correct),
+        "pairs": len(pairs),
+        "data_sha256": pairs.sha256,
+        "max_drop": max_drop,
+    }
+    reasons = []
+    if task["drop"] > max_drop:
+        reasons.append(_sentence("accuracy", task, max_drop))
+    tar = _tar(source, artefact, pairs)
+    if tar:
+        task["tar"] = tar
+        if tar["interval"][0] > max_drop:
+            reasons.append(_sentence(f"TAR at {tar['far']}", tar, max_drop))
+    return task, reasons
+
+
+def _tar(source: Judged, artefact: Judged, pairs: PairSet) -> dict[str, Any]:
+    """Return TAR at the strictest FAR that the set can tell about, {} for none."""
+    for far in sorted(source.tar, key=lambda name: float(name.removeprefix("far_"))):
+        sides = [judged.tar[far] for judged in (source, artefact)]
+        if all(side["value"] is not None for side in sides):
+            accepted = [
+                judged.scores[pairs.same] >= side["threshold"]
+                for judged, side in zip((source, artefact), sides, strict=True)
+            ]
+            values = _pair_of(*(float(side["value"]) for side in sides))
+            return {"far": far, **values, "interval": _interval(*accepted)}
+    return {}
+
+
+def _pair_of(source: float, artefact: float) -> dict[str, float]:
+    return {"source": source, "artefact": artefact, "drop": source - artefact}
+
+
+def _interval(source: Array, artefact: Array) -> list[float]:
+    """Return the 95 % bootstrap interval of mean(source) - mean(artefact), drawn in pairs."""
+    lost = source.astype(int) - artefact.astype(int)
+    counts = [int((lost == value).sum()) for value in (-1, 0, 1)]
+    drawn = np.random.default_rng(0).multinomial(len(lost), np.array(counts) / len(lost), REPLICAS)
+    drops = (drawn[:, 2] - drawn[:, 0]) / len(lost)
+    return [float(q) for q in np.quantile(drops, [0.025, 0.975])]
+
+
+def _sentence(what: str, values: dict[str, Any], max_drop: float) -> str:
+    return (
+        f"{what} falls from {values['source']:.4f} to {values['artefact']:.4f}, "
+        f"a drop of at most {max_drop:g} is allowed"
+    )
+
+
+def thresholds_of(judged: Judged, pairs: PairSet) -> dict[str, dict[str, float]]:
+    """Return the decision thresholds fitted on this network's own scores."""
+    genuine, impostor = judged.scores[pairs.same], judged.scores[~pairs.same]
+    if pairs.people is not None:
+        impostor = cross_scores(judged.embeddings, pairs.people)[1]
+    return fit_thresholds(genuine, impostor)

@@ -1,0 +1,146 @@
+"""The verdict on a bundle: numbers, golden vectors and the task, beside the source."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from edgesdk.core.bundle import VERIFY, Bundle, seal
+from edgesdk.core.samples import synthetic_faces
+from edgesdk.core.target import Tolerance
+from edgesdk.core.tensors import Array
+from edgesdk.core.verify import Verification, write_verification
+from edgesdk.pairs import PairSet, read_pairs
+from edgesdk_export._calibration import CROP, VERIFY_SEED, tensors_of
+from edgesdk_export._card import write_card
+from edgesdk_export._find import find_source
+from edgesdk_export._golden import check_golden, golden_tolerance
+from edgesdk_export._proof import Opened, compare, in_batches, opened, settle
+from edgesdk_export._source import Run, Source, runner, specs
+from edgesdk_export._task import Judged, contrast, judge_task, thresholds_of
+
+Progress = Callable[[int, int, str], None]
+SAMPLES = 64
+
+
+def silent(done: int, total: int, label: str) -> None:
+    """Tell nobody."""
+
+
+def source_run(source: Source) -> tuple[Run, dict[str, str]]:
+    """Return a function that runs any number of items of the source, and what it runs on."""
+    run, by = runner(source)
+    return partial(in_batches, run, size=specs(source)[0][0].shape[0]), by
+
+
+def compare_all(
+    bundle: Bundle,
+    here: Opened,
+    source: Source,
+    run: Run,
+    by: dict[str, str],
+    pairs: PairSet | None,
+    tolerance: Tolerance,
+) -> Verification:
+    """Compare artefact and source on crops, and check the golden vectors."""
+    arrays = tensors_of(source, _crops(pairs))
+    found = replace(compare(bundle, here, run, arrays, tolerance), source=by)
+    stages, reasons = check_golden(bundle, here.run)
+    return settle(replace(found, stages=stages), reasons, here.proxy)
+
+
+def _crops(pairs: PairSet | None) -> list[Array]:
+    """Return the crops to compare on: real ones where pairs are given."""
+    if pairs is None:
+        return synthetic_faces(SAMPLES, VERIFY_SEED, CROP)
+    order = np.random.default_rng(VERIFY_SEED).permutation(len(pairs.pictures))
+    return [pairs.read(int(number)) for number in order[:SAMPLES]]
+
+
+def with_task(
+    bundle: Bundle,
+    found: Verification,
+    before: Judged,
+    after: Judged,
+    pairs: PairSet,
+    max_drop: float,
+) -> tuple[Bundle, Verification]:
+    """Add the task's numbers to the verdict and the thresholds fitted on it to the bundle."""
+    task, reasons = contrast(before, after, pairs, max_drop)
+    fitted = thresholds_of(after, pairs)
+    said = f"thresholds: fitted on this artefact with {len(pairs)} pairs"
+    bundle = replace(bundle, thresholds=fitted, decisions=(*bundle.decisions, said))
+    proxy = found.verdict == "not-run"
+    return bundle, settle(replace(found, task=task), reasons, proxy)
+
+
+def finish(bundle: Bundle, found: Verification) -> Bundle:
+    """Write verdict, card and, last of all, the manifest."""
+    write_verification(bundle.path / VERIFY, found)
+    judged = replace(bundle, verify=found.summary())
+    write_card(judged, found)
+    return seal(judged)
+
+
+def verify_bundle(
+    bundle: Bundle,
+    source: Source | None = None,
+    data: Path | None = None,
+    max_drop: float = 0.01,
+    update: bool = False,
+    progress: Progress | None = None,
+) -> Verification:
+    """Check a bundle on this machine.
+
+    The golden vectors are run stage by stage; where the source is given, or found among
+    shipped models and neighbours of the bundle, the outputs are compared on 64 crops.
+
+    Args:
+        bundle: What to check; `read_bundle` has checked its hashes.
+        source: What it was made of.
+        data: Folder or tar with a list of pairs.
+        max_drop: Largest loss of accuracy on `data`, absolute.
+        update: Write the new verdict, and thresholds fitted on `data`, into the bundle.
+        progress: Called with (done, total, label).
+
+    Returns:
+        The verdict with its numbers; nothing is raised for a failed gate.
+    """
+    tell = progress or silent
+    tell(0, 3, "open")
+    origin = source or find_source(bundle)
+    pairs = read_pairs(data) if data else None
+    with opened(bundle) as here:
+        tell(1, 3, "compare")
+        if not isinstance(here, Opened):
+            stages, reasons = check_golden(bundle, None)
+            found = _not_run(stages, reasons, here)
+        elif origin is None:
+            found = _golden_only(bundle, here)
+        else:
+            run, by = source_run(origin)
+            found = compare_all(bundle, here, origin, run, by, pairs, golden_tolerance(bundle))
+            tell(2, 3, "accuracy")
+            if pairs is not None:
+                before, after = judge_task(origin, (run, here.run), pairs)
+                bundle, found = with_task(bundle, found, before, after, pairs, max_drop)
+    if update:
+        finish(bundle, found)
+    tell(3, 3, "done")
+    return found
+
+
+def _golden_only(bundle: Bundle, here: Opened) -> Verification:
+    stages, reasons = check_golden(bundle, here.run)
+    said = "the source was not found: only the golden vectors were checked"
+    base = Verification(
+        verdict="pass", level=here.level, by=here.by, stages=stages, reasons=(*here.notes, said)
+    )
+    return settle(base, reasons, here.proxy)
+
+
+def _not_run(stages: dict[str, str], reasons: list[str], why: tuple[str, ...]) -> Verification:
+    verdict = "fail" if reasons else "not-run"
+    return Verification(verdict=verdict, level="host", stages=stages, reasons=(*reasons, *why))
