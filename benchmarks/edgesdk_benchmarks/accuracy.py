@@ -1,0 +1,261 @@
+"""Verification accuracy per model and face size, as one JSON file.
+
+    python -m edgesdk_benchmarks.accuracy --pairs lfw.tar --bundle bridge-face --sface -o lfw.json
+
+Every face is shrunk to the size of its row by area average and rounded to uint8 before a
+model sees it. A bundle or checkpoint is judged at the sizes up to its own input, and at its
+own; the teacher enlarges small faces by the bicubic kernel. No mirrored views.
+
+`--train-embeddings` names what the teacher said about the training faces. Faces of the pair
+set whose cosine to any of them is above 0.5 are counted, and the accuracy is told without
+their pairs as well: the people of two sets may overlap where names are unknown.
+"""
+
+import argparse
+import platform
+import sys
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesdk.core.biometrics import unit
+from edgesdk.core.bundle import Bundle, read_checkpoint
+from edgesdk.core.errors import EdgeSdkError, UsageError
+from edgesdk.core.files import sha256_bytes, write_json
+from edgesdk.core.tensors import Array
+from edgesdk.face import FacePipeline
+from edgesdk.pairs import PairSet, embed_pictures, judge, read_pairs
+from edgesdk_benchmarks import _sface
+from edgesdk_runtimes.torch import as_bundle
+
+# History of the schema: 1, the first one.
+SCHEMA_VERSION = 1
+SIZES = (16, 24, 32, 64, 112)
+LEAK_COSINE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Something to judge.
+
+    Attributes:
+        facts: Columns of its rows: model, target, precision, runtime, hashes, parameters, macs.
+        embed: From crops to [N, D].
+        side: Side of its input in pixels; larger faces tell it nothing new.
+    """
+
+    facts: dict[str, Any]
+    embed: Callable[[Sequence[Array]], Array]
+    side: int
+
+
+def bundle_model(
+    bundle: Bundle | str, runtime: str | None, threads: int, stack: ExitStack
+) -> Model:
+    """Open a bundle, or a shipped model by name."""
+    pipeline = stack.enter_context(FacePipeline(bundle, runtime, threads=threads))
+    found = pipeline.bundle
+    facts = {
+        "model": found.model,
+        "target": found.target,
+        "precision": found.precision,
+        "runtime": pipeline.session.runtime,
+        "sha256": found.sha256,
+        "source_sha256": found.source_sha256,
+        **_cost(found.cost),
+    }
+    return Model(facts, pipeline.embed, found.preprocess[found.inputs[0].name].size[0])
+
+
+def checkpoint_model(path: str, threads: int, stack: ExitStack) -> Model:
+    """Open a checkpoint in torch."""
+    return bundle_model(as_bundle(read_checkpoint(path)), "torch", threads, stack)
+
+
+def sface_model(threads: int) -> Model:
+    """Open the teacher SFace."""
+    weights = _sface.weights()
+    facts = {
+        "model": "sface-2021dec",
+        "target": "onnx",
+        "precision": "fp32",
+        "runtime": "ort",
+        "sha256": sha256_bytes(weights),
+        "source_sha256": None,
+        **_cost(_sface.cost(weights)),
+    }
+    return Model(facts, _sface.embedder(weights, threads), 112)
+
+
+def _cost(cost: Any) -> dict[str, int | None]:
+    return {name: cost.get(name) for name in ("parameters", "macs")}
+
+
+def sizes_of(model: Model, asked: Sequence[int]) -> list[int]:
+    """Return the face sizes a model is judged at."""
+    return sorted({size for size in asked if size <= model.side} | {model.side})
+
+
+def leaked_faces(pairs: PairSet, training: Sequence[str], threads: int) -> Array:
+    """Return bool [P]: faces of the set that look like a training face to the teacher."""
+    faces = embed_pictures(_sface.embedder(_sface.weights(), threads), pairs)
+    leaked = np.zeros(len(faces), bool)
+    for path in training:
+        known = unit(read_embeddings(path))
+        if known.shape[1] != faces.shape[1]:
+            raise UsageError(
+                f"{path} holds vectors of {known.shape[1]}, SFace has {faces.shape[1]}"
+            )
+        for start in range(0, len(known), 4096):
+            leaked |= (faces @ known[start : start + 4096].T).max(1) > LEAK_COSINE
+    return leaked
+
+
+def read_embeddings(path: str) -> Array:
+    """Return [M, D] from an .npz file with an array "embedding" or "embeddings".
+
+    Raises:
+        UsageError: there is no such file or array.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            name = next(n for n in ("embedding", "embeddings") if n in arrays.files)
+            rows: Array = arrays[name]
+    except (OSError, ValueError, AttributeError, StopIteration, zipfile.BadZipFile) as error:
+        raise UsageError(
+            f"{path} is no .npz file with an array 'embedding' ({error or 'no such array'}); "
+            "give the teacher's vectors of the training faces"
+        ) from None
+    if rows.ndim != 2 or len(rows) == 0 or not np.isfinite(rows).all():
+        raise UsageError(f"{path}: the embeddings must be finite [M, D], found {rows.shape}")
+    return rows
+
+
+def judge_model(
+    model: Model, pairs: PairSet, asked: Sequence[int], leaked: Array | None
+) -> Iterator[dict[str, Any]]:
+    """Yield one row of the result per face size."""
+    for size in sizes_of(model, asked):
+        embeddings = embed_pictures(model.embed, pairs, size)
+        row = {**model.facts, "face_px": size, **judge(embeddings, pairs).to_json()}
+        if leaked is not None:
+            keep = np.asarray(~leaked[pairs.pairs].any(0))
+            row["without_leaks"] = judge(embeddings, pairs, keep).to_json()
+        yield row
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with ExitStack() as stack:
+            _run(_parser().parse_args(words), words, stack)
+    except EdgeSdkError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    return 0
+
+
+def _run(asked: argparse.Namespace, words: list[str], stack: ExitStack) -> None:
+    threads = asked.threads
+    openers: list[Callable[[], Model]] = [
+        *(partial(bundle_model, path, asked.runtime, threads, stack) for path in asked.bundle),
+        *(partial(checkpoint_model, path, threads, stack) for path in asked.checkpoint),
+        *([partial(sface_model, threads)] if asked.sface else []),
+    ]
+    if not openers:
+        raise UsageError("no model was given; name one with --bundle, --checkpoint or --sface")
+    pairs = read_pairs(asked.pairs)
+    models = [opener() for opener in openers]
+    leaked = None
+    if asked.train_embeddings:
+        leaked = leaked_faces(pairs, asked.train_embeddings, threads)
+    rows = []
+    for model in models:
+        for row in judge_model(model, pairs, asked.sizes, leaked):
+            rows.append(row)
+            sys.stdout.write(_line(row) + "\n")
+            sys.stdout.flush()
+    write_json(asked.output, _document(words, pairs, leaked, rows))
+    sys.stdout.write(f"written {asked.output}\n")
+
+
+def _document(
+    words: list[str], pairs: PairSet, leaked: Array | None, rows: list[dict[str, Any]]
+) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "accuracy",
+        "command": " ".join(["python -m edgesdk_benchmarks.accuracy", *map(_short, words)]),
+        "data": {
+            "name": pairs.path.name,
+            "sha256": pairs.sha256,
+            "pairs": len(pairs),
+            "pictures": len(pairs.pictures),
+            "folds": len(np.unique(pairs.fold)),
+        },
+        "environment": {
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            **{name: version(name) for name in ("edgesdk", "numpy", "onnxruntime")},
+        },
+        "rows": rows,
+    }
+    if leaked is not None:
+        touched = leaked[pairs.pairs].any(0)
+        document["leak_control"] = {
+            "teacher": "sface-2021dec",
+            "cosine_above": LEAK_COSINE,
+            "faces": int(leaked.sum()),
+            "pairs": int(touched.sum()),
+        }
+    return document
+
+
+def _short(word: str) -> str:
+    """Leave out where files lie on this machine."""
+    return Path(word).name if "/" in word else word
+
+
+def _line(row: dict[str, Any]) -> str:
+    tar = row["tar"].get("far_1e-2", {}).get("value")
+    return (
+        f"{row['model']:<16} {row['precision']:<5} {row['face_px']:>4} px  "
+        f"accuracy {100 * row['accuracy']:.2f} ± {100 * row['accuracy_std']:.2f} %  "
+        f"AUC {row['auc']:.4f}  TAR@FAR 1e-2 {'refused' if tar is None else f'{tar:.3f}'}"
+    )
+
+
+def _sizes(text: str) -> list[int]:
+    sizes = [int(word) for word in text.split(",")]
+    if min(sizes) < 1:
+        raise argparse.ArgumentTypeError("sizes are pixels from 1 up")
+    return sizes
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m edgesdk_benchmarks.accuracy", description=(__doc__ or "").splitlines()[0]
+    )
+    add = parser.add_argument
+    add("--pairs", required=True, help="folder or tar with pairs.txt or pairs.csv")
+    add("--bundle", action="append", default=[], help="bundle folder or shipped name; repeatable")
+    add("--checkpoint", action="append", default=[], help="checkpoint folder; repeatable")
+    add("--sface", action="store_true", help="judge the teacher SFace as well")
+    add("--sizes", type=_sizes, default=list(SIZES), help="face sizes in pixels, such as 16,32")
+    add("--train-embeddings", action="append", default=[], help=".npz of teacher vectors")
+    add("--runtime", help="runtime of the bundles")
+    add("--threads", type=int, default=1, help="threads of the CPU")
+    add("-o", "--output", type=Path, required=True, help="JSON file to write")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

