@@ -1,0 +1,1 @@
+"""Benchmarks: honest times, verdicts on them, and reports."""

@@ -1,14 +1,252 @@
-"""One benchmark schema for host, phone and browser. Statistics are properties of raw samples."""
-# Filled in by the benchmark component; see protocols.py for who uses it.
+"""One benchmark schema for host, phone and browser. Statistics are properties of raw samples.
 
-from dataclasses import dataclass
+The JSON prints statistics for readers; loading ignores them and computes them again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesdk.core.errors import UsageError
+from edgesdk.core.files import clean, read_json, tupled, write_json
+from edgesdk.core.tensors import Array
+
+# History of the schema: 1, the first one.
+SCHEMA_VERSION = 1
+# One entry per old schema: version -> function that lifts its dictionary by one.
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+SCENARIOS = ("latency", "throughput", "offline")
+STAGES = ("load", "first", "warmup", "decode", "detect", "align", "pre", "infer", "post", "match")
+VERDICTS = ("VALID", "NOISY", "INVALID")
+PERCENTILES = (50, 90, 95, 99)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BenchPlan:
-    """What to measure."""
+    """What to measure.
+
+    Attributes:
+        scenario: latency (one face after the other), throughput (batches of one size) or
+            offline (a sweep of batch sizes).
+        warmup: Least number of warm-up runs; warm-up also lasts 200 ms at least.
+        iterations: Least number of samples.
+        duration_s: Least time measured.
+        threads: Threads of the CPU.
+        batch: Faces per run.
+        faces_per_frame: Faces in a frame of the pipeline, 1 where there is no pipeline.
+    """
+
+    scenario: str = "latency"
+    warmup: int = 10
+    iterations: int = 100
+    duration_s: float = 3.0
+    threads: int = 1
+    batch: int = 1
+    faces_per_frame: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """Raw times of one stage.
+
+    Attributes:
+        stage: One of STAGES.
+        samples: Nanoseconds per run, in the order they were taken; none is ever dropped.
+        warmups: Nanoseconds of the runs before, kept but not counted.
+        batch: Faces per run.
+    """
+
+    stage: str
+    samples: tuple[float, ...]
+    warmups: tuple[float, ...] = ()
+    batch: int = 1
+
+    @property
+    def ms(self) -> Array:
+        """Samples in milliseconds per run."""
+        return np.asarray(self.samples, np.float64) / 1e6
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        """Mean, spread and percentiles in ms per run, and faces per second.
+
+        A percentile with fewer than ten samples above it is named in "thin".
+        """
+        ms = self.ms
+        if not ms.size:
+            return {}
+        ranked = {f"p{p}": float(np.percentile(ms, p)) for p in PERCENTILES}
+        return {
+            "count": int(ms.size),
+            "mean": float(ms.mean()),
+            "std": float(ms.std()),
+            "cv": float(ms.std() / ms.mean()),
+            "min": float(ms.min()),
+            "max": float(ms.max()),
+            **ranked,
+            "thin": [f"p{p}" for p in PERCENTILES if ms.size * (100 - p) / 100 < 10],
+            "faces_s": float(self.batch / np.median(ms) * 1e3),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready dictionary, statistics in ms included."""
+        return {**asdict(self), "unit": "ns", "statistics_ms": self.statistics}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validity:
+    """Whether a measurement may be believed.
+
+    Attributes:
+        verdict: VALID, NOISY or INVALID.
+        reasons: Sentences.
+    """
+
+    verdict: str
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BenchResult:
-    """What was measured."""
+    """What was measured, of which artefact, by what, where.
+
+    Attributes:
+        artefact: model, target, precision, format, sha256, bytes, parameters, macs, verify,
+            metrics: facts of the bundle, measured elsewhere.
+        runtime: name, version, kind, native, threads.
+        device: kind (host, android, browser) and name.
+        environment: Facts of the machine, see `edgesdk.core.env`.
+        plan: What was asked.
+        measurements: Raw times.
+        validity: May it be believed.
+        placement: Operators per unit, None unknown.
+        memory: baseline_mb, peak_mb, model_mb; None unknown.
+        order: Names of all contenders of the interleaved run.
+        date: ISO date and time, UTC.
+    """
+
+    artefact: Mapping[str, Any]
+    runtime: Mapping[str, Any]
+    device: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    plan: BenchPlan
+    measurements: tuple[Measurement, ...]
+    validity: Validity
+    placement: Mapping[str, int] | None = None
+    memory: Mapping[str, float | None] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
+    date: str = ""
+
+    @property
+    def name(self) -> str:
+        """Contender's name: model, target, precision, runtime."""
+        about = self.artefact
+        words = [about["model"], about["target"], about["precision"], self.runtime["name"]]
+        return " ".join(map(str, words))
+
+    @property
+    def ranked(self) -> bool:
+        """Whether it may stand in a ranking: native, and not INVALID."""
+        return bool(self.runtime.get("native")) and self.validity.verdict != "INVALID"
+
+    def stage(self, name: str) -> list[Measurement]:
+        """Return the measurements of one stage."""
+        return [m for m in self.measurements if m.stage == name]
+
+    @property
+    def infer(self) -> Measurement:
+        """Inference at the plan's batch size, or at the sweep's first one."""
+        return self.stage("infer")[0]
+
+    @property
+    def best(self) -> Measurement:
+        """Inference at the batch size with most faces per second."""
+        return max(self.stage("infer"), key=lambda m: float(m.statistics["faces_s"]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready dictionary."""
+        data = {f.name: getattr(self, f.name) for f in fields(self)}
+        data |= {"plan": asdict(self.plan), "validity": asdict(self.validity)}
+        data["measurements"] = [m.to_json() for m in self.measurements]
+        cleaned: dict[str, Any] = clean(
+            {"schema_version": SCHEMA_VERSION, "name": self.name, **data}
+        )
+        return cleaned
+
+    @classmethod
+    def from_json(cls, data: Any) -> "BenchResult":
+        """Rebuild from `to_json`'s dictionary, of this or any older schema.
+
+        Raises:
+            UsageError: it is no result, or of a newer schema.
+        """
+        if not isinstance(data, dict) or not isinstance(data.get("schema_version"), int):
+            raise UsageError("this is no benchmark result; measure again with: edgesdk bench")
+        version = data["schema_version"]
+        if not 1 <= version <= SCHEMA_VERSION:
+            raise UsageError(
+                f"the result has schema {version}, this edgesdk reads up to {SCHEMA_VERSION}; "
+                "upgrade with: pip install -U edgesdk"
+            )
+        while version < SCHEMA_VERSION:
+            data, version = MIGRATIONS[version](data), version + 1
+        try:
+            return _rebuilt(data)
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
+            raise UsageError(f"this is no benchmark result ({error}); measure again") from None
+
+
+def _rebuilt(data: Mapping[str, Any]) -> BenchResult:
+    values = {f.name: data[f.name] for f in fields(BenchResult) if f.name in data}
+    values["plan"] = BenchPlan(**data["plan"])
+    values["validity"] = Validity(**tupled(data["validity"]))
+    values["measurements"] = tuple(map(_measurement, data["measurements"]))
+    result = BenchResult(**tupled(values))
+    for key in ("artefact", "runtime", "device", "environment"):
+        if not isinstance(getattr(result, key), dict):
+            raise TypeError(f"{key} is no object")
+    if result.validity.verdict not in VERDICTS or result.plan.scenario not in SCENARIOS:
+        raise ValueError("unknown verdict or scenario")
+    if not all(isinstance(word, str) for word in (result.name, result.date)) or not result.stage(
+        "infer"
+    ):
+        raise ValueError("it holds no inference times")
+    return result
+
+
+def _measurement(data: Mapping[str, Any]) -> Measurement:
+    samples, warmups = (_numbers(data[key]) for key in ("samples", "warmups"))
+    if data["stage"] not in STAGES or not isinstance(data["batch"], int) or data["batch"] < 1:
+        raise ValueError("unknown stage or batch")
+    if not samples:
+        raise ValueError("a measurement without samples")
+    return Measurement(stage=data["stage"], samples=samples, warmups=warmups, batch=data["batch"])
+
+
+def _numbers(values: Sequence[Any]) -> tuple[float, ...]:
+    numbers = tuple(float(v) for v in values)
+    if not all(np.isfinite(n) and n > 0 for n in numbers):
+        raise ValueError("a time that is not a positive number")
+    return numbers
+
+
+def write_result(path: Path, result: BenchResult) -> None:
+    """Write a result as JSON, atomically."""
+    write_json(path, result.to_json())
+
+
+def read_result(path: Path) -> BenchResult:
+    """Read a result file.
+
+    Raises:
+        UsageError: the file is missing or no result.
+    """
+    data = read_json(path, "result")
+    try:
+        return BenchResult.from_json(data)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None

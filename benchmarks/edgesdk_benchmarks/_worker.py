@@ -1,0 +1,82 @@
+"""A fresh process that opens one bundle: load time, first run, peak memory.
+
+python -m edgesdk_benchmarks._worker BUNDLE RUNTIME DEVICE THREADS   (one JSON line)
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesdk.core.bundle import Bundle, read_bundle
+from edgesdk.core.golden import read_golden
+
+TIMEOUT_S = 120
+
+
+def cold_start(bundle: Bundle, runtime: str, device: str, threads: int) -> dict[str, Any]:
+    """Return load_ns, first_ns, baseline_mb, peak_mb and model_mb of a fresh process.
+
+    All values are None where the process did not succeed; "error" says why.
+    """
+    command = [sys.executable, "-m", "edgesdk_benchmarks._worker"]
+    command += [str(bundle.path), runtime, device, str(threads)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        )
+        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    except (subprocess.TimeoutExpired, ValueError, IndexError) as error:
+        return {"error": f"the cold-start process failed ({type(error).__name__})"}
+    return answer
+
+
+def peak_mb() -> float | None:
+    """Return the largest resident memory of this process so far, None on Windows."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def _one_item(bundle: Bundle) -> dict[str, Any]:
+    golden = read_golden(bundle)
+    fixed = bundle.inputs[0].shape[0] or 1
+    return {name: np.ascontiguousarray(array[:fixed]) for name, array in golden.inputs.items()}
+
+
+def main(words: list[str]) -> None:
+    """Open, run once, and print what it cost."""
+    path, runtime, device, threads = words
+    from edgesdk_runtimes._open import open_session
+
+    bundle = read_bundle(Path(path))
+    inputs = _one_item(bundle)
+    baseline = peak_mb()
+    begin = time.perf_counter_ns()
+    session = open_session(bundle, runtime, device, int(threads))
+    loaded = time.perf_counter_ns()
+    session.run(inputs)
+    first = time.perf_counter_ns()
+    peak = peak_mb()
+    known = baseline is not None and peak is not None
+    answer = {
+        "load_ns": loaded - begin,
+        "first_ns": first - loaded,
+        "baseline_mb": baseline,
+        "peak_mb": peak,
+        "model_mb": peak - baseline if known and peak and baseline else None,
+    }
+    print(json.dumps(answer))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

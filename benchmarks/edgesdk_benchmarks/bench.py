@@ -1,0 +1,312 @@
+"""Measure bundles side by side: golden check first, then interleaved times, then the verdict."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesdk.core import plugins
+from edgesdk.core.bundle import Bundle
+from edgesdk.core.env import environment
+from edgesdk.core.errors import GateFailedError, InvalidBenchmarkError, UnsupportedError, UsageError
+from edgesdk.core.files import canonical, sha256_bytes
+from edgesdk.core.golden import Golden, read_golden
+from edgesdk.core.result import (
+    BenchPlan,
+    BenchResult,
+    Measurement,
+    Validity,
+    read_result,
+    write_result,
+)
+from edgesdk.core.session import Session
+from edgesdk.core.tensors import Arrays
+from edgesdk_benchmarks._timing import Call, Series, interleaved, timed, warm
+from edgesdk_benchmarks._worker import cold_start
+from edgesdk_benchmarks.validity import flag_pooling, judge
+from edgesdk_runtimes._open import choose, open_session
+
+BATCHES = (1, 8, 32, 64, 256)
+THROUGHPUT_BATCH = 64
+PRE_SAMPLES = 30
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A bundle opened by a runtime.
+
+    Attributes:
+        bundle: What is measured.
+        runtime: Runtime's name.
+        session: Open session.
+        golden: What it must answer.
+        path: Where its result goes, None for nowhere.
+    """
+
+    bundle: Bundle
+    runtime: str
+    session: Session
+    golden: Golden
+    path: Path | None
+
+    @property
+    def name(self) -> str:
+        """Unique name inside a run."""
+        return f"{self.bundle.name} {self.runtime} {self.bundle.sha256[:8]}"
+
+    @property
+    def fixed(self) -> int | None:
+        """Batch size that the file demands, None for a free one."""
+        return self.bundle.inputs[0].shape[0]
+
+    def batch(self, size: int) -> Arrays:
+        """Return real inputs of `size` items, the golden ones over and over."""
+        return {
+            name: np.ascontiguousarray(np.resize(array, (size, *array.shape[1:])))
+            for name, array in self.golden.inputs.items()
+        }
+
+    def call(self, size: int) -> Call:
+        """Return one run on a batch, without the checks of the public session."""
+        raw, inputs = self.session.raw, self.batch(size)
+        return lambda: raw.run(inputs)
+
+
+def bench(
+    bundles: Sequence[Bundle],
+    *,
+    plan: BenchPlan | Sequence[BenchPlan],
+    runtimes: Sequence[str] | None = None,
+    device: str = "cpu",
+    out: Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> list[BenchResult]:
+    """Measure every bundle with every runtime that opens it, interleaved.
+
+    Args:
+        bundles: What to measure.
+        plan: One scenario, or several, one after the other.
+        runtimes: Names; None for each bundle's own choice.
+        device: Device of the runtimes.
+        out: Folder for one JSON per result; existing ones are read, not measured again.
+        force: Measure again.
+        progress: Called with (done, total, label).
+
+    Raises:
+        UsageError: nothing to measure.
+        UnsupportedError: a runtime is missing, or can give a verdict but never a speed.
+        GateFailedError: no contender gives its golden outputs.
+        InvalidBenchmarkError: every result is INVALID.
+    """
+    plans = [plan] if isinstance(plan, BenchPlan) else list(plan)
+    pairs = _pairs(bundles, runtimes)
+    results: list[BenchResult] = []
+    for one in plans:
+        done, todo = _known(pairs, one, device, out, force)
+        results += done
+        if todo:
+            results += _measure(todo, one, device, progress or (lambda *_: None))
+    if results and all(r.validity.verdict == "INVALID" for r in results):
+        reasons = "; ".join(sorted({r for x in results for r in x.validity.reasons}))
+        raise InvalidBenchmarkError(f"every result is INVALID: {reasons}")
+    return results
+
+
+def _pairs(bundles: Sequence[Bundle], runtimes: Sequence[str] | None) -> list[tuple[Bundle, str]]:
+    pairs = []
+    for bundle in bundles:
+        fitting = [r for r in runtimes or [] if bundle.format in _runtime(r).formats]
+        if runtimes and not fitting:
+            raise UsageError(
+                f"none of the runtimes {', '.join(runtimes)} opens {bundle.path} "
+                f"({bundle.format}); leave --runtime out or name another"
+            )
+        for name in fitting or [choose(bundle)[0]]:
+            if _runtime(name).kind != "native":
+                raise UnsupportedError(
+                    f"runtime {name!r} interprets {bundle.path} here: it may give a verdict, "
+                    "never a speed; measure it on the device itself"
+                )
+            if (bundle, name) not in pairs:
+                pairs.append((bundle, name))
+    if not pairs:
+        raise UsageError("no bundle was given to measure; name one or more")
+    return pairs
+
+
+def _runtime(name: str) -> Any:
+    return plugins.load(plugins.RUNTIMES, name)
+
+
+def result_path(out: Path, bundle: Bundle, runtime: str, device: str, plan: BenchPlan) -> Path:
+    """Return where a result lies: its name holds a hash of artefact, device and plan."""
+    about = [bundle.sha256, runtime, device, {f: getattr(plan, f) for f in plan.__slots__}]
+    digest = sha256_bytes(canonical(about))[:8]
+    return out / f"{bundle.name}-{runtime}-{plan.scenario}-{digest}.json"
+
+
+def _known(
+    pairs: Sequence[tuple[Bundle, str]],
+    plan: BenchPlan,
+    device: str,
+    out: Path | None,
+    force: bool,
+) -> tuple[list[BenchResult], list[tuple[Bundle, str, Path | None]]]:
+    """Split into results that exist and pairs to measure.
+
+    When one contender of an interleaved run is missing, all are measured again: ratios
+    hold inside one run only.
+    """
+    paths = [None if out is None else result_path(out, b, r, device, plan) for b, r in pairs]
+    todo = [(b, r, path) for (b, r), path in zip(pairs, paths, strict=True)]
+    if force or any(path is None or not path.is_file() for path in paths):
+        return [], todo
+    return [read_result(path) for path in paths if path is not None], []
+
+
+def _measure(
+    todo: Sequence[tuple[Bundle, str, Path | None]],
+    plan: BenchPlan,
+    device: str,
+    progress: Progress,
+) -> list[BenchResult]:
+    with ExitStack() as stack:
+        contenders = []
+        for bundle, runtime, path in todo:
+            session = stack.enter_context(open_session(bundle, runtime, device, plan.threads))
+            contenders.append(Contender(bundle, runtime, session, read_golden(bundle), path))
+        wrong = {c.name: reasons for c in contenders if (reasons := _golden_reasons(c))}
+        right = [c for c in contenders if c.name not in wrong]
+        if not right:
+            told = "; ".join(f"{name}: {reasons[0]}" for name, reasons in wrong.items())
+            raise GateFailedError(f"no contender gives its golden outputs ({told}); export again")
+        times = _times(right, plan, progress)
+        results = [_result(c, plan, device, times[c.name], right, wrong) for c in right]
+    results = flag_pooling(results)
+    for contender, result in zip(right, results, strict=True):
+        if contender.path is not None:
+            write_result(contender.path, result)
+    return results
+
+
+def _golden_reasons(contender: Contender) -> list[str]:
+    return contender.golden.reasons(contender.session.run(contender.golden.inputs))
+
+
+def _sizes(contender: Contender, plan: BenchPlan) -> list[int]:
+    if contender.fixed is not None:
+        return [contender.fixed]
+    if plan.scenario == "latency":
+        return [1]
+    if plan.scenario == "throughput":
+        return [plan.batch if plan.batch > 1 else THROUGHPUT_BATCH]
+    return list(BATCHES)
+
+
+def _times(
+    contenders: Sequence[Contender], plan: BenchPlan, progress: Progress
+) -> dict[str, dict[int, Series]]:
+    """Return contender -> batch size -> times; the sizes are swept one after the other."""
+    times: dict[str, dict[int, Series]] = {c.name: {} for c in contenders}
+    sizes = sorted({size for c in contenders for size in _sizes(c, plan)})
+    for place, size in enumerate(sizes):
+        calls = {c.name: c.call(size) for c in contenders if size in _sizes(c, plan)}
+
+        def told(done: int, total: int, place: int = place) -> None:
+            progress(place * total + done, len(sizes) * total, f"bench {plan.scenario}")
+
+        found = interleaved(
+            calls,
+            warmup=plan.warmup,
+            iterations=plan.iterations,
+            duration_s=plan.duration_s / len(sizes),
+            progress=told,
+        )
+        for name, series in found.items():
+            times[name][size] = series
+    return times
+
+
+def _result(
+    contender: Contender,
+    plan: BenchPlan,
+    device: str,
+    times: Mapping[int, Series],
+    all_of_them: Sequence[Contender],
+    wrong: Mapping[str, list[str]],
+) -> BenchResult:
+    cold = cold_start(contender.bundle, contender.runtime, contender.session.device, plan.threads)
+    measurements = [
+        Measurement(stage="infer", samples=tuple(s.samples), warmups=tuple(s.warmups), batch=size)
+        for size, s in times.items()
+    ]
+    measurements += _cold(cold) + _preprocessing(contender)
+    plan = replace(plan, batch=min(times))
+    validity = judge(plan, measurements)
+    dropped = tuple(f"dropped for wrong outputs: {name} ({r[0]})" for name, r in wrong.items())
+    plugin = _runtime(contender.runtime)
+    return BenchResult(
+        artefact=_artefact(contender.bundle),
+        runtime={
+            "name": contender.runtime,
+            "version": plugin.version(),
+            "kind": plugin.kind,
+            "native": plugin.kind == "native",
+            "threads": plan.threads,
+        },
+        device={"kind": "host", "name": contender.session.device},
+        environment=environment(),
+        plan=plan,
+        measurements=tuple(measurements),
+        validity=Validity(verdict=validity.verdict, reasons=validity.reasons + dropped),
+        placement=contender.session.placement(),
+        memory={k: cold.get(k) for k in ("baseline_mb", "peak_mb", "model_mb")},
+        order=tuple(c.name for c in all_of_them),
+        date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _artefact(bundle: Bundle) -> dict[str, Any]:
+    """Return what a reader must know of the artefact; its accuracy was measured elsewhere."""
+    return {
+        "model": bundle.model,
+        "target": bundle.target,
+        "precision": bundle.precision,
+        "format": bundle.format,
+        "sha256": bundle.sha256,
+        "source_sha256": bundle.source_sha256,
+        "bytes": bundle.bytes,
+        "parameters": bundle.cost.get("parameters"),
+        "macs": bundle.cost.get("macs"),
+        "verify": dict(bundle.verify),
+        "metrics": dict(bundle.metrics),
+    }
+
+
+def _cold(cold: Mapping[str, Any]) -> list[Measurement]:
+    stages = (("load", "load_ns"), ("first", "first_ns"))
+    return [Measurement(stage=s, samples=(cold[key],)) for s, key in stages if cold.get(key)]
+
+
+def _preprocessing(contender: Contender) -> list[Measurement]:
+    """Time the bundle's own pre-processing of one crop."""
+    if not contender.golden.pictures:
+        return []
+    prepare = next(iter(contender.bundle.preprocess.values()))
+    picture = contender.golden.pictures[:1]
+
+    def call() -> object:
+        return prepare(picture)
+
+    warmups = warm(call, 3)
+    samples = tuple(timed(call) for _ in range(PRE_SAMPLES))
+    return [Measurement(stage="pre", samples=samples, warmups=tuple(warmups))]
