@@ -1,12 +1,12 @@
 """Find the source of a bundle on this machine, by the hash in its manifest."""
 
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 
 from edgesdk.core import plugins
 from edgesdk.core.bundle import MANIFEST, Bundle, Checkpoint, read_bundle, read_checkpoint
 from edgesdk.core.errors import EdgeSdkError
+from edgesdk.core.shipped import zoo
 from edgesdk_export._source import Source, root_sha256
 
 
@@ -15,8 +15,7 @@ def find_source(bundle: Bundle) -> Source | None:
 
     Looked at: shipped models, finished runs in `runs/`, and the bundle's neighbours.
     """
-    shipped = Path(str(files("edgesdk"))) / "zoo"
-    folders = [*_below(shipped), *_below(Path("runs"), "*/checkpoint"), *_below(bundle.path.parent)]
+    folders = [*_below(zoo()), *_below(Path("runs"), "*/checkpoint"), *_below(bundle.path.parent)]
     for source in _sources(folders, bundle):
         if root_sha256(source) == bundle.source_sha256:
             return source

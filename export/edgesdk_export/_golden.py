@@ -18,7 +18,7 @@ outputs to their similarities. Pictures are synthetic faces; nobody is shown.
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ import numpy as np
 from edgesdk.core.biometrics import unit
 from edgesdk.core.bundle import Bundle
 from edgesdk.core.compare import judge
+from edgesdk.core.errors import UsageError
 from edgesdk.core.files import read_json, write_atomic, write_json
 from edgesdk.core.preprocess import TEMPLATES, Align, Preprocess, align
 from edgesdk.core.samples import synthetic_faces
@@ -94,7 +95,12 @@ def take_over(folder: Path, source: Bundle) -> None:
 def golden_tolerance(bundle: Bundle) -> Tolerance:
     """Return what a bundle's golden vectors allow its outputs to differ."""
     index = read_json(bundle.path / FOLDER / INDEX, "golden index")
-    return Tolerance(**index["infer"]["tolerance"])
+    try:
+        return Tolerance(**index["infer"]["tolerance"])
+    except (KeyError, TypeError) as error:
+        raise UsageError(
+            f"the golden vectors of {bundle.path} are damaged ({error}); export it again"
+        ) from None
 
 
 class _Pack:
@@ -110,7 +116,8 @@ class _Pack:
 
     def read(self, entry: Mapping[str, Any]) -> Array:
         """Return the array of an entry."""
-        raw = (self.folder / entry["file"]).read_bytes()
+        # A name, never a path: the index may come from elsewhere.
+        raw = (self.folder / PurePosixPath(entry["file"]).name).read_bytes()
         little = np.dtype(entry["dtype"]).newbyteorder("<")
         return np.frombuffer(raw, little).astype(entry["dtype"]).reshape(entry["shape"])
 
@@ -175,12 +182,17 @@ def check_golden(bundle: Bundle, run: Run | None) -> tuple[dict[str, str], list[
     """
     pack = _Pack(bundle.path / FOLDER)
     index = read_json(pack.folder / INDEX, "golden index")
-    found = {
-        "align": _check_align(pack, index["align"]),
-        "pre": _check_pre(pack, index["pre"], bundle.preprocess),
-        "infer": None if run is None else _check_infer(pack, index["infer"], run),
-        "post": _check_post(pack, index),
-    }
+    try:
+        found = {
+            "align": _check_align(pack, index["align"]),
+            "pre": _check_pre(pack, index["pre"], bundle.preprocess),
+            "infer": None if run is None else _check_infer(pack, index["infer"], run),
+            "post": _check_post(pack, index),
+        }
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise UsageError(
+            f"the golden vectors of {bundle.path} are damaged ({error}); export it again"
+        ) from None
     done = {stage: reasons for stage, reasons in found.items() if reasons is not None}
     stages = {stage: "fail" if reasons else "pass" for stage, reasons in done.items()}
     return stages, [f"golden stage {s!r}: {r}" for s, reasons in done.items() for r in reasons]

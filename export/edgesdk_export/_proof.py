@@ -10,7 +10,7 @@ import numpy as np
 
 from edgesdk.core import plugins
 from edgesdk.core.bundle import Bundle
-from edgesdk.core.compare import judge
+from edgesdk.core.compare import Difference, judge
 from edgesdk.core.errors import EdgeSdkError
 from edgesdk.core.protocols import Session
 from edgesdk.core.target import Tolerance
@@ -72,7 +72,7 @@ def opened(bundle: Bundle, not_run: str = "") -> Iterator[Opened | tuple[str, ..
         runtime = plugins.load(plugins.RUNTIMES, live.runtime)
         kind = str(runtime.kind)
         yield Opened(
-            run=partial(in_batches, live.run, size=shown.inputs[0].shape[0]),
+            run=partial(in_batches, _guarded(live), size=shown.inputs[0].shape[0]),
             level="proxy" if is_proxy else _level(shown, live.runtime, kind, runtime),
             by={"runtime": live.runtime, "kind": kind, "version": runtime.version()},
             proxy=is_proxy,
@@ -92,6 +92,22 @@ def _first_session(bundle: Bundle) -> tuple[Session | None, list[str]]:
                 why = str(error)
         reasons.append(f"runtime {name}: {why}")
     return None, reasons
+
+
+def _guarded(session: Session) -> Run:
+    """Return the session's run; whatever the runtime raises is one kind of error."""
+
+    def run(arrays: Arrays) -> Mapping[str, Array]:
+        try:
+            return session.run(arrays)
+        except EdgeSdkError:
+            raise
+        except Exception as error:
+            count = len(next(iter(arrays.values())))
+            text = " ".join(str(error).split())[:200]
+            raise EdgeSdkError(f"{session.runtime} fails on a batch of {count}: {text}") from error
+
+    return run
 
 
 def _device(runtime: Any) -> str:
@@ -129,27 +145,30 @@ def compare(
         arrays: Crops, pre-processed.
         tolerance: Of the bundle's precision.
     """
-    want, found = source(arrays), artefact.run(arrays)
-    distances, reasons = {}, []
-    for spec in bundle.outputs:
-        distance, why = judge(spec.name, want[spec.name], found[spec.name], tolerance)
-        distances[spec.name] = distance.to_json() if distance else {}
-        reasons += why
-    checks, leaks = _batch_checks(bundle, artefact.run, arrays)
-    return settle(
-        Verification(
-            verdict="pass",
-            level=artefact.level,
-            by=artefact.by,
-            samples=len(next(iter(arrays.values()))),
-            outputs=distances,
-            batch=checks,
-            tolerance=asdict(tolerance),
-            reasons=artefact.notes,
-        ),
-        [*reasons, *leaks],
-        artefact.proxy,
+    base = Verification(
+        verdict="pass",
+        level=artefact.level,
+        by=artefact.by,
+        samples=len(next(iter(arrays.values()))),
+        tolerance=asdict(tolerance),
+        reasons=artefact.notes,
     )
+    try:
+        want, found = source(arrays), artefact.run(arrays)
+        distances, reasons = _distances(bundle, want, found, tolerance)
+        # Outputs of the wrong shape have nothing to compare between batches.
+        checks, leaks = _batch_checks(bundle, artefact.run, arrays) if all(distances) else ({}, [])
+    except EdgeSdkError as error:
+        return settle(base, [str(error)], artefact.proxy)
+    outputs = {s.name: d.to_json() for s, d in zip(bundle.outputs, distances, strict=True) if d}
+    return settle(replace(base, outputs=outputs, batch=checks), [*reasons, *leaks], artefact.proxy)
+
+
+def _distances(
+    bundle: Bundle, want: Arrays, found: Arrays, tolerance: Tolerance
+) -> tuple[list[Difference | None], list[str]]:
+    judged = [judge(s.name, want[s.name], found[s.name], tolerance) for s in bundle.outputs]
+    return [distance for distance, _ in judged], [why for _, reasons in judged for why in reasons]
 
 
 def settle(verification: Verification, failures: list[str], proxy: bool) -> Verification:

@@ -78,7 +78,7 @@ class TensorrtExporter:
         tools = _write_network(job, batch)
         inputs, outputs = specs(job.source, batch)
         trt = import_module(plan.builder)
-        sizes = _sizes(job)
+        sizes = _sizes(job, batch)
         engine = build_engine(trt, network, inputs, sizes, plan.accelerators)
         write_atomic(job.folder / ENTRY, engine)
         built_for = plan.accelerators or ((gpu.sm,) if gpu else ())
@@ -112,27 +112,21 @@ def choose(job: ExportJob, gpu: Gpu | None, reason: str) -> Plan:
         MissingDependencyError: no builder is installed that serves this machine.
         UnsupportedError: the GPU or the profile is not one the builder serves.
     """
-    builder = _builder(job, gpu)
     wanted = job.profile.accelerators if job.profile else ()
-    if builder == FULL and gpu is not None:
-        return _on_this_gpu(gpu, wanted)
+    if _builder(job, gpu) == FULL:
+        return _on_this_gpu(gpu, reason, wanted)
     covered = tuple(job.target.options["rtx_accelerators"])
-    here = gpu is not None and gpu.sm in covered
-    if gpu is None:
-        asked = wanted or tuple(job.target.options["accelerators"])
-    else:
-        asked = wanted or (gpu.sm,)
+    default = tuple(job.target.options["accelerators"]) if gpu is None else (gpu.sm,)
+    asked = wanted or default
     foreign = [sm for sm in asked if sm not in covered]
     if foreign:
         raise UnsupportedError(
             f"{', '.join(foreign)} is not a TensorRT-RTX target ({', '.join(covered)} are); on a "
             "machine with that GPU: pip install 'edgesdk[tensorrt]'"
         )
-    runs = here and gpu is not None and gpu.sm in asked
-    absent = reason if gpu is None else f"the engine is for {', '.join(asked)}, here is {gpu.sm}"
-    return Plan(
-        RTX, asked, "" if runs else absent, _why_rtx(asked, "" if runs else absent, bool(wanted))
-    )
+    if gpu is not None and gpu.sm not in asked:
+        reason = f"the engine is for {', '.join(asked)}, here is {gpu.sm}"
+    return Plan(RTX, asked, reason, _why_rtx(asked, reason, bool(wanted)))
 
 
 def _builder(job: ExportJob, gpu: Gpu | None) -> str:
@@ -157,7 +151,12 @@ def _no_builder(gpu: Gpu | None) -> MissingDependencyError:
     return MissingDependencyError("target 'tensorrt' without a GPU", [RTX], "tensorrt-rtx")
 
 
-def _on_this_gpu(gpu: Gpu, wanted: tuple[str, ...]) -> Plan:
+def _on_this_gpu(gpu: Gpu | None, reason: str, wanted: tuple[str, ...]) -> Plan:
+    if gpu is None:
+        raise UnsupportedError(
+            f"TensorRT builds on the GPU itself, and there is none: {reason}; build ahead of time "
+            "with: pip install 'edgesdk[tensorrt-rtx]'"
+        )
     if wanted and gpu.sm not in wanted:
         raise UnsupportedError(
             f"the profile is for {', '.join(wanted)}, this GPU is {gpu.sm}; leave out --profile, "
@@ -180,9 +179,9 @@ def _installed_version() -> str:
 
 
 def _why_rtx(asked: tuple[str, ...], not_run: str, by_profile: bool) -> str:
-    chosen = "asked for by the profile" if by_profile else "the default"
-    text = f"builder tensorrt_rtx, ahead of time for {', '.join(asked)} ({chosen})"
-    return f"{text}: {not_run}" if not_run else text
+    chosen = "as the profile says" if by_profile else "the default"
+    text = f"builder tensorrt_rtx: ahead of time for {', '.join(asked)}, {chosen}"
+    return f"{text}; not run here: {not_run}" if not_run else text
 
 
 def _write_network(job: ExportJob, batch: int | None) -> list[str]:
@@ -201,7 +200,10 @@ def _write_network(job: ExportJob, batch: int | None) -> list[str]:
     return tools
 
 
-def _sizes(job: ExportJob) -> tuple[int, int, int]:
+def _sizes(job: ExportJob, batch: int | None) -> tuple[int, int, int]:
+    """Return smallest, usual and largest batch."""
+    if batch is not None:
+        return batch, batch, batch
     if job.profile is not None:
         return job.profile.batch
     smallest, usual, largest = job.target.options["batch"]
