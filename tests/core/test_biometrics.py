@@ -201,3 +201,15 @@ def test_the_summary_is_json_and_says_why_a_point_is_missing():
 def test_scores_that_cannot_be_judged_are_one_sentence(scores, same, message):
     with pytest.raises(UsageError, match=message):
         biometrics.verification(np.array(scores), np.array(same), np.zeros(2, int))
+
+
+def test_opening_2_a_shifted_artefact_needs_its_own_threshold():
+    # Quantisation moved every score up by a tenth of the bell's width.
+    source, artefact = gaussian(seed=5, impostor=50_000), gaussian(seed=5, impostor=50_000)
+    artefact = tuple(scores + 0.1 for scores in artefact)
+    fresh = gaussian(seed=6, impostor=500_000)[1] + 0.1
+    own = biometrics.fit_thresholds(*artefact)["far_1e-2"]
+    old = biometrics.fit_thresholds(*source)["far_1e-2"]["value"]
+    reachable = [(fresh >= own[edge]).mean() for edge in ("high", "low")]
+    assert reachable[0] <= 1e-2 <= reachable[1]
+    assert not reachable[0] <= (fresh >= old).mean() <= reachable[1]
