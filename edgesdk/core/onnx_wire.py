@@ -78,10 +78,14 @@ def _dequantized(node: int | bytes, tensors: Mapping[str, Array | None]) -> byte
     if len(found) != 3 or any(tensor is None for tensor in found):
         return None
     weight, scale, zero = (np.asarray(t, np.float32) for t in found)
+    fits = weight.ndim == scale.ndim > 0 and weight.shape[:-1] == scale.shape[:-1]
+    if not fits or scale.size == 0 or scale.shape != zero.shape:
+        return None
     block = -(-weight.shape[-1] // scale.shape[-1])
     scale, zero = (np.repeat(t, block, -1)[..., : weight.shape[-1]] for t in (scale, zero))
-    output = next(_text(body) for number, body, _ in parts if number == _NODE_OUTPUT)
-    return _float_tensor(output, (weight - zero) * scale)
+    output = "".join(_text(body) for number, body, _ in parts if number == _NODE_OUTPUT)
+    with np.errstate(all="ignore"):  # a damaged file may hold any float
+        return _float_tensor(output, (weight - zero) * scale)
 
 
 def _tensor(body: int | bytes) -> tuple[str, Array | None]:
