@@ -1,5 +1,6 @@
 """The clock: interleaved contenders, equal slices of time, every sample kept. Standard library."""
 
+import math
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -8,8 +9,8 @@ from dataclasses import dataclass, field
 Call = Callable[[], object]
 
 WARMUP_NS = 200_000_000
-# A sample covers at least this long, so that the timer's own step does not show.
-SAMPLE_NS = 200_000
+# Shorter runs are averaged over several, so that the timer's own step does not show.
+SAMPLE_NS = 5_000
 SLICE_NS = 20_000_000
 
 
@@ -70,7 +71,7 @@ def interleaved(
     per_slice = {}
     for name, one in series.items():
         typical = sorted(one.warmups)[len(one.warmups) // 2]
-        one.repeat = max(1, round(SAMPLE_NS / typical))
+        one.repeat = max(1, math.ceil(SAMPLE_NS / typical))
         per_slice[name] = max(1, round(SLICE_NS / (typical * one.repeat)))
     rounds = max(_rounds(s, per_slice[n], iterations, duration_s) for n, s in series.items())
     for index in range(rounds):

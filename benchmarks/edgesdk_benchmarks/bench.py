@@ -170,7 +170,9 @@ def _known(
     todo = [(b, r, path) for (b, r), path in zip(pairs, paths, strict=True)]
     if force or any(path is None or not path.is_file() for path in paths):
         return [], todo
-    return [read_result(path) for path in paths if path is not None], []
+    stored = [read_result(path) for path in paths if path is not None]
+    worthless = any(r.validity.verdict == "INVALID" for r in stored)
+    return ([], todo) if worthless else (stored, [])
 
 
 def _measure(
@@ -246,7 +248,13 @@ def _result(
 ) -> BenchResult:
     cold = cold_start(contender.bundle, contender.runtime, contender.session.device, plan.threads)
     measurements = [
-        Measurement(stage="infer", samples=tuple(s.samples), warmups=tuple(s.warmups), batch=size)
+        Measurement(
+            stage="infer",
+            samples=tuple(s.samples),
+            warmups=tuple(s.warmups),
+            batch=size,
+            repeat=s.repeat,
+        )
         for size, s in times.items()
     ]
     measurements += _cold(cold) + _preprocessing(contender)

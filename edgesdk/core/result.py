@@ -3,6 +3,7 @@
 The JSON prints statistics for readers; loading ignores them and computes them again.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgesdk.core.errors import UsageError
-from edgesdk.core.files import clean, read_json, tupled, write_json
+from edgesdk.core.files import clean, read_json, tupled, write_atomic
 from edgesdk.core.tensors import Array
 
 # History of the schema: 1, the first one.
@@ -58,12 +59,14 @@ class Measurement:
         samples: Nanoseconds per run, in the order they were taken; none is ever dropped.
         warmups: Nanoseconds of the runs before, kept but not counted.
         batch: Faces per run.
+        repeat: Runs that one sample averages, above 1 for runs of a few microseconds only.
     """
 
     stage: str
     samples: tuple[float, ...]
     warmups: tuple[float, ...] = ()
     batch: int = 1
+    repeat: int = 1
 
     @property
     def ms(self) -> Array:
@@ -220,11 +223,16 @@ def _rebuilt(data: Mapping[str, Any]) -> BenchResult:
 
 def _measurement(data: Mapping[str, Any]) -> Measurement:
     samples, warmups = (_numbers(data[key]) for key in ("samples", "warmups"))
-    if data["stage"] not in STAGES or not isinstance(data["batch"], int) or data["batch"] < 1:
-        raise ValueError("unknown stage or batch")
+    batch, repeat = data["batch"], data.get("repeat", 1)
+    if data["stage"] not in STAGES or not all(
+        isinstance(n, int) and n > 0 for n in (batch, repeat)
+    ):
+        raise ValueError("unknown stage, batch or repeat")
     if not samples:
         raise ValueError("a measurement without samples")
-    return Measurement(stage=data["stage"], samples=samples, warmups=warmups, batch=data["batch"])
+    return Measurement(
+        stage=data["stage"], samples=samples, warmups=warmups, batch=batch, repeat=repeat
+    )
 
 
 def _numbers(values: Sequence[Any]) -> tuple[float, ...]:
@@ -235,8 +243,8 @@ def _numbers(values: Sequence[Any]) -> tuple[float, ...]:
 
 
 def write_result(path: Path, result: BenchResult) -> None:
-    """Write a result as JSON, atomically."""
-    write_json(path, result.to_json())
+    """Write a result as JSON on one line, atomically: it holds many thousand samples."""
+    write_atomic(path, json.dumps(result.to_json(), ensure_ascii=False).encode() + b"\n")
 
 
 def read_result(path: Path) -> BenchResult:

@@ -1,0 +1,169 @@
+"""Read results, group what may be compared, and write HTML, Markdown and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgesdk.core.env import unlike
+from edgesdk.core.errors import UsageError
+from edgesdk.core.files import clean, os_errors, write_atomic
+from edgesdk.core.result import SCENARIOS, BenchResult, read_result
+
+HEAD = (
+    "contender",
+    "batch",
+    "p50 ms",
+    "p90 ms",
+    "p99 ms",
+    "faces/s",
+    "load ms",
+    "peak MB",
+    "verdict",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Results of one interleaved run on one machine: the only ones that may be ranked.
+
+    Attributes:
+        scenario: Of all of them.
+        results: In the order of the run.
+    """
+
+    scenario: str
+    results: tuple[BenchResult, ...]
+
+    @property
+    def ranked(self) -> list[BenchResult]:
+        """Results that may stand in a chart."""
+        return [r for r in self.results if r.ranked]
+
+
+def report(paths: Sequence[Path], out: Path, *, title: str = "edgesdk benchmark") -> Path:
+    """Write report.html, report.md and report.json into `out`; return the page's path.
+
+    Results of different runs or machines get sections of their own and are never ranked
+    against each other.
+
+    Args:
+        paths: Result files, or folders that hold them.
+        out: Folder to write into.
+        title: Heading.
+
+    Raises:
+        UsageError: no result was found, or a named file is none.
+    """
+    from edgesdk_benchmarks.report.html import page
+    from edgesdk_benchmarks.report.markdown import text
+
+    groups = grouped(read_results(paths))
+    data = {"schema_version": 1, "title": title, "groups": [_plain(g) for g in groups]}
+    with os_errors("write", out):
+        out.mkdir(parents=True, exist_ok=True)
+    body = json.dumps(clean(data), indent=1, ensure_ascii=False)
+    write_atomic(out / "report.json", body.encode())
+    write_atomic(out / "report.md", text(title, groups).encode())
+    write_atomic(out / "report.html", page(title, groups).encode())
+    return out / "report.html"
+
+
+def read_results(paths: Sequence[Path]) -> list[BenchResult]:
+    """Return the results of files and folders; a folder's other JSON files are passed over."""
+    results = []
+    for path in paths:
+        if path.is_dir():
+            found = [r for p in sorted(path.rglob("*.json")) if (r := _maybe(p)) is not None]
+            if not found:
+                raise UsageError(f"{path} holds no benchmark result; make one with: edgesdk bench")
+            results += found
+        else:
+            results.append(read_result(path))
+    if not results:
+        raise UsageError("no result was given; name result files or folders")
+    return results
+
+
+def _maybe(path: Path) -> BenchResult | None:
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    is_result = isinstance(data, dict) and {"measurements", "plan", "artefact"} <= set(data)
+    return read_result(path) if is_result else None
+
+
+def grouped(results: Sequence[BenchResult]) -> list[Group]:
+    """Return results by interleaved run: same contenders, scenario, plan and machine."""
+    groups: list[list[BenchResult]] = []
+    for result in sorted(results, key=_place):
+        fitting = (g for g in groups if _comparable(g[0], result))
+        home = next(fitting, None)
+        if home is None:
+            groups.append([result])
+        else:
+            home.append(result)
+    return [Group(g[0].plan.scenario, tuple(g)) for g in groups]
+
+
+def _place(result: BenchResult) -> tuple[int, int, str]:
+    mine = f"{result.artefact['sha256']}"[:8]
+    place = next((i for i, n in enumerate(result.order) if n.endswith(mine)), 99)
+    return SCENARIOS.index(result.plan.scenario), place, result.name
+
+
+def _comparable(a: BenchResult, b: BenchResult) -> bool:
+    same_run = sorted(a.order) == sorted(b.order) and a.plan.scenario == b.plan.scenario
+    threads = a.plan.threads == b.plan.threads and a.device == b.device
+    return same_run and threads and not unlike(a.environment, b.environment)
+
+
+def row(result: BenchResult) -> list[Any]:
+    """Return one line of the table of results, as text."""
+    best = result.best if result.plan.scenario == "offline" else result.infer
+    facts = best.statistics
+    load = result.stage("load")
+    peak = result.memory.get("peak_mb")
+    return [
+        result.name,
+        best.batch,
+        *(f"{facts[p]:.4g}" for p in ("p50", "p90", "p99")),
+        f"{facts['faces_s']:,.0f}",
+        f"{load[0].ms[0]:.1f}" if load else "unknown",
+        "unknown" if peak is None else f"{peak:.0f}",
+        result.validity.verdict if result.runtime.get("native") else "not native",
+    ]
+
+
+def result_table(results: Sequence[BenchResult]) -> str:
+    """Return results as a plain-text table, one block per comparable group."""
+    from edgesdk_benchmarks.report.markdown import plain_table
+
+    blocks = []
+    for group in grouped(results):
+        lines = [f"{group.scenario}, {group.results[0].plan.threads} thread(s)"]
+        lines.append(plain_table(HEAD, [row(r) for r in group.results]))
+        reasons = sorted({f"{r.name}: {why}" for r in group.results for why in r.validity.reasons})
+        blocks.append("\n".join([*lines, *reasons]))
+    return "\n\n".join(blocks)
+
+
+def _plain(group: Group) -> dict[str, Any]:
+    return {
+        "scenario": group.scenario,
+        "results": [
+            {
+                **dict(zip(HEAD, row(r), strict=True)),
+                "reasons": list(r.validity.reasons),
+                "artefact": dict(r.artefact),
+                "runtime": dict(r.runtime),
+                "statistics_ms": {str(m.batch): m.statistics for m in r.stage("infer")},
+            }
+            for r in group.results
+        ],
+        "environment": dict(group.results[0].environment),
+    }

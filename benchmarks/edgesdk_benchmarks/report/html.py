@@ -1,0 +1,171 @@
+"""A report as one HTML page that needs nothing from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from edgesdk.core.result import BenchResult
+from edgesdk_benchmarks.report import charts
+from edgesdk_benchmarks.report.markdown import LIMITS, machine
+
+if TYPE_CHECKING:
+    from edgesdk_benchmarks.report.build import Group
+
+INTRO = {
+    "latency": "One face after the other: how long a single answer takes.",
+    "throughput": "Batches of one size: how many faces a second.",
+    "offline": "A sweep of batch sizes: the table shows each contender's best one.",
+}
+
+
+def page(title: str, groups: Sequence[Group]) -> str:
+    """Return the whole page."""
+    style = files("edgesdk_benchmarks.report").joinpath("style.css").read_text("utf-8")
+    body = "".join(
+        [_header(title, groups), *map(_section, groups), _accuracy(groups), _footer(groups)]
+    )
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{style}</style></head>"
+        f"<body><main>{body}</main></body></html>\n"
+    )
+
+
+def _header(title: str, groups: Sequence[Group]) -> str:
+    first = groups[0].results[0]
+    count = len({r.name for g in groups for r in g.results})
+    return (
+        f"<header><h1>{escape(title)}</h1><p>{count} contender{'s' * (count != 1)}, measured "
+        f"{escape(first.date)}, {escape(machine(first.environment))}.</p></header>"
+    )
+
+
+def _section(group: Group) -> str:
+    first = group.results[0]
+    threads = f"{first.plan.threads} thread{'s' * (first.plan.threads != 1)}"
+    parts = [f"<section><h2>{escape(group.scenario.capitalize())}, {threads}</h2>"]
+    parts.append(f"<p>{INTRO[group.scenario]}</p>{_table(group)}{_reasons(group)}")
+    ranked = group.ranked
+    if ranked:
+        parts.append(_legend(ranked))
+    if ranked and group.scenario == "latency":
+        parts.append(_figure("Latency distribution", charts.latency(ranked)))
+    if ranked and group.scenario == "offline":
+        parts.append(_figure("Faces per second per batch size", charts.throughput(ranked)))
+    if len(ranked) > 1 and group.scenario != "offline":
+        caption = f"Speed relative to {ranked[0].name}: above 1 is faster; line = 95 % interval"
+        parts.append(_figure(caption, charts.ratios(ranked)))
+    return "".join(parts) + "</section>"
+
+
+def _figure(caption: str, svg: str) -> str:
+    return f"<figure><figcaption>{escape(caption)}</figcaption>{svg}</figure>"
+
+
+def _legend(results: Sequence[BenchResult]) -> str:
+    items = "".join(
+        f'<li><span class="key s{i % 8}"></span>{escape(r.name)}</li>'
+        for i, r in enumerate(results)
+    )
+    return f'<ul class="legend">{items}</ul>'
+
+
+def _table(group: Group) -> str:
+    from edgesdk_benchmarks.report.build import HEAD, row
+
+    head = "".join(f"<th>{escape(h)}</th>" for h in HEAD)
+    body = "".join(f"<tr>{_cells(row(r))}</tr>" for r in group.results)
+    return _scroll(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+
+
+def _scroll(table: str) -> str:
+    return f'<div class="scroll">{table}</div>'
+
+
+def _cells(values: Sequence[Any]) -> str:
+    *cells, verdict = (escape(str(v)) for v in values)
+    badge = f'<span class="badge {verdict.split()[0].lower()}">{verdict}</span>'
+    first = f'<th scope="row">{cells[0]}</th>'
+    return first + "".join(f"<td>{c}</td>" for c in cells[1:]) + f"<td>{badge}</td>"
+
+
+def _reasons(group: Group) -> str:
+    items = [
+        f"<li><b>{escape(r.name)}</b>: {escape(why)}</li>"
+        for r in group.results
+        for why in r.validity.reasons
+    ]
+    if not items:
+        return ""
+    summary = f"Why a verdict is not VALID ({len(items)})"
+    return f"<details><summary>{summary}</summary><ul>{''.join(items)}</ul></details>"
+
+
+def accuracy_points(groups: Sequence[Group]) -> list[tuple[str, float, float]]:
+    """Return name, ms per face and accuracy in percent of results whose accuracy was measured.
+
+    Only the first latency run counts, and of each artefact its own measured accuracy.
+    """
+    latency = [g for g in groups if g.scenario == "latency"]
+    points = []
+    for result in latency[0].ranked if latency else []:
+        accuracy = result.artefact.get("metrics", {}).get("lfw_accuracy")
+        if isinstance(accuracy, int | float):
+            points.append((result.name, float(result.infer.statistics["p50"]), 100 * accuracy))
+    return points
+
+
+def _accuracy(groups: Sequence[Group]) -> str:
+    points = accuracy_points(groups)
+    if not points:
+        return ""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(n)}</th><td>{a:.2f}</td><td>{ms:.4g}</td></tr>'
+        for n, ms, a in points
+    )
+    return (
+        "<section><h2>Accuracy against cost</h2><p>Accuracy on LFW pairs at the model's own input "
+        "size, as its manifest records it; time is the median latency above.</p>"
+        + _figure("Up and left is better", charts.accuracy_cost(points, "ms per face, batch 1"))
+        + _scroll(
+            "<table><thead><tr><th>contender</th><th>LFW %</th><th>p50 ms</th></tr></thead>"
+            f"<tbody>{rows}</tbody></table>"
+        )
+        + "</section>"
+    )
+
+
+def _footer(groups: Sequence[Group]) -> str:
+    environment = groups[0].results[0].environment
+    rows = "".join(
+        f'<tr><th scope="row">{escape(str(k))}</th><td>{escape(_value(v))}</td></tr>'
+        for k, v in environment.items()
+    )
+    artefacts = {r.artefact["sha256"]: r for g in groups for r in g.results}
+    files_ = "".join(
+        f'<tr><th scope="row">{escape(r.name)}</th><td>{int(r.artefact["bytes"]):,}</td>'
+        f"<td>{escape(str(r.artefact.get('verify', {}).get('verdict')))}</td>"
+        f"<td><code>{escape(str(sha)[:16])}</code></td></tr>"
+        for sha, r in artefacts.items()
+    )
+    proofs = (
+        "<table><thead><tr><th>contender</th><th>bytes</th><th>proof</th><th>hash</th></tr></thead>"
+        f"<tbody>{files_}</tbody></table>"
+    )
+    return (
+        f"<section><h2>Artefacts</h2>{_scroll(proofs)}<h2>Machine</h2>"
+        + _scroll(f'<table class="facts"><tbody>{rows}</tbody></table>')
+        + f"<h2>What this does not show</h2><p>{escape(LIMITS)}</p></section>"
+    )
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_value(v)}" for k, v in value.items()) or "none"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

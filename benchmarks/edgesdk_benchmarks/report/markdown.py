@@ -1,0 +1,62 @@
+"""A report as Markdown, and tables as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgesdk_benchmarks.report.build import Group
+
+LIMITS = (
+    "Ratios hold inside one interleaved run on one machine. Times are of inference alone unless "
+    "a stage is named, copies to and from the host included. Accuracy was measured elsewhere, "
+    "by the command its result file names."
+)
+
+
+def text(title: str, groups: Sequence[Group]) -> str:
+    """Return the whole report."""
+    from edgesdk_benchmarks.report.build import HEAD, row
+
+    parts = [f"# {_cell(title)}"]
+    for group in groups:
+        first = group.results[0]
+        parts.append(f"## {group.scenario}, {first.plan.threads} thread(s)")
+        parts.append(markdown_table(HEAD, [row(r) for r in group.results]))
+        reasons = [
+            f"- {_cell(r.name)}: {_cell(w)}" for r in group.results for w in r.validity.reasons
+        ]
+        parts += ["\n".join(reasons)] if reasons else []
+        parts.append(f"Machine: {_cell(machine(first.environment))}")
+    return "\n\n".join([*parts, LIMITS]) + "\n"
+
+
+def machine(environment: Any) -> str:
+    """Return one line on a machine."""
+    keys = ("cpu", "cores", "os", "governor", "gpu", "load")
+    return ", ".join(f"{k} {environment.get(k) or 'unknown'}" for k in keys)
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+
+
+def plain_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return columns of text, numbers right."""
+    cells = [list(map(str, line)) for line in [head, *rows]]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(head))]
+    lines = [
+        "  ".join(
+            cell.ljust(w) if i in (0, len(head) - 1) else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in cells
+    ]
+    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
