@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgesdk.core import plugins
-from edgesdk.core.bundle import Bundle
+from edgesdk.core.bundle import VERIFY, Bundle
 from edgesdk.core.env import environment
 from edgesdk.core.errors import GateFailedError, InvalidBenchmarkError, UnsupportedError, UsageError
 from edgesdk.core.files import canonical, sha256_bytes
@@ -27,6 +27,7 @@ from edgesdk.core.result import (
 )
 from edgesdk.core.session import Session
 from edgesdk.core.tensors import Arrays
+from edgesdk.core.verify import read_verification
 from edgesdk_benchmarks._timing import Call, Series, interleaved, timed, warm
 from edgesdk_benchmarks._worker import cold_start
 from edgesdk_benchmarks.validity import flag_pooling, judge
@@ -296,8 +297,16 @@ def _artefact(bundle: Bundle) -> dict[str, Any]:
         "parameters": bundle.cost.get("parameters"),
         "macs": bundle.cost.get("macs"),
         "verify": dict(bundle.verify),
-        "metrics": dict(bundle.metrics),
+        "metrics": _accuracy(bundle),
     }
+
+
+def _accuracy(bundle: Bundle) -> dict[str, Any]:
+    """Return the accuracy that was measured on this artefact, {} where only its source has one."""
+    task = read_verification(bundle.path / VERIFY).task if VERIFY in bundle.files else {}
+    if "artefact" in task:
+        return {"lfw_accuracy": task["artefact"], "data_sha256": task["data_sha256"]}
+    return dict(bundle.metrics) if bundle.precision == "fp32" else {}
 
 
 def _cold(cold: Mapping[str, Any]) -> list[Measurement]:

@@ -39,7 +39,7 @@ def find_source(model: Path | str | None, onnx_is_enough: bool) -> tuple[Checkpo
         return chosen, f"model {DEFAULT}: shipped, for no finished run lies in runs/"
     path = Path(model)
     if path.exists():
-        return _open(path), f"model {path}: asked"
+        return _open(path), f"model {path.name}: asked"
     if str(model) in shipped():
         return _shipped_source(str(model), onnx_is_enough), f"model {model}: asked, shipped"
     raise UsageError(

@@ -43,6 +43,7 @@ def save_checkpoint(
     with staging(folder) as stage:
         tensors = {k: v.contiguous() for k, v in folded.state_dict().items()}
         save_file(tensors, stage / "model.safetensors")
+        (stage / "model.safetensors").chmod(0o644)
         Checkpoint(
             path=stage,
             model=student.model_name(config),
