@@ -61,7 +61,7 @@ def test_every_argument_of_every_verb_has_a_help_text(verb):
         (["train", "bridge", "--data", "pubic=x"], 2, "Did you mean 'public'?"),
         (["run", "no-such-bundle", "a.jpg"], 2, "no-such-bundle does not exist"),
         (["run", "bridge-face", "no-such.jpg"], 2, "no-such.jpg does not exist"),
-        (["run", "bridge-face", "a.jpg", "--runtime", "otr"], 2, "Did you mean 'ort'?"),
+        (["run", "bridge-face", "a.jpg", "--runtime", "lietrt"], 2, "Did you mean 'litert'?"),
         (["verify", "no-such-bundle"], 2, "does not exist"),
         (["bench", "no-such-bundle"], 2, "does not exist"),
         (["bench", "bridge-face", "--scenario", "latancy"], 2, "Did you mean 'latency'?"),
