@@ -139,7 +139,7 @@ def _prove(
         if not isinstance(here, Opened):
             return bundle, Verification(verdict="not-run", level="host", reasons=here)
         found = compare_all(bundle, here, plan.source, run, by, plan.pairs, plan.tolerance)
-        if plan.pairs is None:
+        if plan.pairs is None or found.failed:
             return bundle, found
         before, after = judge_task(plan.source, (run, here.run), plan.pairs)
     return with_task(bundle, found, before, after, plan.pairs, plan.options.max_drop)

@@ -11,12 +11,13 @@ import numpy as np
 from edgesdk.core import plugins
 from edgesdk.core.bundle import Bundle
 from edgesdk.core.compare import Difference, judge
-from edgesdk.core.errors import EdgeSdkError
+from edgesdk.core.errors import EdgeSdkError, UnsupportedError
 from edgesdk.core.protocols import Session
 from edgesdk.core.target import Tolerance
 from edgesdk.core.tensors import Array, Arrays
 from edgesdk.core.verify import Verification
 from edgesdk_export._source import Run, as_onnx
+from edgesdk_runtimes._session import BaseSession
 
 CHUNK = 64
 BATCH, SPLITS = 32, (1, 7)
@@ -72,7 +73,7 @@ def opened(bundle: Bundle, not_run: str = "") -> Iterator[Opened | tuple[str, ..
         runtime = plugins.load(plugins.RUNTIMES, live.runtime)
         kind = str(runtime.kind)
         yield Opened(
-            run=partial(in_batches, _guarded(live), size=shown.inputs[0].shape[0]),
+            run=partial(in_batches, guarded(live.run, live.runtime), size=shown.inputs[0].shape[0]),
             level="proxy" if is_proxy else _level(shown, live.runtime, kind, runtime),
             by={"runtime": live.runtime, "kind": kind, "version": runtime.version()},
             proxy=is_proxy,
@@ -88,26 +89,39 @@ def _first_session(bundle: Bundle) -> tuple[Session | None, list[str]]:
         if why is None:
             try:
                 return runtime.open(bundle, _device(runtime), 1), reasons
-            except EdgeSdkError as error:
+            except UnsupportedError as error:
                 why = str(error)
+            except EdgeSdkError as error:
+                return _Unreadable(bundle, name, error), reasons
         reasons.append(f"runtime {name}: {why}")
     return None, reasons
 
 
-def _guarded(session: Session) -> Run:
-    """Return the session's run; whatever the runtime raises is one kind of error."""
+class _Unreadable(BaseSession):
+    """Stands for an artefact that its runtime cannot even open: each run says so."""
 
-    def run(arrays: Arrays) -> Mapping[str, Array]:
+    def __init__(self, bundle: Bundle, runtime: str, error: EdgeSdkError) -> None:
+        super().__init__(bundle)
+        self.runtime, self._error = runtime, error
+
+    def run(self, inputs: Arrays) -> dict[str, Any]:
+        raise self._error
+
+
+def guarded(run: Run, who: str, kind: type[EdgeSdkError] = EdgeSdkError) -> Run:
+    """Return `run`; whatever a runtime raises in it becomes one sentence of class `kind`."""
+
+    def safe(arrays: Arrays) -> Mapping[str, Array]:
         try:
-            return session.run(arrays)
+            return run(arrays)
         except EdgeSdkError:
             raise
         except Exception as error:
             count = len(next(iter(arrays.values())))
             text = " ".join(str(error).split())[:200]
-            raise EdgeSdkError(f"{session.runtime} fails on a batch of {count}: {text}") from error
+            raise kind(f"{who} fails on a batch of {count}: {text}") from error
 
-    return run
+    return safe
 
 
 def _device(runtime: Any) -> str:

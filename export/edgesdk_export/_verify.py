@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edgesdk.core.bundle import VERIFY, Bundle, seal
+from edgesdk.core.errors import GateFailedError
 from edgesdk.core.samples import synthetic_faces
 from edgesdk.core.target import Tolerance
 from edgesdk.core.tensors import Array
@@ -17,7 +18,7 @@ from edgesdk_export._calibration import CROP, VERIFY_SEED, tensors_of
 from edgesdk_export._card import write_card
 from edgesdk_export._find import find_source
 from edgesdk_export._golden import check_golden, golden_tolerance
-from edgesdk_export._proof import Opened, compare, in_batches, opened, settle
+from edgesdk_export._proof import Opened, compare, guarded, in_batches, opened, settle
 from edgesdk_export._source import Run, Source, runner, specs
 from edgesdk_export._task import Judged, contrast, judge_task, thresholds_of
 
@@ -32,7 +33,8 @@ def silent(done: int, total: int, label: str) -> None:
 def source_run(source: Source) -> tuple[Run, dict[str, str]]:
     """Return a function that runs any number of items of the source, and what it runs on."""
     run, by = runner(source)
-    return partial(in_batches, run, size=specs(source)[0][0].shape[0]), by
+    safe = guarded(run, "the source itself", GateFailedError)
+    return partial(in_batches, safe, size=specs(source)[0][0].shape[0]), by
 
 
 def compare_all(
@@ -123,7 +125,7 @@ def verify_bundle(
             run, by = source_run(origin)
             found = compare_all(bundle, here, origin, run, by, pairs, golden_tolerance(bundle))
             tell(2, 3, "accuracy")
-            if pairs is not None:
+            if pairs is not None and not found.failed:
                 before, after = judge_task(origin, (run, here.run), pairs)
                 bundle, found = with_task(bundle, found, before, after, pairs, max_drop)
     if update:

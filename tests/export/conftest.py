@@ -25,7 +25,8 @@ def export(source, out):
     """Return a function that exports the tiny bundle into `out`."""
 
     def run(target="onnx", precision=None, **options):
-        return export_bundle(source, ExportOptions(target, precision, **options), out)
+        few = {"calib_samples": 16, **options}
+        return export_bundle(source, ExportOptions(target, precision, **few), out)
 
     return run
 
