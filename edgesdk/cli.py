@@ -149,7 +149,9 @@ def _plain(result: Any) -> Any:
     if isinstance(result, list):
         return [_plain(item) for item in result]
     if hasattr(result, "to_json"):
-        return result.to_json()
+        # A bundle's own manifest names no place; whoever exported it wants to know.
+        place = {"path": str(result.path)} if hasattr(result, "path") else {}
+        return {**place, **result.to_json()}
     if hasattr(result, "__dataclass_fields__"):
         return {name: getattr(result, name) for name in result.__dataclass_fields__}
     return result
