@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from edgesdk.core.errors import UnsupportedError
+from edgesdk.core.hush import hush
 from edgesdk.core.tensors import TensorSpec
-from edgesdk_export._quiet import hush
 
 TITLES = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT-RTX"}
 

@@ -13,19 +13,24 @@ from typing import Any
 import numpy as np
 
 from edgesdk.core.errors import UnsupportedError
+from edgesdk.core.hush import hush
 from edgesdk.core.tensors import Array
 
 
 def read_program(path: Path) -> Program:
     """Return the runnable program of an .mlpackage."""
-    import coremltools as ct
-    from coremltools.converters.mil.frontend.milproto import load
+    # coremltools warns about torch's version and, off the Mac, about seven absent libraries.
+    with hush():
+        import coremltools as ct
+        from coremltools.converters.mil.frontend.milproto import load
 
-    model = ct.models.MLModel(str(path), skip_model_load=True)
-    spec = model.get_spec()
-    program = load.load(
-        spec, specification_version=spec.specificationVersion, file_weights_dir=model.weights_dir
-    )
+        model = ct.models.MLModel(str(path), skip_model_load=True)
+        spec = model.get_spec()
+        program = load.load(
+            spec,
+            specification_version=spec.specificationVersion,
+            file_weights_dir=model.weights_dir,
+        )
     return Program(program.functions["main"])
 
 
