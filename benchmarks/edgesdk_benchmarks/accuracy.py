@@ -9,6 +9,9 @@ own; the teacher enlarges small faces by the bicubic kernel. No mirrored views.
 `--train-embeddings` names what the teacher said about the training faces. Faces of the pair
 set whose cosine to any of them is above 0.5 are counted, and the accuracy is told without
 their pairs as well: the people of two sets may overlap where names are unknown.
+
+Each row also tells the median time of one face on the threads asked for, from an aligned
+crop to its embedding; all models are timed in turns in one run.
 """
 
 import argparse
@@ -33,12 +36,15 @@ from edgesdk.core.tensors import Array
 from edgesdk.face import FacePipeline
 from edgesdk.pairs import PairSet, embed_pictures, judge, read_pairs
 from edgesdk_benchmarks import _sface
+from edgesdk_benchmarks._timing import interleaved
 from edgesdk_runtimes.torch import as_bundle
 
 # History of the schema: 1, the first one.
 SCHEMA_VERSION = 1
 SIZES = (16, 24, 32, 64, 112)
 LEAK_COSINE = 0.5
+# Raw times kept per model.
+MOST_SAMPLES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +157,20 @@ def judge_model(
         yield row
 
 
+def time_models(models: Sequence[Model], pairs: PairSet) -> list[dict[str, Any]]:
+    """Return per model the time of one face, pre-processing included, interleaved in one run."""
+    face = pairs.read(0)
+    calls = {str(i): partial(model.embed, [face]) for i, model in enumerate(models)}
+    series = interleaved(calls, warmup=5, iterations=50, duration_s=1.0)
+    return [
+        {
+            "ms_per_face": float(np.median(series[name].samples)) / 1e6,
+            "ms_samples": [round(ns / 1e6, 6) for ns in series[name].samples[:MOST_SAMPLES]],
+        }
+        for name in calls
+    ]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -177,8 +197,10 @@ def _run(asked: argparse.Namespace, words: list[str], stack: ExitStack) -> None:
     leaked = None
     if asked.train_embeddings:
         leaked = leaked_faces(pairs, asked.train_embeddings, threads)
+    costs = time_models(models, pairs)
     rows = []
-    for model in models:
+    for model, cost in zip(models, costs, strict=True):
+        model.facts.update(cost)
         for row in judge_model(model, pairs, asked.sizes, leaked):
             rows.append(row)
             sys.stdout.write(_line(row) + "\n")

@@ -1,0 +1,85 @@
+"""Tables of the README, made from shipped manifests and committed results by `make docs`."""
+
+import json
+from pathlib import Path
+
+import edgesdk
+
+ROOT = Path(__file__).parent.parent
+ACCURACY = ROOT / "benchmarks" / "results" / "accuracy" / "lfw-folds1to5.json"
+
+
+def table(head: list[str], rows: list[list[object]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def accuracy_rows() -> list[dict]:
+    """Return the rows of the committed accuracy result."""
+    return json.loads(ACCURACY.read_text())["rows"]
+
+
+def accuracy() -> str:
+    """Return accuracy per model and face size."""
+    head = ["model", "face px", "LFW accuracy %", "AUC", "TAR@FAR 1e-2 (95 % interval)", "MMACs",
+            "ms per face"]  # fmt: skip
+    return table(head, [_accuracy_row(row) for row in accuracy_rows()])
+
+
+def _accuracy_row(row: dict) -> list[object]:
+    tar = row["tar"]["far_1e-2"]
+    return [
+        f"{row['model']} {row['precision']}",
+        row["face_px"],
+        f"{100 * row['accuracy']:.2f} ± {100 * row['accuracy_std']:.2f}",
+        f"{row['auc']:.4f}",
+        f"{tar['value']:.3f} ({tar['low']:.3f} to {tar['high']:.3f})",
+        f"{row['macs'] / 1e6:.2f}",
+        f"{row['ms_per_face']:.3g}",
+    ]
+
+
+def models() -> str:
+    """Return the shipped models."""
+    rows = [
+        [
+            f"`{m['name']}`",
+            f"{m['input'][0]} px",
+            f"{m['parameters']:,}",
+            f"{m['macs']:,}",
+            f"{m['bytes'] / 1e6:.2f} MB",
+            f"{100 * m['metrics']['lfw_accuracy']:.2f} %",
+            m["licence"]["weights"].split(";")[0],
+        ]
+        for m in edgesdk.models()["models"]
+    ]
+    head = ["model", "input", "parameters", "MACs", "weights", "LFW folds 1-5", "licence"]
+    return table(head, rows)
+
+
+# What proves each target, by precision; a row here is backed by tests/contract and tests/export.
+PROOF = {
+    "onnx": "run in ONNX Runtime",
+    "tflite": "run in LiteRT",
+    "coreml": "program interpreted off the Mac (proxy); Apple's runtime not run",
+    "tensorrt": "engine built ahead of time, not run; its ONNX run in ONNX Runtime (proxy)",
+    "reference": "run by numpy",
+}
+
+
+def targets() -> str:
+    """Return the support matrix."""
+    rows = [
+        [
+            f"`{t['target']}`",
+            ", ".join(f"`{a}`" for a in t["aliases"]),
+            ", ".join(t["precisions"]),
+            ", ".join(t["accepts"]),
+            f"`edgesdk[{t['extra']}]`" if t["extra"] else "base",
+            PROOF[t["target"]],
+        ]
+        for t in edgesdk.targets()
+    ]
+    head = ["target", "also", "precisions", "starts from", "installed by", "what a build machine proves"]
+    return table(head, rows)
