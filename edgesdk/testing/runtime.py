@@ -1,0 +1,159 @@
+"""The contract of a runtime: what each must keep, whoever wrote it.
+
+class TestMine(RuntimeContract):
+    runtime = "mine"
+
+    @pytest.fixture
+    def bundle(self):
+        return edgesdk.core.bundle.read_bundle("...")
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgesdk.core import plugins
+from edgesdk.core.bundle import Bundle
+from edgesdk.core.errors import EdgeSdkError, UsageError
+from edgesdk.core.golden import Golden, read_golden
+from edgesdk.core.session import Session
+from edgesdk.core.tensors import Array, Arrays
+
+# Rows of one batch may differ from rows run alone by the order of additions.
+ROW_TOLERANCE = 2e-6
+
+
+class RuntimeContract:
+    """Subclass it, set `runtime`, and give a `bundle` with golden vectors and a free batch.
+
+    Attributes:
+        runtime: Name of the runtime.
+        row_tolerance: Largest difference of a row run in a batch from the row run alone.
+    """
+
+    runtime = ""
+    row_tolerance = ROW_TOLERANCE
+
+    @pytest.fixture
+    def bundle(self) -> Bundle:
+        """Return what to open; a subclass gives it."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def plugin(self) -> Any:
+        """Return the plug-in under test; skips where it cannot run."""
+        plugin = plugins.load(plugins.RUNTIMES, self.runtime)
+        why = plugin.available()
+        if why is not None:
+            pytest.skip(why)
+        return plugin
+
+    @pytest.fixture
+    def session(self, plugin: Any, bundle: Bundle) -> Iterator[Session]:
+        """Open the bundle on one thread."""
+        device = plugin.devices()[0]
+        with Session(plugin.open(bundle, device, 1), device, 1) as opened:
+            yield opened
+
+    @pytest.fixture
+    def golden(self, bundle: Bundle) -> Golden:
+        """Return what the bundle must answer."""
+        return read_golden(bundle)
+
+    def _batch(self, golden: Golden, size: int) -> dict[str, Array]:
+        return {n: np.resize(a, (size, *a.shape[1:])).copy() for n, a in golden.inputs.items()}
+
+    def test_says_what_it_is(self, plugin: Any, bundle: Bundle) -> None:
+        """Aliases lead to it, a version and devices are named, the kind is a known one."""
+        assert all(plugins.resolve(plugins.RUNTIMES, a) == self.runtime for a in plugin.aliases)
+        assert bundle.format in plugin.formats
+        assert plugin.kind in ("native", "interpreter")
+        assert plugin.version()
+        assert "cpu" in plugin.devices() or plugin.devices()[0].startswith("cuda")
+
+    def test_gives_the_golden_outputs(self, session: Session, golden: Golden) -> None:
+        """The numbers are those of the source, within the bundle's tolerance."""
+        assert golden.reasons(session.run(golden.inputs)) == []
+
+    def test_outputs_are_as_specified(self, session: Session, golden: Golden) -> None:
+        """Names, shapes and types are those of the bundle."""
+        found = session.run(self._batch(golden, 3))
+        assert list(found) == [spec.name for spec in session.bundle.outputs]
+        for spec in session.bundle.outputs:
+            assert found[spec.name].shape == (3, *spec.shape[1:])
+            assert found[spec.name].dtype == np.dtype(spec.dtype)
+
+    def test_a_row_does_not_depend_on_its_batch(self, session: Session, golden: Golden) -> None:
+        """Batches of 1, 3 and 8 give equal rows, in any order of calls."""
+        alone = self._alone(session, golden)
+        for size in (8, 3, 1, 8):
+            rows = session.run(self._batch(golden, size))
+            for name, want in alone.items():
+                wanted = np.resize(want, rows[name].shape)
+                assert np.abs(rows[name] - wanted).max() <= self.row_tolerance
+
+    def _alone(self, session: Session, golden: Golden) -> Arrays:
+        count = len(next(iter(golden.inputs.values())))
+        rows = [
+            session.run({n: a[i : i + 1] for n, a in golden.inputs.items()}) for i in range(count)
+        ]
+        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+    def test_results_belong_to_the_caller(self, session: Session, golden: Golden) -> None:
+        """A second run, or writing into a result, changes no other result and no input."""
+        inputs = self._batch(golden, 2)
+        kept = {name: array.copy() for name, array in inputs.items()}
+        first = session.run(inputs)
+        copy = {name: array.copy() for name, array in first.items()}
+        session.run({name: array * 0 for name, array in inputs.items()})
+        assert all(np.array_equal(first[n], copy[n]) for n in copy)
+        for array in first.values():
+            array[...] = 7
+        again = session.run(inputs)
+        assert all(np.allclose(again[n], copy[n], atol=self.row_tolerance) for n in copy)
+        assert all(np.array_equal(inputs[n], kept[n]) for n in kept)
+
+    def test_two_sessions_live_side_by_side(
+        self, plugin: Any, session: Session, golden: Golden
+    ) -> None:
+        """Closing one leaves the other alone; the number of threads changes no result."""
+        want = session.run(golden.inputs)
+        device = plugin.devices()[0]
+        with Session(plugin.open(session.bundle, device, 2), device, 2) as other:
+            found = other.run(golden.inputs)
+        assert all(np.allclose(found[n], want[n], atol=self.row_tolerance) for n in want)
+        assert golden.reasons(session.run(golden.inputs)) == []
+
+    def test_closing_twice_is_allowed_and_running_after_is_not(
+        self, session: Session, golden: Golden
+    ) -> None:
+        """A closed session says so in one sentence."""
+        session.close()
+        session.close()
+        with pytest.raises(EdgeSdkError, match="closed"):
+            session.run(golden.inputs)
+
+    def test_wrong_input_is_refused_in_a_sentence(self, session: Session, golden: Golden) -> None:
+        """Names, shapes, types and NaN are checked before the runtime sees them."""
+        name = session.bundle.inputs[0].name
+        good = self._batch(golden, 1)
+        spoiled = good[name].copy()
+        spoiled.flat[0] = np.nan
+        wrong: list[dict[str, Any]] = [
+            {},
+            {**good, "nothing": good[name]},
+            {**good, name: good[name].astype(np.float64)},
+            {**good, name: good[name][..., :-1]},
+            {**good, name: good[name][:0]},
+            {**good, name: spoiled},
+        ]
+        for inputs in wrong:
+            with pytest.raises(UsageError, match=r"\w"):
+                session.run(inputs)
+
+    def test_placement_counts_operators_or_is_unknown(self, session: Session) -> None:
+        """Unknown is None, never 0."""
+        placement = session.placement()
+        assert placement is None or (placement and all(n > 0 for n in placement.values()))
