@@ -36,8 +36,8 @@ def build_engine(
         network = builder.create_network(_flags(trt))
         parser = trt.OnnxParser(network, logger)
         if not parser.parse_from_file(str(onnx_file)):
-            errors = [parser.get_error(i).desc() for i in range(parser.num_errors)]
-            raise _refusal(trt, errors)
+            errors = (parser.get_error(i) for i in range(parser.num_errors))
+            raise _refusal(trt, [f"{e.node_operator()}: {e.desc()}" for e in errors])
         config = _config(trt, builder, accelerators)
         _add_profile(trt, builder, config, inputs, batch, logger.messages)
         engine = builder.build_serialized_network(network, config)
