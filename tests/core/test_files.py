@@ -49,9 +49,14 @@ def test_a_file_in_the_way_is_one_sentence(tmp_path):
 
 def test_a_stage_that_fails_leaves_nothing(tmp_path):
     final = tmp_path / "bundle"
-    with pytest.raises(EdgeSdkError), staging(final) as stage:
-        (stage / "half").mkdir()
-        (stage / "half").read_bytes()
+
+    def fail_half_way():
+        with staging(final) as stage:
+            (stage / "half").write_text("x")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
     assert list(tmp_path.iterdir()) == []
 
 
