@@ -1,0 +1,171 @@
+"""What each real converter leaves in its file."""
+
+import json
+
+import numpy as np
+import pytest
+
+from edgesdk.core import plugins
+from edgesdk.core.bundle import read_bundle
+from edgesdk.core.compare import measure
+from edgesdk.core.errors import GateFailedError
+from edgesdk.core.samples import synthetic_faces
+from edgesdk.core.shipped import shipped_bundle, shipped_checkpoint
+from edgesdk.core.verify import read_verification
+from edgesdk_export._pipeline import ExportOptions, export_bundle
+
+onnx = pytest.importorskip("onnx", reason="needs the onnx extra")
+
+
+@pytest.fixture
+def made(checkpoint, out):
+    """Return a function that exports the checkpoint."""
+
+    def make(target, precision=None, **options):
+        needs = plugins.missing(plugins.load(plugins.EXPORTERS, target))
+        if needs:
+            pytest.skip(f"needs {', '.join(needs)}")
+        return export_bundle(checkpoint, ExportOptions(target, precision, **options), out)
+
+    return make
+
+
+@pytest.mark.slow
+def test_onnx_of_a_checkpoint_says_nothing_of_the_machine(made, checkpoint):
+    bundle = made("onnx")
+    raw = bundle.entry_path.read_bytes()
+    for word in (b"site-packages", b'File "', str(checkpoint.path).encode()):
+        assert word not in raw
+    first = bundle.sha256
+    assert made("onnx", force=True).sha256 == first
+
+
+@pytest.mark.slow
+def test_a_student_converts_to_plain_operators(made):
+    graph = onnx.load(made("onnx").entry_path).graph
+    found = {node.op_type for node in graph.node}
+    assert not found & {"DFT", "PRelu", "Shape", "Expand"}
+
+
+@pytest.mark.slow
+def test_tflite_codes_are_those_of_the_file(made):
+    from ai_edge_litert.interpreter import Interpreter
+
+    bundle = made("litert", "int8")
+    assert bundle.path.name == "bridge-face-tflite-int8"
+    model = Interpreter(str(bundle.entry_path))
+    for spec, [detail] in (
+        (bundle.inputs[0], model.get_input_details()),
+        (bundle.outputs[0], model.get_output_details()),
+    ):
+        assert detail["dtype"] == np.int8
+        assert detail["quantization"] == (pytest.approx(spec.scale), spec.zero_point)
+        assert spec.dtype == "float32"
+    assert bundle.build["renormalise"] is True
+    sizes = [made("tflite", p).bytes for p in ("fp32", "fp16")] + [bundle.bytes]
+    assert sizes[0] > 1.8 * sizes[1] > 2.7 * sizes[2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_tflite_carries_its_facts(made, precision):
+    from ai_edge_litert import schema_py_generated as schema
+
+    bundle = made("tflite", precision)
+    model = schema.ModelT.InitFromPackedBuf(bundle.entry_path.read_bytes(), 0)
+    told = {m.name.decode(): bytes(model.buffers[m.buffer].data) for m in model.metadata}
+    assert told["edgesdk.source_sha256"].decode() == bundle.source_sha256
+    assert json.loads(told["edgesdk.postprocess"])["dim"] == 128
+
+
+@pytest.mark.slow
+def test_coreml_carries_its_facts_and_a_free_batch(made):
+    bundle = made("coreml", "fp16")
+    import coremltools
+
+    model = coremltools.models.MLModel(str(bundle.entry_path), skip_model_load=True)
+    told = dict(model.user_defined_metadata)
+    assert told["edgesdk.source_sha256"] == bundle.source_sha256
+    assert not [key for key in told if key.endswith("conversion_date")]
+    [image] = model.get_spec().description.input
+    sizes = image.type.multiArrayType.shapeRange.sizeRanges[0]
+    assert (sizes.lowerBound, sizes.upperBound) == (1, 256)
+    assert not (bundle.entry_path / "executorch_debug_handle_mapping.json").exists()
+
+
+@pytest.mark.slow
+def test_coreml_int8_says_that_only_weights_are_coded(made):
+    bundle = made("coreml", "int8")
+    assert any("weights alone" in sentence for sentence in bundle.decisions)
+    assert bundle.calib_sha256 is None
+    assert bundle.verify["level"] in ("proxy", "device")
+
+
+def test_the_reference_graph_is_self_contained(export):
+    bundle = export("reference")
+    graph = json.loads(bundle.entry_path.read_text())
+    known = {*graph["inputs"], *graph["weights"], ""}
+    for node in graph["nodes"]:
+        assert set(node["inputs"]) <= known
+        known |= set(node["outputs"])
+    assert set(graph["outputs"]) <= known
+    raw = (bundle.path / "weights.bin").read_bytes()
+    entries = sorted(graph["weights"].values(), key=lambda entry: entry["offset"])
+    assert all(entry["offset"] % 16 == 0 for entry in entries)
+    last = entries[-1]
+    assert last["offset"] + last["bytes"] == len(raw)
+    for entry in entries:
+        count = int(np.prod(entry["shape"]))
+        assert count * np.dtype(entry["dtype"]).itemsize == entry["bytes"]
+
+
+# Opening 1: damage that hides from a check of single values.
+
+needs_shipped = pytest.mark.skipif(
+    not shipped_bundle("bridge-face").is_dir(), reason="no shipped bundle"
+)
+
+
+@needs_shipped
+def test_damaged_early_channels_fail_though_each_value_is_close(out, spoil):
+    source = read_bundle(shipped_bundle("bridge-face"))
+    honest = export_bundle(source, ExportOptions("onnx", "int8"), out)
+    crops = source.preprocess["image"](synthetic_faces(64, 3))
+
+    def change(folder, artefact):
+        path = folder / artefact.entry
+        model = onnx.load(path)
+        scale = next(
+            t for t in model.graph.initializer if t.name.endswith("weight_scale") and t.dims == [16]
+        )
+        values = onnx.numpy_helper.to_array(scale).copy()
+        values[:4] *= 1.25
+        scale.CopyFrom(onnx.numpy_helper.from_array(values, scale.name))
+        onnx.save(model, path)
+
+    spoil("onnx", change)
+    with pytest.raises(GateFailedError, match="cosine p1") as caught:
+        export_bundle(source, ExportOptions("onnx", "int8", force=True), out)
+    assert caught.value.exit_code == 4
+    rejected = read_bundle(out / "bridge-face-onnx-int8.rejected", allow_rejected=True)
+    good = read_bundle(out / ".bridge-face-onnx-int8.replaced")
+    answers = [embed(bundle, crops) for bundle in (source, rejected, good)]
+    bad, fine = (measure(answers[0], answer) for answer in answers[1:])
+    assert bad.max_abs < 0.1
+    assert bad.cosine_p1 < 0.97 < fine.cosine_p1
+    assert not honest.path.exists()
+
+
+def embed(bundle, crops):
+    with plugins.load(plugins.RUNTIMES, "ort").open(bundle, "cpu", 1) as session:
+        return session.run({"image": crops})["embedding"]
+
+
+@needs_shipped
+def test_the_shipped_bundle_is_that_of_the_shipped_weights():
+    from edgesdk.core.bundle import read_checkpoint
+    from edgesdk_export._source import root_sha256
+
+    bundle = read_bundle(shipped_bundle("bridge-face"))
+    assert bundle.source_sha256 == root_sha256(read_checkpoint(shipped_checkpoint("bridge-face")))
+    assert read_verification(bundle.path / "verify.json").verdict == "pass"

@@ -1,0 +1,46 @@
+import logging
+import os
+import sys
+import warnings
+
+import pytest
+
+from edgesdk.core.errors import EdgeSdkError, UnsupportedError
+from edgesdk_export._quiet import converting, hush
+
+
+def test_nothing_gets_out_not_even_from_below_python(capfd):
+    with hush():
+        sys.stdout.write("chatter\n")
+        os.write(1, b"from C\n")
+        os.write(2, b"from C\n")
+        warnings.warn("odd", stacklevel=1)
+        logging.getLogger("torch.onnx").warning("odd")
+    sys.stdout.write("after\n")
+    os.write(2, b"after\n")
+    told = capfd.readouterr()
+    assert (told.out, told.err) == ("after\n", "after\n")
+
+
+def test_what_a_converter_raises_is_one_sentence():
+    with (
+        pytest.raises(EdgeSdkError, match="tool cannot convert this network: a b; see") as caught,
+        converting("tool"),
+    ):
+        raise RuntimeError("a\n   b")
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+@pytest.mark.parametrize(
+    "error", [UnsupportedError("own"), OSError(28, "full"), KeyboardInterrupt()]
+)
+def test_own_errors_disks_and_interrupts_pass_through(error):
+    with pytest.raises(type(error)), converting("tool"):
+        raise error
+
+
+def test_streams_come_back_after_an_error(capfd):
+    with pytest.raises(EdgeSdkError), converting("tool"):
+        raise ValueError
+    sys.stdout.write("back\n")
+    assert capfd.readouterr().out == "back\n"
