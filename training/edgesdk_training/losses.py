@@ -27,6 +27,22 @@ def spread(features: Tensor, width: int, seed: int) -> Tensor:
     return features @ torch.linalg.qr(square).Q.T
 
 
+def in_width(features: Tensor, width: int, seed: int) -> Tensor:
+    """Return centred unit rows [N, width] that keep the angles of `features` as well as can be.
+
+    Fewer dimensions are turned into more (`spread`), more are cut to the principal ones.
+    """
+    import torch
+
+    rows = centred(features)
+    if rows.shape[1] < width:
+        return spread(rows, width, seed)
+    if rows.shape[1] > width:
+        # eigh sorts by rising variance.
+        return centred(rows @ torch.linalg.eigh(rows.T @ rows).eigenvectors[:, -width:])
+    return rows
+
+
 def softened(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """Return T^2 KL(softmax(teacher / T) || softmax(student / T)), the mean over the batch."""
     import torch.nn.functional as F

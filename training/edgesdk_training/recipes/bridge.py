@@ -146,11 +146,11 @@ class Bridge:
 
     def targets(self, settings: Settings, context: RunContext, faces: Any) -> Any:
         """Return what the mimic layer regresses: unit rows [N, 512]."""
-        from edgesdk_training.losses import centred, spread
+        from edgesdk_training.losses import centred, in_width
         from edgesdk_training.nets.bridge_face import MIMIC
 
         if settings.direct:
-            return centred(spread(faces.features, MIMIC, context.seed))
+            return in_width(faces.features, MIMIC, context.seed)
         return centred(self.adapt(settings, context, faces))
 
     def adapt(self, settings: Settings, context: RunContext, faces: Any) -> Any:
@@ -218,7 +218,7 @@ class Bridge:
         torch.manual_seed(context.seed)
         student = faces.fresh(model)
         head = nn.Linear(IDENTITY, max(faces.classes, 1))
-        raw = losses.centred(faces.features)
+        raw = losses.in_width(faces.features, IDENTITY, context.seed)
         train = faces.train
 
         def draw(order: Any, generator: Any) -> Any:

