@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image  # noqa: TID253 (a base dependency)
+from PIL import Image
 
 from edgesdk import detect
 from edgesdk.core.errors import MissingDependencyError, UsageError

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image  # noqa: TID253 (a base dependency)
+from PIL import Image
 
 from edgesdk import FacePipeline, read_image
 from edgesdk.core.errors import EdgeSdkError, MissingDependencyError, UsageError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image  # noqa: TID253 (a base dependency)
+from PIL import Image
 
 from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.images import MAX_PIXELS, Pictures, read_image

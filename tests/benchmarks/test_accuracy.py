@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image  # noqa: TID253 (a base dependency)
+from PIL import Image
 
 from edgesdk.core.biometrics import unit
 from edgesdk.core.samples import synthetic_faces
