@@ -38,13 +38,20 @@ def cold_start(bundle: Bundle, runtime: str, device: str, threads: int) -> dict[
 
 
 def peak_mb() -> float | None:
-    """Return the largest resident memory of this process so far, None on Windows."""
+    """Return the largest resident memory of this process so far, None where unknown.
+
+    Linux: `VmHWM`, for getrusage there counts the parent's memory of before the exec too.
+    """
+    try:
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 2**10
+    except (OSError, IndexError, ValueError):
+        pass
     try:
         import resource
     except ImportError:
         return None
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def _one_item(bundle: Bundle) -> dict[str, Any]:

@@ -1,0 +1,167 @@
+"""Reports: self-contained, escaped, and never a ranking of unlike things."""
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgesdk.core.errors import UsageError
+from edgesdk.core.result import BenchPlan, BenchResult, Measurement, Validity, write_result
+from edgesdk_benchmarks.report import report, result_table
+from edgesdk_benchmarks.report.build import grouped
+from edgesdk_benchmarks.report.html import accuracy_points
+from edgesdk_benchmarks.report.svg import Axis, Bar, Chart, around, bars, short
+
+EVIL = "<script>alert(1)</script>|x"
+
+
+def result(model="a", ms=1.0, scenario="latency", verdict="NOISY", **values):
+    generator = np.random.default_rng(len(model))
+    batches = (1, 8, 64) if scenario == "offline" else (1,)
+    runs = [
+        Measurement(
+            stage="infer", batch=b, samples=tuple(b * ms * 1e6 + generator.normal(0, 1e4, 50))
+        )
+        for b in batches
+    ]
+    fields = {
+        "artefact": {"model": model, "target": "onnx", "precision": "fp32", "sha256": model * 8,
+                     "bytes": 1000, "verify": {"verdict": "pass"},
+                     "metrics": {"lfw_accuracy": 0.9}},
+        "runtime": {"name": "ort", "version": "1", "kind": "native", "native": True},
+        "device": {"kind": "host", "name": "cpu"},
+        "environment": {"cpu": "x", "cores": 2, "os": "y"},
+        "plan": BenchPlan(scenario=scenario),
+        "measurements": (*runs, Measurement(stage="load", samples=(5e6,))),
+        "validity": Validity(verdict=verdict, reasons=("because of a reason",)),
+        "memory": {"peak_mb": 50.0},
+        "order": ("all",),
+        "date": "2026-01-01T00:00:00+00:00",
+    }  # fmt: skip
+    return BenchResult(**(fields | values))
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """Return a function that stores results in a folder."""
+
+    def store(*results):
+        for i, one in enumerate(results):
+            write_result(tmp_path / "in" / f"{i}.json", one)
+        return tmp_path / "in"
+
+    return store
+
+
+def page_of(folder, tmp_path):
+    return report([folder], tmp_path / "out").read_text()
+
+
+def test_one_page_with_markdown_and_json_beside_it(stored, tmp_path):
+    folder = stored(result("a"), result("bb", 2.0), result("a", scenario="offline"))
+    page = page_of(folder, tmp_path)
+    assert page.count("<svg") == 4
+    assert "0.50x" in page
+    data = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [g["scenario"] for g in data["groups"]] == ["latency", "offline"]
+    markdown = (tmp_path / "out" / "report.md").read_text()
+    assert "| a onnx fp32 ort | 1 | 1 |" in markdown
+    assert "because of a reason" in page
+    assert "because of a reason" in markdown
+
+
+def test_the_page_asks_nothing_from_outside(stored, tmp_path):
+    page = page_of(stored(result()), tmp_path)
+    assert "://" not in page
+    assert not re.search(r"<(script|link|img|iframe)|url\(|@import", page)
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_text_from_files_is_escaped(stored, tmp_path):
+    evil = result(EVIL, environment={"cpu": EVIL, EVIL: EVIL}, date=EVIL,
+                  validity=Validity(verdict="NOISY", reasons=(EVIL,)))  # fmt: skip
+    page = page_of(stored(evil), tmp_path)
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "<script" not in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_unlike_machines_and_runs_stand_apart(stored, tmp_path):
+    other = {"cpu": "z", "cores": 64, "os": "y"}
+    groups = grouped([result("a"), result("bb", environment=other), result("ccc", order=("else",))])
+    assert len(groups) == 3
+    page = page_of(stored(result("a"), result("bb", 2.0, environment=other)), tmp_path)
+    assert "Speed relative to" not in page
+
+
+def test_invalid_and_foreign_speeds_are_shown_and_never_ranked(stored, tmp_path):
+    wasm = {"name": "web", "version": "1", "kind": "wasm", "native": False}
+    folder = stored(result("a"), result("bb", verdict="INVALID"), result("ccc", runtime=wasm))
+    page = page_of(folder, tmp_path)
+    assert "INVALID" in page
+    assert "not native" in page
+    assert "Speed relative to" not in page
+    assert page.count('class="line') == 1
+
+
+def test_accuracy_is_drawn_only_where_it_was_measured():
+    unknown = result("bb")
+    unknown = replace(unknown, artefact={**unknown.artefact, "metrics": {}})
+    points = accuracy_points(grouped([result("a"), unknown]))
+    assert [(name, accuracy) for name, _, accuracy in points] == [("a onnx fp32 ort", 90.0)]
+
+
+def test_the_terminal_shows_the_same_rows():
+    text = result_table([result("a"), result("bb", 2.0)])
+    assert re.search(r"a onnx fp32 ort +1 +1 ", text)
+    assert "NOISY" in text
+
+
+def test_nothing_and_garbage_are_one_sentence(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "other.json").write_text('{"a": 1}')
+    (tmp_path / "garbage.json").write_text("{")
+    with pytest.raises(UsageError, match="holds no benchmark result"):
+        report([tmp_path / "empty"], tmp_path / "out")
+    with pytest.raises(UsageError, match="cannot be read as JSON"):
+        report([tmp_path / "garbage.json"], tmp_path / "out")
+    with pytest.raises(UsageError, match="no result was given"):
+        report([], tmp_path / "out")
+    with pytest.raises(UsageError, match="does not exist"):
+        report([tmp_path / "missing.json"], tmp_path / "out")
+
+
+NUMBERS = st.lists(st.floats(1e-6, 1e9), min_size=1, max_size=20)
+
+
+@given(NUMBERS, NUMBERS, st.booleans())
+def test_any_numbers_make_a_finite_chart(xs, ys, log):
+    chart = Chart("t", "d", around(xs, "x", log=log), around(ys, "y", zero=True))
+    points = [(x, y) for x in xs[:3] for y in ys[:3]]
+    chart.line(points, 0, "tip", dots=True)
+    drawn = chart.svg() + bars("t", "d", [Bar("r", y, y, y, "1x") for y in ys], reference=1.0)
+    assert "nan" not in drawn
+    assert "inf" not in drawn.replace("infer", "")
+
+
+@given(NUMBERS, st.booleans())
+def test_marks_lie_on_the_axis(values, log):
+    axis = around(values, "x", log=log)
+    marks = axis.marks()
+    assert len(marks) < 60
+    assert all(-0.01 <= axis.place(m) <= 1.01 for m in marks)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0"), (0.0312, "0.0312"), (64, "64"), (1234, "1,234"), (60000, "60k")]
+)
+def test_ticks_are_short(value, text):
+    assert short(value) == text
+
+
+def test_a_flat_axis_places_everything_in_the_middle():
+    assert Axis("x", 1, 1).place(1) == 0.5
