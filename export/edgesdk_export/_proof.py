@@ -16,6 +16,7 @@ from edgesdk.core.protocols import Session
 from edgesdk.core.target import Tolerance
 from edgesdk.core.tensors import Array, Arrays
 from edgesdk.core.verify import Verification
+from edgesdk_export._quiet import hush
 from edgesdk_export._source import Run, as_onnx
 from edgesdk_runtimes._session import BaseSession
 
@@ -88,7 +89,8 @@ def _first_session(bundle: Bundle) -> tuple[Session | None, list[str]]:
         why = runtime.available()
         if why is None:
             try:
-                return runtime.open(bundle, _device(runtime), 1), reasons
+                with hush():
+                    return runtime.open(bundle, _device(runtime), 1), reasons
             except UnsupportedError as error:
                 why = str(error)
             except EdgeSdkError as error:

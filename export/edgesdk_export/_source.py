@@ -49,13 +49,12 @@ def root_sha256(source: Source) -> str:
 
 
 def own_sha256(source: Source) -> str:
-    """Return the hash of the very thing the export reads, thresholds and licence included."""
-    if isinstance(source, Bundle):
-        return sha256_bytes(canonical(clean(source.to_json())))
-    about = {name: getattr(source, name) for name in ("postprocess", "thresholds", "licence")}
-    about |= {name: getattr(source, name) for name in ("labels", "metrics", "cost", "provenance")}
-    pre = {name: p.to_json() for name, p in source.preprocess.items()}
-    return sha256_bytes(canonical(clean([root_sha256(source), source.model, pre, about])))
+    """Return the hash of all that an export takes from its source."""
+    names = ("model", "task", "postprocess", "thresholds", "licence", "labels", "metrics", "cost")
+    about = {name: getattr(source, name) for name in names}
+    about["preprocess"] = {name: p.to_json() for name, p in source.preprocess.items()}
+    file = source.files[as_onnx(source).entry] if isinstance(source, Bundle) else {}
+    return sha256_bytes(canonical(clean([root_sha256(source), about, file])))
 
 
 def student_of(checkpoint: Checkpoint) -> Any:
@@ -143,7 +142,7 @@ def as_onnx(bundle: Bundle) -> Bundle:
     """Return the ONNX bundle inside `bundle`: itself, or its proxy."""
     if bundle.format == "onnx":
         return bundle
-    return replace(bundle, format="onnx", entry=bundle.proxy, runtimes=("ort",))
+    return replace(bundle, format="onnx", entry=bundle.proxy or bundle.entry, runtimes=("ort",))
 
 
 def is_rebuild(source: Source, target: str) -> bool:

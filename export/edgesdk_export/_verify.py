@@ -124,8 +124,8 @@ def verify_bundle(
         else:
             run, by = source_run(origin)
             found = compare_all(bundle, here, origin, run, by, pairs, golden_tolerance(bundle))
-            tell(2, 3, "accuracy")
             if pairs is not None and not found.failed:
+                tell(2, 3, "accuracy")
                 before, after = judge_task(origin, (run, here.run), pairs)
                 bundle, found = with_task(bundle, found, before, after, pairs, max_drop)
     if update:
