@@ -12,11 +12,11 @@ from edgesdk.core import plugins
 from edgesdk.core.bundle import Bundle
 from edgesdk.core.compare import Difference, judge
 from edgesdk.core.errors import EdgeSdkError, UnsupportedError
+from edgesdk.core.hush import hush
 from edgesdk.core.protocols import Session
 from edgesdk.core.target import Tolerance
 from edgesdk.core.tensors import Array, Arrays
 from edgesdk.core.verify import Verification
-from edgesdk_export._quiet import hush
 from edgesdk_export._source import Run, as_onnx
 from edgesdk_runtimes._session import BaseSession
 

@@ -6,7 +6,8 @@ import warnings
 import pytest
 
 from edgesdk.core.errors import EdgeSdkError, UnsupportedError
-from edgesdk_export._quiet import converting, hush
+from edgesdk.core.hush import hush
+from edgesdk_export._quiet import converting
 
 
 def test_nothing_gets_out_not_even_from_below_python(capfd):
