@@ -93,9 +93,13 @@ def test_faces_without_classes_are_refused(tiny):
         tiny(class_pictures=99)
 
 
-def test_holding_everybody_out_is_refused(tiny):
-    with pytest.raises(UsageError, match="no faces are left"):
-        tiny(holdout=1000)
+def test_a_single_face_is_too_few(tiny, monkeypatch):
+    from edgesdk_training import data
+
+    one = data.SyntheticFaces(1, 1)
+    monkeypatch.setattr(data, "SyntheticFaces", lambda: one)
+    with pytest.raises(UsageError, match="too few faces"):
+        tiny()
 
 
 def test_people_held_out_are_never_trained_on(tiny, monkeypatch):

@@ -163,10 +163,12 @@ def test_without_the_package_the_command_is_named(monkeypatch):
 
 
 def test_pairs_of_held_out_people_are_right():
-    identities = np.array([0, 0, 1, 1, 1, 2, -1, 3, 3])
+    identities = np.array([*np.repeat(np.arange(8), 2), 8, -1, 3, 3])
     held = hold_out(identities, 2, seed=0)
     owner = identities[held.items]
     assert len(set(owner.tolist())) == 2
     assert ((owner[held.a] == owner[held.b]) == held.same).all()
     assert (held.a != held.b).all()
     assert hold_out(identities, 2, seed=0).items.tolist() == held.items.tolist()
+    everybody = hold_out(identities, 100, seed=0)
+    assert len(set(identities[everybody.items].tolist())) == 2

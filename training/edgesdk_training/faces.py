@@ -100,7 +100,7 @@ def load_faces(context: RunContext, side: int, settings: Any) -> Faces:
     if held is not None:
         free[held.items] = False
     if free.sum() < 2:
-        raise UsageError("no faces are left to train on; lower --set holdout or give more data")
+        raise UsageError(f"{dataset.name} holds too few faces to train on; give more data")
     labels, classes = _classes(np.where(free, identities, -1), settings.class_pictures)
     ranges = {k: getattr(settings, k) for k in Augmentation.__dataclass_fields__}
     return Faces(

@@ -62,7 +62,7 @@ class Settings:
         alpha: Weight of the soft output in step 1.
         direct: Baseline: regress the raw teacher, skip step 1.
         labels_only: Baseline: class loss alone.
-        holdout: People kept out of training, to judge settings on.
+        holdout: People kept out of training, to judge settings on; at most a quarter of all.
         flip: Probability of mirroring.
         shift: Largest shift, part of the width.
         zoom: Largest change of scale.
