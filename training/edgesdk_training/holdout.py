@@ -50,7 +50,7 @@ def hold_out(identities: Array, people: int, seed: int) -> Holdout:
     items = np.flatnonzero(np.isin(identities, chosen))
     owner = identities[items]
     genuine = [pair for person in np.sort(chosen) for pair in _pairs(owner, person, generator)]
-    a, b = np.array(genuine).reshape(-1, 2).T
+    a, b = np.array(genuine, np.int64).reshape(-1, 2).T
     other_a, other_b = _impostors(owner, len(a), generator)
     same = np.repeat([True, False], [len(a), len(other_a)])
     order = generator.permutation(len(same))
@@ -66,6 +66,8 @@ def _pairs(owner: Array, person: int, generator: np.random.Generator) -> list[tu
 
 
 def _impostors(owner: Array, count: int, generator: np.random.Generator) -> tuple[Array, Array]:
+    if not count:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
     a = generator.integers(0, len(owner), 4 * count + 16)
     b = generator.integers(0, len(owner), 4 * count + 16)
     differ = owner[a] != owner[b]
