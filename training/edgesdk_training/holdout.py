@@ -40,8 +40,8 @@ class Holdout:
 def hold_out(identities: Array, people: int, seed: int) -> Holdout:
     """Choose `people` identities with two pictures or more, and pairs of their pictures.
 
-    Never more than a quarter of them. Up to six genuine pairs each, and as many impostor pairs. The choice depends on the
-    identities and the seed only.
+    Never more than a quarter of them. Up to six genuine pairs each, and as many impostor
+    pairs. The choice depends on the identities and the seed only.
     """
     generator = np.random.default_rng(seed)
     labels, counts = np.unique(identities[identities >= 0], return_counts=True)
