@@ -79,6 +79,8 @@ def judge(
     """
     if reference.shape != found.shape:
         return None, [f"{name} has shape {found.shape}, the source has {reference.shape}"]
+    if not np.isfinite(reference).all():
+        return None, [f"{name} of the source itself holds NaN or infinity"]
     if not np.isfinite(found).all():
         return None, [f"{name} holds NaN or infinity"]
     distance = measure(reference, found)

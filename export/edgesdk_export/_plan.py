@@ -12,7 +12,7 @@ from edgesdk.core.protocols import Exporter, ExportJob
 from edgesdk.core.target import Profile, Target, Tolerance, read_profile, read_target
 from edgesdk.pairs import PairSet, read_pairs
 from edgesdk_export._calibration import Calibration, calibrate, refuse_overlap
-from edgesdk_export._source import Source, own_sha256, root_sha256, student_of, versions
+from edgesdk_export._source import Source, batch_of, own_sha256, root_sha256, student_of, versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +154,23 @@ def make_plan(source: Source, options: ExportOptions) -> Plan:
         hashes = {sha256_bytes(pairs.source.bytes(picture)) for picture in pairs.pictures}
         refuse_overlap(calibration, hashes)
     machine = getattr(exporter, "machine", str)()
-    said = [*options.decisions, why, *([calibration.why] if calibration else [])]
+    said = [
+        *options.decisions,
+        why,
+        *_batch_note(bare),
+        *([calibration.why] if calibration else []),
+    ]
     return Plan(
         source, exporter, target, precision, profile, options, calibration, pairs, machine,
         tuple(said),
     )  # fmt: skip
+
+
+def _batch_note(plan: Plan) -> list[str]:
+    batch = batch_of(plan.job(Path()))
+    if batch is None:
+        return []
+    return [f"batch {batch}: {'asked' if plan.options.batch else 'that of the source bundle'}"]
 
 
 def _precision(source: Source, target: Target, asked: str | None) -> tuple[str, str]:

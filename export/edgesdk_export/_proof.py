@@ -74,7 +74,12 @@ def opened(bundle: Bundle, not_run: str = "") -> Iterator[Opened | tuple[str, ..
         runtime = plugins.load(plugins.RUNTIMES, live.runtime)
         kind = str(runtime.kind)
         yield Opened(
-            run=partial(in_batches, guarded(live.run, live.runtime), size=shown.inputs[0].shape[0]),
+            run=partial(
+                in_batches,
+                guarded(live.run, live.runtime),
+                size=shown.inputs[0].shape[0],
+                most=_largest(shown),
+            ),
             level="proxy" if is_proxy else _level(shown, live.runtime, kind, runtime),
             by={"runtime": live.runtime, "kind": kind, "version": runtime.version()},
             proxy=is_proxy,
@@ -138,9 +143,24 @@ def _level(bundle: Bundle, name: str, kind: str, runtime: Any) -> str:
     return "device" if on_target else "host"
 
 
-def in_batches(run: Run, arrays: Arrays, size: int | None = None) -> dict[str, Array]:
-    """Run any number of items in batches of `size` (None: up to 64), filling up the last one."""
-    count, step = len(next(iter(arrays.values()))), size or CHUNK
+def _largest(bundle: Bundle) -> int:
+    """Return the largest batch that an engine was built for; others take any."""
+    _, _, largest = bundle.build.get("batch", (1, 1, CHUNK))
+    return int(largest)
+
+
+def in_batches(
+    run: Run, arrays: Arrays, size: int | None = None, most: int = CHUNK
+) -> dict[str, Array]:
+    """Run any number of items in batches.
+
+    Args:
+        run: Runs one batch.
+        arrays: Input name -> [N, ...].
+        size: The only batch size that `run` takes: the last batch is filled up. None for any.
+        most: Largest batch that `run` takes where it takes any.
+    """
+    count, step = len(next(iter(arrays.values()))), size or min(CHUNK, most)
     parts = []
     for start in range(0, count, step):
         rows = np.arange(start, start + step if size else min(start + step, count))
@@ -203,8 +223,7 @@ def _batch_checks(
     """Return check -> largest difference, and reasons; nothing where the batch is fixed."""
     if bundle.inputs[0].shape[0] is not None:
         return {}, []
-    largest = int(dict(bundle.build).get("batch", (1, 1, BATCH))[2])
-    part = {name: array[: min(BATCH, largest)] for name, array in arrays.items()}
+    part = {name: array[: min(BATCH, _largest(bundle))] for name, array in arrays.items()}
     base = run(part)
     order = np.random.default_rng(0).permutation(len(next(iter(part.values()))))
     back = np.argsort(order)

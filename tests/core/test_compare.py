@@ -83,3 +83,7 @@ def test_shape_and_nan_are_reasons_not_exceptions():
     broken = reference.copy()
     broken[0, 0] = np.nan
     assert judge("e", reference, broken, Tolerance()) == (None, ["e holds NaN or infinity"])
+    assert judge("e", broken, reference, Tolerance(cosine_p1=0.9)) == (
+        None,
+        ["e of the source itself holds NaN or infinity"],
+    )

@@ -22,6 +22,7 @@ from edgesdk.core.errors import (
     UsageError,
 )
 from edgesdk.core.verify import read_verification
+from edgesdk_export._pipeline import ExportOptions, export_bundle
 
 onnx = pytest.importorskip("onnx", reason="needs the onnx extra")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -132,6 +133,24 @@ def test_fixed_batch(export):
     assert (found.samples, found.batch) == (64, {})
 
 
+def test_a_fixed_source_stays_fixed(export, out):
+    fixed = export(batch=4)
+    again = export_bundle(fixed, ExportOptions("onnx", "int8", calib_samples=16), out)
+    assert again.inputs[0].shape[0] == 4
+    assert "batch 4: that of the source bundle" in again.decisions
+    assert again.verify["verdict"] == "pass"
+    other = export_bundle(fixed, ExportOptions("onnx", "fp16", batch=2), out)
+    assert other.inputs[0].shape[0] == 2
+    assert other.verify["verdict"] == "pass"
+
+
+def test_an_operator_that_no_runtime_has_is_not_run_and_says_so(export):
+    bundle = export("reference")
+    assert bundle.verify["verdict"] == "not-run"
+    [reason] = read_verification(bundle.path / "verify.json").reasons
+    assert "no operator AveragePool" in reason
+
+
 # What is refused, and how.
 
 
@@ -161,8 +180,6 @@ def test_bad_requests_are_one_sentence_and_leave_nothing(export, out, asked, err
 
 
 def test_int8_bundles_are_no_source(export, source, out):
-    from edgesdk_export._pipeline import ExportOptions, export_bundle
-
     with pytest.raises(UnsupportedError, match="onnx at int8; start from a checkpoint"):
         export_bundle(export(precision="int8"), ExportOptions("reference"), out / "second")
 
@@ -311,8 +328,6 @@ def graph_bundle(make_face_bundle, nodes, arrays=()):
 
 
 def test_a_net_that_mixes_its_batch_is_caught(make_face_bundle, out):
-    from edgesdk_export._pipeline import ExportOptions, export_bundle
-
     node = onnx.helper.make_node
     mixing = graph_bundle(
         make_face_bundle,
@@ -328,8 +343,6 @@ def test_a_net_that_mixes_its_batch_is_caught(make_face_bundle, out):
 
 
 def test_a_net_with_a_hard_coded_batch_is_caught(make_face_bundle, out):
-    from edgesdk_export._pipeline import ExportOptions, export_bundle
-
     fixed = graph_bundle(
         make_face_bundle,
         [onnx.helper.make_node("Reshape", ["image", "shape"], ["embedding"])],
@@ -355,8 +368,6 @@ def test_an_artefact_with_a_hard_coded_batch_is_caught(export, spoil):
 
 
 def test_progress_is_told_to_the_end(source, out):
-    from edgesdk_export._pipeline import ExportOptions, export_bundle
-
     seen = []
     export_bundle(source, ExportOptions("onnx"), out, lambda *step: seen.append(step))
     assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen)
