@@ -81,5 +81,5 @@ def targets() -> str:
         ]
         for t in edgesdk.targets()
     ]
-    head = ["target", "also", "precisions", "starts from", "installed by", "what a build machine proves"]
+    head = ["target", "also", "precisions", "starts from", "installed by", "proof at build time"]
     return table(head, rows)

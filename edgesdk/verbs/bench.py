@@ -43,9 +43,8 @@ def measure(
             raise UsageError(f"--{name} must be above 0, found {value}")
     if batch is not None and batch < 1:
         raise UsageError(f"--batch must be 1 or more, found {batch}")
-    from edgesdk_benchmarks.bench import bench
-
     from edgesdk.core.result import BenchPlan
+    from edgesdk_benchmarks.bench import bench
 
     options: dict[str, Any] = {} if batch is None else {"batch": batch}
     plans = [
