@@ -293,6 +293,9 @@ def bench(
     iterations: int = 100,
     duration: float = 3.0,
     force: bool = False,
+    lan: bool = False,
+    https: bool = False,
+    timeout: float = 300.0,
     output_dir: Path | str = "reports/results",
     progress: Progress | None = None,
 ) -> list[BenchResult]:
@@ -302,13 +305,16 @@ def bench(
         bundles: Bundle folders or shipped names.
         runtime: Runtime to measure with; repeat for several; default: each bundle's first one.
         scenario: latency, throughput or offline; repeat for several.
-        device: cpu, cuda:0 or auto.
+        device: cpu, cuda:0 or auto; android[:SERIAL] or browser measure there.
         threads: Threads of the CPU.
         batch: Batch size of the throughput scenario.
         warmup: Least number of warm-up runs (and 200 ms).
         iterations: Least number of samples.
         duration: Least time measured per bundle, in seconds.
         force: Measure again although the result exists.
+        lan: Serve the page of `--device browser` on the local network.
+        https: Serve it through TLS, with a certificate made for this run.
+        timeout: Longest silence of a remote device, in seconds.
         output_dir: Folder for one JSON per result.
         progress: Called with (done, total, label).
 
@@ -317,6 +323,8 @@ def bench(
 
     Raises:
         UsageError: nothing to measure, or numbers that make no sense.
+        UnsupportedError: the device or what reaches it is absent.
+        GateFailedError: what ran gave wrong golden outputs.
         InvalidBenchmarkError: every result broke a rule of validity.
     """
     from edgesdk.verbs.bench import measure
@@ -332,6 +340,9 @@ def bench(
         iterations=iterations,
         duration=duration,
         force=force,
+        lan=lan,
+        https=https,
+        timeout=timeout,
         output_dir=Path(output_dir),
         progress=progress,
     )

@@ -149,21 +149,58 @@ class Runtime(Plugin, Protocol):
         """Open a bundle whose format is in `formats` on a device in `devices()`."""
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteJob:
+    """One bundle to measure on a remote device by one plan."""
+
+    bundle: Bundle
+    plan: BenchPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How a remote device is reached.
+
+    Attributes:
+        lan: Serve on the local network, not on this machine alone.
+        https: Serve through TLS with a certificate made for this run.
+        timeout_s: Longest silence of the device before the run is given up.
+        progress: Called with (done, total, label); None for silence.
+    """
+
+    lan: bool = False
+    https: bool = False
+    timeout_s: float = 300.0
+    progress: Callable[[int, int, str], None] | None = None
+
+
 class Runner(Plugin, Protocol):
-    """Drives a bundle on a remote device; the clock is there, never here."""
+    """Drives bundles on a remote device; the clock is there, never here."""
 
     @property
     def formats(self) -> tuple[str, ...]:
         """Values of `bundle.format` it can send."""
 
+    @property
+    def kind(self) -> str:
+        """Always "remote"."""
+
+    def available(self) -> str | None:
+        """Return None, or one sentence why no device can be reached from this machine."""
+
     def devices(self) -> Sequence[str]:
-        """Return the devices that can be reached."""
+        """Return the devices that can be reached, such as ("android:R58M",)."""
 
-    def run(self, bundle: Bundle, inputs: Arrays, device: str) -> dict[str, Any]:
-        """Run one batch on the device."""
+    def version(self) -> str:
+        """Return the version of the library that drives the device."""
 
-    def bench(self, bundle: Bundle, plan: BenchPlan, device: str) -> BenchResult:
-        """Measure on the device."""
+    def bench(self, jobs: Sequence[RemoteJob], device: str, reach: Reach) -> list[BenchResult]:
+        """Measure every job on the device in one visit; golden vectors first.
+
+        Raises:
+            UnsupportedError: no such device, or it cannot run a bundle.
+            GateFailedError: the device answers the golden vectors wrongly.
+        """
 
 
 class Student(Plugin, Protocol):

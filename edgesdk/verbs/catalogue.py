@@ -58,12 +58,12 @@ def _fields(config: type) -> dict[str, Any]:
 
 
 def _runtime(name: str, plugin: Any) -> dict[str, Any]:
-    why = plugin.available() if hasattr(plugin, "available") else None
+    why = plugin.available()
     return {
         "name": name,
         "aliases": list(plugin.aliases),
         "formats": list(plugin.formats),
-        "kind": getattr(plugin, "kind", "remote"),
+        "kind": plugin.kind,
         "available": why is None,
         "why_not": why,
     }

@@ -16,6 +16,10 @@ CLASHES = (
 )
 # Distribution -> the first version known not to work, and why.
 UNPROVEN = {"torch": ("2.13.", "converters are proven with torch 2.13")}
+KIND_NOTES = {
+    "interpreter": ", interpreter: verdicts only, no speed",
+    "remote": ", measures on a device",
+}
 
 
 def diagnose() -> dict[str, Any]:
@@ -50,7 +54,7 @@ def _runtime(item: tuple[str, Any]) -> dict[str, str]:
     name, runtime = item
     why = runtime.available()
     if why is None:
-        note = "" if runtime.kind == "native" else f", {runtime.kind}: verdicts only, no speed"
+        note = KIND_NOTES.get(runtime.kind, "")
         return _row("runtime", name, "ok", f"{runtime.version()}{note}")
     command = _install(runtime.extra) if plugins.missing(runtime) else ""
     return _row("runtime", name, "missing", why, command)

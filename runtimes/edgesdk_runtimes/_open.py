@@ -37,6 +37,8 @@ def choose(bundle: Bundle, runtime: str | None = None) -> tuple[str, Any]:
 def _named(bundle: Bundle, runtime: str) -> tuple[str, Any]:
     name = plugins.resolve(plugins.RUNTIMES, runtime)
     plugin = plugins.load(plugins.RUNTIMES, name)
+    if plugin.kind == "remote":
+        raise UsageError(f"{name!r} measures on a device; use: edgesdk bench --device {name}")
     if bundle.format not in plugin.formats:
         fitting = ", ".join(n for n, _ in _candidates(bundle)) or "none"
         raise UsageError(
@@ -54,7 +56,7 @@ def _candidates(bundle: Bundle) -> Iterator[tuple[str, Any]]:
     for name in [*bundle.runtimes, *every]:
         if name in plugins.names(plugins.RUNTIMES):
             plugin = plugins.load(plugins.RUNTIMES, name)
-            if bundle.format in plugin.formats:
+            if bundle.format in plugin.formats and plugin.kind != "remote":
                 yield name, plugin
 
 

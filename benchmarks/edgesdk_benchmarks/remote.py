@@ -1,0 +1,95 @@
+"""Measure bundles on a device that a runner reaches: a phone over adb, a page in its browser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgesdk.core import plugins
+from edgesdk.core.bundle import Bundle
+from edgesdk.core.errors import InvalidBenchmarkError, UnsupportedError, UsageError
+from edgesdk.core.protocols import Reach, RemoteJob
+from edgesdk.core.result import BenchPlan, BenchResult, read_result, write_result
+from edgesdk_benchmarks.bench import result_path
+from edgesdk_benchmarks.validity import flag_pooling
+
+
+def runner_of(device: str) -> str | None:
+    """Return the runner behind a device such as "android:R58M" or "browser", None for a host's."""
+    head = device.partition(":")[0]
+    for name, plugin in plugins.every(plugins.RUNTIMES):
+        if plugin.kind == "remote" and head in (name, *plugin.aliases):
+            return name
+    return None
+
+
+def bench_remote(
+    bundles: Sequence[Bundle],
+    plans: Sequence[BenchPlan],
+    runner: str,
+    device: str,
+    reach: Reach,
+    *,
+    out: Path | None = None,
+    force: bool = False,
+) -> list[BenchResult]:
+    """Measure every bundle by every plan on one device; results that exist are read instead.
+
+    Args:
+        bundles: What to measure.
+        plans: One per scenario.
+        runner: Name of the runner.
+        device: Device as the user named it.
+        reach: How the device is reached.
+        out: Folder for one JSON per result.
+        force: Measure again.
+
+    Raises:
+        UsageError: nothing to measure, or a format that the runner cannot send.
+        UnsupportedError: no device can be reached.
+        GateFailedError: the device answers the golden vectors wrongly.
+        InvalidBenchmarkError: every result is INVALID.
+    """
+    plugin = plugins.load(plugins.RUNTIMES, runner)
+    jobs = [RemoteJob(b, p) for b in bundles for p in plans]
+    _check(plugin, runner, jobs)
+    paths = [_path(out, job, runner, device) for job in jobs]
+    results: dict[int, BenchResult] = {
+        i: read_result(p) for i, p in enumerate(paths) if p and p.is_file() and not force
+    }
+    todo = [i for i in range(len(jobs)) if i not in results]
+    fresh = plugin.bench([jobs[i] for i in todo], device, reach) if todo else []
+    for index, result in zip(todo, flag_pooling(fresh), strict=True):
+        results[index] = result
+        if (path := paths[index]) is not None:
+            write_result(path, result)
+    ordered = [results[i] for i in range(len(jobs))]
+    _refuse_invalid(ordered)
+    return ordered
+
+
+def _path(out: Path | None, job: RemoteJob, runner: str, device: str) -> Path | None:
+    return None if out is None else result_path(out, job.bundle, runner, device, job.plan)
+
+
+def _check(plugin: Any, runner: str, jobs: Sequence[RemoteJob]) -> None:
+    """Refuse before anything is asked of a device."""
+    plugins.require(f"device {runner!r}", plugin)
+    why = plugin.available()
+    if why is not None:
+        raise UnsupportedError(why)
+    if not jobs:
+        raise UsageError("no bundle was given to measure; name one or more")
+    for job in jobs:
+        if job.bundle.format not in plugin.formats:
+            raise UsageError(
+                f"{runner} runs {', '.join(plugin.formats)}, the bundle {job.bundle.path} is "
+                f"{job.bundle.format}; export it with --target {plugin.formats[0]}"
+            )
+
+
+def _refuse_invalid(results: Sequence[BenchResult]) -> None:
+    if results and all(r.validity.verdict == "INVALID" for r in results):
+        reasons = "; ".join(sorted({r for x in results for r in x.validity.reasons}))
+        raise InvalidBenchmarkError(f"every result is INVALID: {reasons}")
