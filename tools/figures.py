@@ -1,6 +1,6 @@
 """Draw docs/images/accuracy-cost.svg from the committed accuracy result.
 
-    python tools/figures.py
+python tools/figures.py
 """
 
 from pathlib import Path
