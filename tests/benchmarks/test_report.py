@@ -165,3 +165,9 @@ def test_ticks_are_short(value, text):
 
 def test_a_flat_axis_places_everything_in_the_middle():
     assert Axis("x", 1, 1).place(1) == 0.5
+
+
+def test_the_terminal_shows_one_reason_per_result():
+    doubted = replace(result(), validity=Validity(verdict="NOISY", reasons=("it shook", "it ran")))
+    shown = [line for line in result_table([doubted]).splitlines() if "it shook" in line]
+    assert shown == [f"{doubted.name}: it shook (and 1 more, see the report)"]

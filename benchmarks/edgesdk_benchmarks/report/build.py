@@ -147,9 +147,15 @@ def result_table(results: Sequence[BenchResult]) -> str:
     for group in grouped(results):
         lines = [f"{group.scenario}, {group.results[0].plan.threads} thread(s)"]
         lines.append(plain_table(HEAD, [row(r) for r in group.results]))
-        reasons = sorted({f"{r.name}: {why}" for r in group.results for why in r.validity.reasons})
-        blocks.append("\n".join([*lines, *reasons]))
+        blocks.append("\n".join([*lines, *filter(None, map(_brief_reason, group.results))]))
     return "\n\n".join(blocks)
+
+
+def _brief_reason(result: BenchResult) -> str:
+    """Return one line for the terminal; the report and the JSON hold every reason."""
+    reasons = result.validity.reasons
+    more = f" (and {len(reasons) - 1} more, see the report)" if len(reasons) > 1 else ""
+    return f"{result.name}: {reasons[0]}{more}" if reasons else ""
 
 
 def _plain(group: Group) -> dict[str, Any]:
