@@ -264,7 +264,7 @@ def _result(
     dropped = tuple(f"dropped for wrong outputs: {name} ({r[0]})" for name, r in wrong.items())
     plugin = _runtime(contender.runtime)
     return BenchResult(
-        artefact=_artefact(contender.bundle),
+        artefact=artefact_of(contender.bundle),
         runtime={
             "name": contender.runtime,
             "version": plugin.version(),
@@ -284,7 +284,7 @@ def _result(
     )
 
 
-def _artefact(bundle: Bundle) -> dict[str, Any]:
+def artefact_of(bundle: Bundle) -> dict[str, Any]:
     """Return what a reader must know of the artefact; its accuracy was measured elsewhere."""
     return {
         "model": bundle.model,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,16 @@ from edgesdk.core import plugins
 from edgesdk.core.bundle import Bundle
 from edgesdk.core.errors import InvalidBenchmarkError, UnsupportedError, UsageError
 from edgesdk.core.protocols import Reach, RemoteJob
-from edgesdk.core.result import BenchPlan, BenchResult, read_result, write_result
-from edgesdk_benchmarks.bench import result_path
-from edgesdk_benchmarks.validity import flag_pooling
+from edgesdk.core.result import (
+    VERDICTS,
+    BenchPlan,
+    BenchResult,
+    Validity,
+    read_result,
+    write_result,
+)
+from edgesdk_benchmarks.bench import artefact_of, result_path
+from edgesdk_benchmarks.validity import flag_pooling, judge
 
 
 def runner_of(device: str) -> str | None:
@@ -59,7 +67,8 @@ def bench_remote(
         i: read_result(p) for i, p in enumerate(paths) if p and p.is_file() and not force
     }
     todo = [i for i in range(len(jobs)) if i not in results]
-    fresh = plugin.bench([jobs[i] for i in todo], device, reach) if todo else []
+    found = plugin.bench([jobs[i] for i in todo], device, reach) if todo else []
+    fresh = [_judged(jobs[i], result) for i, result in zip(todo, found, strict=True)]
     for index, result in zip(todo, flag_pooling(fresh), strict=True):
         results[index] = result
         if (path := paths[index]) is not None:
@@ -67,6 +76,14 @@ def bench_remote(
     ordered = [results[i] for i in range(len(jobs))]
     _refuse_invalid(ordered)
     return ordered
+
+
+def _judged(job: RemoteJob, result: BenchResult) -> BenchResult:
+    """Add the bundle's facts, and to the runner's verdict that of every other measurement."""
+    mine, told = judge(job.plan, result.measurements), result.validity
+    verdict = max(mine.verdict, told.verdict, key=VERDICTS.index)
+    validity = Validity(verdict=verdict, reasons=(*told.reasons, *mine.reasons))
+    return replace(result, artefact=artefact_of(job.bundle), validity=validity)
 
 
 def _path(out: Path | None, job: RemoteJob, runner: str, device: str) -> Path | None:

@@ -197,6 +197,10 @@ class Runner(Plugin, Protocol):
     def bench(self, jobs: Sequence[RemoteJob], device: str, reach: Reach) -> list[BenchResult]:
         """Measure every job on the device in one visit; golden vectors first.
 
+        Returns:
+            One result per job, raw warm-ups included. `artefact` may be left empty: the
+            caller fills it in, and adds its own verdict to what the device said of itself.
+
         Raises:
             UnsupportedError: no such device, or it cannot run a bundle.
             GateFailedError: the device answers the golden vectors wrongly.

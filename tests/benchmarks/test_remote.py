@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import edgesdk
@@ -15,6 +16,7 @@ from edgesdk_benchmarks.remote import bench_remote, runner_of
 from edgesdk_runtimes._open import choose, open_session
 
 PLAN = BenchPlan(duration_s=0.1)
+TIMES = [2e6 + i for i in range(110)]
 
 
 class FakePhone:
@@ -27,7 +29,7 @@ class FakePhone:
     kind = "remote"
 
     def __init__(self):
-        self.visits, self.why, self.verdict = [], None, "VALID"
+        self.visits, self.why, self.verdict, self.warmups = [], None, "VALID", 10
 
     def available(self):
         return self.why
@@ -44,15 +46,19 @@ class FakePhone:
 
     def result(self, job):
         return BenchResult(
-            artefact={"model": job.bundle.model, "target": "onnx", "precision": "fp32",
-                      "sha256": job.bundle.sha256},
+            artefact={},
             runtime={"name": "fake", "native": True},
             device={"kind": "android", "name": "fake"},
             environment={},
             plan=job.plan,
-            measurements=(Measurement(stage="infer", samples=(1e6 + len(job.plan.scenario), 2e6)),),
-            validity=Validity(verdict=self.verdict, reasons=("too short",)),
-        )  # fmt: skip
+            measurements=(self.infer(job),),
+            validity=Validity(verdict=self.verdict, reasons=("too hot",)),
+        )
+
+    def infer(self, job):
+        times = np.random.default_rng(len(job.plan.scenario)).permutation(TIMES)
+        first = 1e6 + len(job.plan.scenario)
+        return Measurement(stage="infer", samples=(first, *times), warmups=(2e6,) * self.warmups)
 
 
 class Point:
@@ -114,7 +120,18 @@ def test_what_cannot_work_is_refused_before_the_device_is_asked(phone, bundle):
 
 def test_only_invalid_results_are_an_error(phone, bundle):
     phone.verdict = "INVALID"
-    with pytest.raises(InvalidBenchmarkError, match="too short"):
+    with pytest.raises(InvalidBenchmarkError, match="too hot"):
+        bench_remote([bundle], [PLAN], "phone", "phone", Reach())
+
+
+def test_samples_of_a_device_are_judged_like_any_other(phone, bundle):
+    (found,) = bench_remote([bundle], [PLAN], "phone", "phone", Reach())
+    assert found.artefact["sha256"] == bundle.sha256
+    assert found.artefact["bytes"] == bundle.bytes
+    assert found.validity.reasons[0] == "too hot"
+    assert found.validity.verdict == "NOISY", "one sample is twice as fast: the spread is doubtful"
+    phone.warmups = 0
+    with pytest.raises(InvalidBenchmarkError, match="0 warm-up runs, 10 are needed"):
         bench_remote([bundle], [PLAN], "phone", "phone", Reach())
 
 
@@ -125,7 +142,8 @@ def test_a_runner_is_no_runtime(phone, bundle):
 
 
 def test_the_command_reaches_the_runner(phone, tmp_path, capsys):
-    words = ["bench", "bridge-face", "--device", "phone", "--lan", "-o", str(tmp_path), "--quiet"]
+    words = ["bench", "bridge-face", "--device", "phone", "--lan", "-o", str(tmp_path), "--quiet",
+             "--duration", "0.1"]  # fmt: skip
     assert main(words) == 0
     assert phone.visits[0][2].lan
     assert "fake" in capsys.readouterr().out
