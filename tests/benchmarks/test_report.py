@@ -13,6 +13,7 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.result import BenchPlan, BenchResult, Measurement, Validity, write_result
 from edgesdk_benchmarks.report import report, result_table
 from edgesdk_benchmarks.report.build import grouped
+from edgesdk_benchmarks.report.charts import accuracy_cost
 from edgesdk_benchmarks.report.html import accuracy_points
 from edgesdk_benchmarks.report.svg import Axis, Bar, Chart, around, bars, short
 
@@ -171,3 +172,11 @@ def test_the_terminal_shows_one_reason_per_result():
     doubted = replace(result(), validity=Validity(verdict="NOISY", reasons=("it shook", "it ran")))
     shown = [line for line in result_table([doubted]).splitlines() if "it shook" in line]
     assert shown == [f"{doubted.name}: it shook (and 1 more, see the report)"]
+
+
+def test_labels_of_near_dots_do_not_cover_each_other():
+    points = [("one model", 1.0, 90.0), ("another model", 1.01, 90.0), ("a third", 1.02, 90.01)]
+    drawn = accuracy_cost(points, "ms")
+    heights = [float(y) for y in re.findall(r'class="label" x="[\d.]+" y="([\d.]+)"', drawn)]
+    assert len(heights) == 3
+    assert min(abs(a - b) for i, a in enumerate(heights) for b in heights[:i]) >= 14

@@ -35,7 +35,11 @@ def text(title: str, groups: Sequence[Group]) -> str:
 def machine(environment: Any) -> str:
     """Return one line on a machine."""
     keys = ("cpu", "cores", "os", "governor", "gpu", "load")
-    return ", ".join(f"{k} {environment.get(k) or 'unknown'}" for k in keys)
+    return ", ".join(f"{k} {_fact(environment.get(k))}" for k in keys)
+
+
+def _fact(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value or "unknown")
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -10,6 +10,8 @@ from html import escape
 WIDTH, HEIGHT = 720, 340
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 16, 46
 SERIES_COLOURS = 8
+# Width of a letter and height of a line of a label, in pixels of the view box.
+LETTER, LINE = 6.5, 15.0
 
 Point = tuple[float, float]
 
@@ -95,6 +97,7 @@ class Chart:
     def __init__(self, title: str, text: str, x: Axis, y: Axis, height: int = HEIGHT) -> None:
         self._title, self._text, self._x, self._y, self._height = title, text, x, y, height
         self._shapes: list[str] = []
+        self._labels: list[tuple[float, float, float]] = []
 
     def at(self, point: Point) -> Point:
         """Return the position of a point in pixels."""
@@ -123,10 +126,23 @@ class Chart:
         if label:
             left = x > WIDTH * 0.72
             anchor, step = ("end", -10) if left else ("start", 10)
+            free = self._free(x + step, y + 4, -1 if left else 1, len(label) * LETTER)
             self._shapes.append(
-                f'<text class="label" x="{x + step:.1f}" y="{y + 4:.1f}" '
+                f'<text class="label" x="{x + step:.1f}" y="{free:.1f}" '
                 f'text-anchor="{anchor}">{escape(label)}</text>'
             )
+
+    def _free(self, x: float, y: float, way: int, width: float) -> float:
+        """Return the height nearest to `y` at which a label covers no earlier one."""
+        low, high = sorted((x, x + way * width))
+
+        def taken(at: float) -> bool:
+            return any(low < b and a < high and abs(at - h) < LINE for a, b, h in self._labels)
+
+        steps = (y + sign * n * LINE for n in range(len(self._labels) + 1) for sign in (1, -1))
+        found = next(at for at in steps if not taken(at))
+        self._labels.append((low, high, found))
+        return found
 
     def svg(self) -> str:
         """Return the chart as an <svg> element."""
