@@ -59,7 +59,7 @@ def _add(parser: argparse.ArgumentParser, parameter: inspect.Parameter, text: st
         options["metavar"] = METAVARS.get(name, name.upper())
         parser.add_argument(*flags, action="append", default=None, **options)
     else:
-        value = float if kind == "float" else int if kind.startswith("int") else str
+        value = float if kind.startswith("float") else int if kind.startswith("int") else str
         metavar = METAVARS.get(name, name.upper()) if name != "data" else "PATH"
         parser.add_argument(
             *flags, type=value, metavar=metavar, default=None if required else default, **options

@@ -33,8 +33,6 @@ from edgesdk_benchmarks._worker import cold_start
 from edgesdk_benchmarks.validity import flag_pooling, judge
 from edgesdk_runtimes._open import choose, open_session
 
-BATCHES = (1, 8, 32, 64, 256)
-THROUGHPUT_BATCH = 64
 PRE_SAMPLES = 30
 
 Progress = Callable[[int, int, str], None]
@@ -205,24 +203,14 @@ def _golden_reasons(contender: Contender) -> list[str]:
     return contender.golden.reasons(contender.session.run(contender.golden.inputs))
 
 
-def _sizes(contender: Contender, plan: BenchPlan) -> list[int]:
-    if contender.fixed is not None:
-        return [contender.fixed]
-    if plan.scenario == "latency":
-        return [1]
-    if plan.scenario == "throughput":
-        return [plan.batch if plan.batch > 1 else THROUGHPUT_BATCH]
-    return list(BATCHES)
-
-
 def _times(
     contenders: Sequence[Contender], plan: BenchPlan, progress: Progress
 ) -> dict[str, dict[int, Series]]:
     """Return contender -> batch size -> times; the sizes are swept one after the other."""
     times: dict[str, dict[int, Series]] = {c.name: {} for c in contenders}
-    sizes = sorted({size for c in contenders for size in _sizes(c, plan)})
+    sizes = sorted({size for c in contenders for size in plan.sizes(c.fixed)})
     for place, size in enumerate(sizes):
-        calls = {c.name: c.call(size) for c in contenders if size in _sizes(c, plan)}
+        calls = {c.name: c.call(size) for c in contenders if size in plan.sizes(c.fixed)}
 
         def told(done: int, total: int, place: int = place) -> None:
             progress(place * total + done, len(sizes) * total, f"bench {plan.scenario}")

@@ -22,6 +22,8 @@ from edgesdk.core.result import (
 from edgesdk_benchmarks.bench import artefact_of, result_path
 from edgesdk_benchmarks.validity import flag_pooling, judge
 
+DURATION_S = 3.0
+
 
 def runner_of(device: str) -> str | None:
     """Return the runner behind a device such as "android:R58M" or "browser", None for a host's."""
@@ -30,6 +32,12 @@ def runner_of(device: str) -> str | None:
         if plugin.kind == "remote" and head in (name, *plugin.aliases):
             return name
     return None
+
+
+def default_duration(runner: str | None) -> float:
+    """Return the seconds to measure where none were named: a runner may have its own."""
+    plugin = plugins.load(plugins.RUNTIMES, runner) if runner else None
+    return float(getattr(plugin, "duration_s", DURATION_S))
 
 
 def bench_remote(

@@ -175,7 +175,10 @@ class Reach:
 
 
 class Runner(Plugin, Protocol):
-    """Drives bundles on a remote device; the clock is there, never here."""
+    """Drives bundles on a remote device; the clock is there, never here.
+
+    An attribute `duration_s` names the seconds to measure where the user names none.
+    """
 
     @property
     def formats(self) -> tuple[str, ...]:

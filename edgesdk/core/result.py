@@ -24,6 +24,9 @@ SCENARIOS = ("latency", "throughput", "offline")
 STAGES = ("load", "first", "warmup", "decode", "detect", "align", "pre", "infer", "post", "match")
 VERDICTS = ("VALID", "NOISY", "INVALID")
 PERCENTILES = (50, 90, 95, 99)
+# Batch sizes of the offline sweep, and of throughput where none is asked.
+BATCHES = (1, 8, 32, 64, 256)
+THROUGHPUT_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,16 @@ class BenchPlan:
     threads: int = 1
     batch: int = 1
     faces_per_frame: int = 1
+
+    def sizes(self, fixed: int | None) -> tuple[int, ...]:
+        """Return the batch sizes to measure; `fixed` is the one that the file demands."""
+        if fixed is not None:
+            return (fixed,)
+        if self.scenario == "latency":
+            return (1,)
+        if self.scenario == "throughput":
+            return (self.batch if self.batch > 1 else THROUGHPUT_BATCH,)
+        return BATCHES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ def measure(
     batch: int | None,
     warmup: int,
     iterations: int,
-    duration: float,
+    duration: float | None,
     force: bool,
     lan: bool,
     https: bool,
@@ -36,25 +36,20 @@ def measure(
     progress: Callable[[int, int, str], None] | None,
 ) -> list[BenchResult]:
     """See `edgesdk.api.bench`."""
-    for scenario in scenarios:
-        if scenario not in SCENARIOS:
-            hint = did_you_mean(scenario, SCENARIOS)
-            raise UsageError(f"unknown scenario {scenario!r}. {hint}")
+    from edgesdk_benchmarks.remote import bench_remote, default_duration, runner_of
+
+    runner = runner_of(device)
+    duration = default_duration(runner) if duration is None else duration
     numbers = {
         "threads": threads,
         "iterations": iterations,
         "duration": duration,
         "timeout": timeout,
     }
-    for name, value in numbers.items():
-        if not value > 0:
-            raise UsageError(f"--{name} must be above 0, found {value}")
-    if batch is not None and batch < 1:
-        raise UsageError(f"--batch must be 1 or more, found {batch}")
+    _check(scenarios, numbers, batch)
     from edgesdk.core.protocols import Reach
     from edgesdk.core.result import BenchPlan
     from edgesdk_benchmarks.bench import bench
-    from edgesdk_benchmarks.remote import bench_remote, runner_of
 
     options: dict[str, Any] = {} if batch is None else {"batch": batch}
     plans = [
@@ -69,7 +64,6 @@ def measure(
         for s in scenarios
     ]
     opened = [open_bundle(b) for b in bundles]
-    runner = runner_of(device)
     if runner is not None:
         if runtimes:
             raise UsageError(f"--device {device} brings its own runtime; leave --runtime out")
@@ -86,3 +80,15 @@ def measure(
         force=force,
         progress=progress,
     )
+
+
+def _check(scenarios: Sequence[str], numbers: Mapping[str, float], batch: int | None) -> None:
+    for scenario in scenarios:
+        if scenario not in SCENARIOS:
+            hint = did_you_mean(scenario, SCENARIOS)
+            raise UsageError(f"unknown scenario {scenario!r}. {hint}")
+    for name, value in numbers.items():
+        if not value > 0:
+            raise UsageError(f"--{name} must be above 0, found {value}")
+    if batch is not None and batch < 1:
+        raise UsageError(f"--batch must be 1 or more, found {batch}")

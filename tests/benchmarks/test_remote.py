@@ -12,7 +12,7 @@ from edgesdk.core.errors import InvalidBenchmarkError, UnsupportedError, UsageEr
 from edgesdk.core.protocols import Reach
 from edgesdk.core.result import BenchPlan, BenchResult, Measurement, Validity, read_result
 from edgesdk.core.shipped import open_bundle
-from edgesdk_benchmarks.remote import bench_remote, runner_of
+from edgesdk_benchmarks.remote import bench_remote, default_duration, runner_of
 from edgesdk_runtimes._open import choose, open_session
 
 PLAN = BenchPlan(duration_s=0.1)
@@ -88,6 +88,12 @@ def bundle():
 def test_a_runner_is_found_by_name_alias_and_serial(phone):
     assert [runner_of(d) for d in ("phone", "handset", "phone:R58M")] == ["phone"] * 3
     assert [runner_of(d) for d in ("cpu", "cuda:0", "auto")] == [None] * 3
+
+
+def test_a_runner_may_want_more_time(phone):
+    assert default_duration(None) == default_duration("phone") == BenchPlan().duration_s
+    phone.duration_s = 30.0
+    assert default_duration("phone") == 30
 
 
 def test_all_jobs_travel_in_one_visit_and_are_kept(phone, bundle, tmp_path):
