@@ -40,13 +40,8 @@ def measure(
 
     runner = runner_of(device)
     duration = default_duration(runner) if duration is None else duration
-    numbers = {
-        "threads": threads,
-        "iterations": iterations,
-        "duration": duration,
-        "timeout": timeout,
-    }
-    _check(scenarios, numbers, batch)
+    times = {"duration": duration, "timeout": timeout}
+    _check(scenarios, {"threads": threads, "iterations": iterations, **times}, batch)
     from edgesdk.core.protocols import Reach
     from edgesdk.core.result import BenchPlan
     from edgesdk_benchmarks.bench import bench
