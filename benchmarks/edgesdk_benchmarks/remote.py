@@ -71,9 +71,7 @@ def bench_remote(
     jobs = [RemoteJob(b, p) for b in bundles for p in plans]
     _check(plugin, runner, jobs)
     paths = [_path(out, job, runner, device) for job in jobs]
-    results: dict[int, BenchResult] = {
-        i: read_result(p) for i, p in enumerate(paths) if p and p.is_file() and not force
-    }
+    results = {} if force else _known(jobs, paths)
     todo = [i for i in range(len(jobs)) if i not in results]
     found = plugin.bench([jobs[i] for i in todo], device, reach) if todo else []
     fresh = [_judged(jobs[i], result) for i, result in zip(todo, found, strict=True)]
@@ -84,6 +82,20 @@ def bench_remote(
     ordered = [results[i] for i in range(len(jobs))]
     _refuse_invalid(ordered)
     return ordered
+
+
+def _known(jobs: Sequence[RemoteJob], paths: Sequence[Path | None]) -> dict[int, BenchResult]:
+    """Return job -> stored result, for those plans all of whose results exist and are worth it.
+
+    Bundles of one plan are measured in turns, and ratios hold inside one run only.
+    """
+    stored = {i: read_result(p) for i, p in enumerate(paths) if p and p.is_file()}
+    worthless = [
+        jobs[i].plan
+        for i in range(len(jobs))
+        if i not in stored or stored[i].validity.verdict == "INVALID"
+    ]
+    return {i: result for i, result in stored.items() if jobs[i].plan not in worthless}
 
 
 def _judged(job: RemoteJob, result: BenchResult) -> BenchResult:

@@ -57,7 +57,7 @@ class FakePhone:
 
     def infer(self, job):
         times = np.random.default_rng(len(job.plan.scenario)).permutation(TIMES)
-        first = 1e6 + len(job.plan.scenario)
+        first = 1e6 + len(job.plan.scenario) + len(job.bundle.files)
         return Measurement(stage="infer", samples=(first, *times), warmups=(2e6,) * self.warmups)
 
 
@@ -111,6 +111,19 @@ def test_all_jobs_travel_in_one_visit_and_are_kept(phone, bundle, tmp_path):
     assert [r.plan for r in again[:2]] == [r.plan for r in found]
     bench_remote([bundle], plans, "phone", "phone:B", reach, out=tmp_path)
     assert len(phone.visits) == 3
+
+
+def test_bundles_of_a_plan_are_measured_together_again(phone, bundle, tmp_path):
+    bench_remote([bundle], [PLAN], "phone", "phone", Reach(), out=tmp_path)
+    other = replace(bundle, files={**bundle.files, "more": {"sha256": "1", "bytes": 1}})
+    bench_remote([bundle, other], [PLAN], "phone", "phone", Reach(), out=tmp_path)
+    assert [jobs for jobs, *_ in phone.visits] == [1, 2], "ratios hold inside one run only"
+    phone.verdict = "INVALID"
+    with pytest.raises(InvalidBenchmarkError):
+        bench_remote([bundle], [PLAN], "phone", "phone", Reach(), out=tmp_path, force=True)
+    phone.verdict = "VALID"
+    bench_remote([bundle], [PLAN], "phone", "phone", Reach(), out=tmp_path)
+    assert len(phone.visits) == 4, "an INVALID result is worth nothing"
 
 
 def test_what_cannot_work_is_refused_before_the_device_is_asked(phone, bundle):
