@@ -86,3 +86,28 @@ def _graph(onnx, batch: int | None, bias: float) -> bytes:
 def examples() -> Path:
     """Return the folder of example pictures."""
     return Path(__file__).parents[1] / "examples"
+
+
+class CoarseTeacher:
+    """Projects coarse colours to 32 dimensions; tells drawn people apart."""
+
+    name, sha256, dim = "fake", "0" * 64, 32
+
+    def __init__(self):
+        self.calls = 0
+        self._map = np.random.default_rng(0).normal(size=(48, 32)).astype(np.float32)
+
+    def __call__(self, pictures):
+        self.calls += 1
+        cells = [p[:48, :48].reshape(4, 12, 4, 12, 3).mean((1, 3)).ravel() for p in pictures]
+        return (np.stack(cells) / 127.5 - 1).astype(np.float32) @ self._map
+
+
+@pytest.fixture
+def coarse_teacher(monkeypatch):
+    """Make every training run ask a teacher that needs no weights."""
+    from edgesdk_training import context
+
+    fake = CoarseTeacher()
+    monkeypatch.setattr(context, "open_teacher", lambda name, threads: fake)
+    return fake

@@ -1,0 +1,25 @@
+"""Every recipe of the project keeps the public contract, in a run of seconds."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from edgesdk.core import plugins
+from edgesdk.testing.recipe import RecipeContract
+
+
+class TestBridge(RecipeContract):
+    recipe = "bridge"
+    settings: ClassVar = {"epochs": 2, "adapt_epochs": 2, "holdout": 4, "batch": 32}
+    data: ClassVar = {"public": [Path("synthetic")]}
+
+    @pytest.fixture(autouse=True)
+    def _frequent_states(self, coarse_teacher, monkeypatch):
+        pytest.importorskip("torch", reason="needs the train extra")
+        monkeypatch.setattr("edgesdk_training.loop.SAVE_EVERY_S", 0.0)
+
+
+def test_every_recipe_is_covered():
+    covered = {c.recipe for c in RecipeContract.__subclasses__()}
+    assert covered == set(plugins.names(plugins.RECIPES))

@@ -1,0 +1,14 @@
+"""Every student of the project keeps the public contract."""
+
+from edgesdk.core import plugins
+from edgesdk.testing.student import StudentContract
+
+
+class TestBridgeFace(StudentContract):
+    student = "bridge-face"
+    most_parameters = 213_696
+
+
+def test_every_student_is_covered():
+    covered = {c.student for c in StudentContract.__subclasses__()}
+    assert covered == set(plugins.names(plugins.STUDENTS))
