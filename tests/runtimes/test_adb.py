@@ -1,0 +1,393 @@
+"""Phones behind adb: what each situation says. The phone's shell is ours, its commands are
+tests/phone/bin; the same commands run behind a real adb daemon in test_adb_daemon.py."""
+
+import json
+import os
+import shutil
+import socketserver
+import subprocess
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgesdk.cli import main
+from edgesdk.core.errors import EdgeSdkError, GateFailedError, UnsupportedError, UsageError
+from edgesdk.core.protocols import Reach, RemoteJob
+from edgesdk.core.result import BenchPlan
+from edgesdk.core.shipped import open_bundle
+from edgesdk_benchmarks.remote import bench_remote, default_duration, runner_of
+
+pytest.importorskip("adbutils", reason="needs the adb extra")
+
+from edgesdk_runtimes import _adb_app, _adb_link, adb
+
+COMMANDS = Path(__file__).parents[1] / "phone" / "bin"
+
+
+class FakeServer(socketserver.ThreadingTCPServer):
+    """An adb server that knows devices by name only."""
+
+    allow_reuse_address = daemon_threads = True
+    devices, error = "", "device unauthorized."
+
+
+class Answer(socketserver.StreamRequestHandler):
+    def handle(self):
+        size = self.rfile.read(4)
+        query = self.rfile.read(int(size, 16)).decode() if size else ""
+        if not query:
+            return  # somebody looked whether a server is there
+        if query == "host:version":
+            self.okay("0029")
+        elif query.startswith("host:devices"):
+            self.okay(self.server.devices)
+        else:
+            error = self.server.error
+            self.wfile.write(b"FAIL%04x" % len(error) + error.encode())
+
+    def okay(self, text):
+        self.wfile.write(b"OKAY%04x" % len(text) + text.encode())
+
+
+@pytest.fixture
+def server(monkeypatch):
+    with FakeServer(("127.0.0.1", 0), Answer) as fake:
+        threading.Thread(target=fake.serve_forever, args=(0.01,), daemon=True).start()
+        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(fake.server_address[1]))
+        monkeypatch.delenv("ANDROID_SERIAL", raising=False)
+        yield fake
+        fake.shutdown()
+
+
+class LocalPhone:
+    """The phone's commands, run here."""
+
+    serial, adb = "R58M", "1.0.41"
+
+    def __init__(self, state):
+        self.state, self.lost = state, None
+        self.env = {"PATH": f"{COMMANDS}:{os.environ['PATH']}", "FAKE": str(state.folder)}
+
+    def sh(self, command, timeout_s=None):
+        words = ["sh", "-c", command] if isinstance(command, str) else list(command)
+        if self.lost and self.lost in " ".join(words):
+            raise EdgeSdkError("the connection was lost")
+        if words[0] in os.listdir(COMMANDS):
+            words = ["sh", str(COMMANDS / words[0]), *words[1:]]
+        done = subprocess.run(words, env=self.env, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def push(self, source, target):
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+
+
+@pytest.fixture
+def phone(tmp_path, monkeypatch, phone_state, bundle, app_report):
+    state = phone_state(tmp_path / "fake")
+    found = LocalPhone(state)
+    state.behave("ok", app_report(bundle))
+    monkeypatch.setattr(adb, "find_phone", lambda device, timeout_s: found)
+    monkeypatch.setattr(_adb_app, "FOLDER", str(tmp_path / "pushed"))
+    monkeypatch.setattr(_adb_app, "POLL_S", 0.01)
+    return found
+
+
+@pytest.fixture
+def bundle():
+    return open_bundle("bridge-face")
+
+
+@pytest.fixture
+def measure(bundle, plan):
+    def run(plan=plan, timeout_s=1.0, **reach):
+        job = RemoteJob(bundle, plan)
+        return adb.PLUGIN.bench([job], "android", Reach(timeout_s=timeout_s, **reach))
+
+    return run
+
+
+def left_behind(phone):
+    """Return what a run left on the phone."""
+    return [p for p in (Path(_adb_app.FOLDER), phone.state.result) if p.exists()]
+
+
+def test_android_is_a_runner_and_wants_half_a_minute():
+    assert runner_of("android") == runner_of("android:127.0.0.1:6001") == "adb"
+    assert default_duration("adb") == 30
+
+
+def test_a_run_gives_a_result_like_every_other(phone, bundle, plan, measure):
+    (found,) = measure()
+    assert found.device["kind"] == "android"
+    assert found.plan == plan
+    assert found.environment["os"] == "Android 14 (SDK 34)"
+    assert found.environment["cpu"] == "Maker S1"
+    assert found.environment["state"]["thermal"] == [0, 1]
+    assert "R58M" not in str(found), "a serial number names somebody's phone"
+    assert len(found.infer.samples) == 110
+    assert f"--es bundle {_adb_app.FOLDER}/{bundle.sha256[:12]}" in phone.state.log
+    extras = "--ei seconds 10 --ei threads 1 --ei warmup 10 --ei iterations 100 --ei batch 1"
+    assert extras in phone.state.log
+    assert phone.state.log.splitlines()[-1] == f"am force-stop {_adb_app.PACKAGE}"
+    assert left_behind(phone) == []
+
+
+def test_what_is_no_android_never_ranks(phone, measure):
+    (found,) = measure()
+    assert found.device["emulated"] is True, "this shell has no app process"
+    assert not found.ranked
+    assert found.device["name"] == "Example Phone 1 (emulated)"
+
+
+def test_only_a_phone_that_says_nothing_of_an_emulator_is_native(phone, measure, monkeypatch):
+    real = {"manufacturer": "Example", "model": "Phone 1", "abi": "arm64-v8a", "sdk": "34",
+            "release": "14", "soc_maker": "", "soc": "", "page_size": "4096"}  # fmt: skip
+    monkeypatch.setattr(adb, "identify", lambda phone: {**real, "emulated": False})
+    (found,) = measure()
+    assert found.runtime["native"] is True
+    assert found.ranked
+    phone.state.behave("ok", phone_report(phone, device={"kind": "android", "emulated": True}))
+    assert not measure()[0].ranked
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("ro.boot.qemu", "1"), ("ro.hardware", "ranchu"), ("ro.hardware", "goldfish")],
+)
+def test_an_emulator_is_known_by_its_properties(phone, monkeypatch, key, value):
+    monkeypatch.setattr(phone, "sh", with_app_process(phone.sh))
+    assert _adb_app.identify(phone)["emulated"] is False
+    phone.state.prop(key, value)
+    assert _adb_app.identify(phone)["emulated"] is True
+
+
+def with_app_process(sh):
+    def run(command, timeout_s=None):
+        code, text = sh(command, timeout_s)
+        return code, text.replace("art=", "art=/system/bin/app_process64")
+
+    return run
+
+
+def phone_report(phone, **changes):
+    report = json.loads("{" + (phone.state.folder / "report").read_text())
+    return {**report, **changes}
+
+
+REPORTS = {
+    "wrong numbers": (
+        {"ok": False, "error": "cosine 0.4", "check": {"passed": False}},
+        GateFailedError,
+        "answers the golden vectors of .* wrongly: cosine 0.4",
+    ),
+    "no check": ({"check": None}, GateFailedError, "did not check the golden vectors"),
+    "another failure": ({"ok": False, "error": "no space"}, EdgeSdkError, "failed: no space"),
+    "another bundle": (
+        {"model": {"bundle_sha256": "0"}},
+        EdgeSdkError,
+        "measured another bundle",
+    ),
+    "no times": ({"measurements": []}, EdgeSdkError, "no inference times"),
+    "no numbers": ({"measurements": [{"stage": "infer"}]}, EdgeSdkError, "wrote no result"),
+    "another kind": ({"device": {"kind": "toaster"}}, EdgeSdkError, "measured \\('toaster', 1\\)"),
+    "another schema": ({"schema_version": 99}, EdgeSdkError, "has schema 99"),
+}
+
+
+@pytest.mark.parametrize("case", REPORTS)
+def test_a_report_is_believed_only_when_all_of_it_fits(phone, measure, case):
+    changes, kind, says = REPORTS[case]
+    phone.state.behave("ok", phone_report(phone, **changes))
+    with pytest.raises(kind, match=says) as caught:
+        measure()
+    assert type(caught.value) is kind
+    assert "\n" not in str(caught.value)
+    assert left_behind(phone) == []
+
+
+APPS = {
+    "slow": "gave no result within 1[01] s",
+    "crash": "stopped before it gave a result: .*java.lang.OutOfMemoryException",
+    "other": "answered another run .nonce 'of-somebody-else'",
+    "broken": "is no JSON",
+    "empty": "stopped before it gave a result",
+    "refuses": r"does not start .* \(Error: Activity class",
+}
+
+
+@pytest.mark.parametrize("mode", APPS)
+def test_an_app_that_does_not_answer_is_told_in_one_sentence(phone, measure, monkeypatch, mode):
+    if mode in ("slow", "other"):
+        clock = iter(range(1000))
+        monkeypatch.setattr(_adb_app.time, "monotonic", lambda: float(next(clock)))
+    phone.state.set("crash", "I beginning\nE AndroidRuntime: java.lang.OutOfMemoryException\n")
+    phone.state.behave(mode)
+    with pytest.raises(EdgeSdkError, match=APPS[mode]) as caught:
+        measure()
+    assert caught.value.exit_code == 1
+    assert "\n" not in str(caught.value)
+    assert left_behind(phone) == []
+
+
+def test_an_app_that_quits_after_its_answer_is_believed(phone, measure):
+    phone.state.behave("quits")
+    assert len(measure()) == 1
+
+
+def test_a_failure_that_only_the_log_holds_is_told(phone, measure, monkeypatch):
+    clock = iter(range(1000))
+    monkeypatch.setattr(_adb_app.time, "monotonic", lambda: float(next(clock)))
+    phone.state.behave("logs", {"ok": False, "error": "the disk is full"})
+    with pytest.raises(EdgeSdkError, match="failed: the disk is full"):
+        measure()
+    phone.state.behave("logs", {"ok": True})
+    with pytest.raises(EdgeSdkError, match="raw times cannot be read"):
+        measure()
+
+
+def test_what_the_phone_lacks_is_told_before_anything_is_pushed(phone, measure):
+    phone.state.set("sealed")
+    with pytest.raises(UnsupportedError, match=r"debuggable build, see android_demo/README\.md"):
+        measure()
+    phone.state.set("absent")
+    with pytest.raises(UnsupportedError, match=r"not installed .* android_demo/README\.md"):
+        measure()
+    phone.state.prop("ro.product.cpu.abi", "x86_64")
+    with pytest.raises(UnsupportedError, match="runs x86_64, the app is built for arm64-v8a"):
+        measure()
+    assert "am start" not in phone.state.log
+    assert not Path(_adb_app.FOLDER).exists()
+
+
+def test_a_sweep_of_batch_sizes_is_refused(phone, measure, plan):
+    with pytest.raises(UsageError, match="--scenario throughput"):
+        measure(replace(plan, scenario="offline"))
+    phone.state.behave("ok", phone_report(phone, measurements=[batch_of(phone, 8)]))
+    (found,) = measure(replace(plan, scenario="throughput", batch=8))
+    assert found.plan.batch == 8
+    assert "--ei batch 8" in phone.state.log
+
+
+def batch_of(phone, size):
+    return {**phone_report(phone)["measurements"][0], "batch": size}
+
+
+def test_a_file_that_arrives_damaged_stops_the_run(phone, measure, monkeypatch):
+    push = phone.push
+
+    def cut(source, target):
+        push(source, target)
+        if target.endswith(".onnx"):
+            Path(target).write_bytes(b"cut")
+
+    monkeypatch.setattr(phone, "push", cut)
+    with pytest.raises(EdgeSdkError, match=r"model\.onnx of .* arrived damaged"):
+        measure()
+    assert left_behind(phone) == []
+
+
+def test_a_lost_connection_is_the_error_even_though_cleaning_up_fails_too(phone, measure):
+    phone.lost = "a"
+    with pytest.raises(EdgeSdkError, match="the connection was lost"):
+        measure()
+
+
+def test_the_progress_of_a_run_is_told(phone, measure):
+    seen = []
+    measure(progress=lambda *step: seen.append(step))
+    assert seen[0] == (0, 10, "bench bridge-face-onnx-fp32 on the phone")
+
+
+def test_a_verdict_is_made_of_the_samples(phone, bundle, plan, tmp_path):
+    (found,) = bench_remote([bundle], [plan], "adb", "android", Reach(), out=tmp_path / "out")
+    assert found.validity.verdict == "VALID"
+    assert found.artefact["sha256"] == bundle.sha256
+    (path,) = (tmp_path / "out").glob("bridge-face-onnx-fp32-adb-latency-*.json")
+    assert path.stat().st_size > 1000
+
+
+def command(*words):
+    return main(["bench", "bridge-face", "--device", *words, "--quiet", "-o", "unused"])
+
+
+SERVERS = {
+    "no phone": ("", "android", 3, "no phone is connected"),
+    "two": ("A\tdevice model:One\nB\toffline\n", "android", 2, "A (One), B (offline); name one"),
+    "unauthorised": ("A\tunauthorized\n", "android", 3, "accept its question about USB debugging"),
+    "offline": ("A\toffline\n", "android", 3, "unplug the phone"),
+    "no permission": ("A\tno permissions (udev)\n", "android", 3, "udev rules"),
+    "recovery": ("A\trecovery\n", "android", 3, "start Android on it"),
+    "another serial": ("A\tdevice\n", "android:B", 3, "no device B is connected; adb lists A"),
+    "revoked": ("A\tdevice\n", "android:A", 3, "is unauthorized"),
+}
+
+
+# adbutils leaves a refused connection to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("case", SERVERS)
+def test_a_phone_that_cannot_be_used_is_told_with_its_exit_code(server, capsys, case):
+    server.devices, device, code, says = SERVERS[case]
+    assert command(device) == code
+    told = capsys.readouterr().err
+    assert says in told
+    assert told.count("\n") == 1
+    assert not Path("unused").exists()
+
+
+def test_the_serial_may_come_from_the_environment(server, monkeypatch, capsys):
+    server.devices = "A\tdevice\nB\toffline\n"
+    monkeypatch.setenv("ANDROID_SERIAL", "B")
+    assert command("android") == 3
+    assert "the phone B is offline" in capsys.readouterr().err
+
+
+def test_only_usable_devices_are_listed_and_no_server_is_started(server, monkeypatch):
+    server.devices = "A\tdevice\nB\toffline\n"
+    assert adb.PLUGIN.devices() == ("android:A",)
+    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "9")
+    monkeypatch.setattr(_adb_link.subprocess, "run", None)
+    assert adb.PLUGIN.devices() == ()
+
+
+def test_a_server_that_does_not_start_is_told(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "9")
+    monkeypatch.setenv("ADBUTILS_ADB_PATH", str(tmp_path / "no-adb"))
+    assert command("android") == 3
+    assert "cannot be started" in capsys.readouterr().err
+
+
+def test_without_the_extra_its_name_is_told(monkeypatch):
+    monkeypatch.setattr(adb.plugins, "installed", lambda module: False)
+    assert "edgesdk[adb]" in adb.PLUGIN.available()
+    monkeypatch.undo()
+    assert adb.PLUGIN.available() is None
+    assert adb.PLUGIN.version().startswith("adbutils ")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "says"),
+    [
+        ("device unauthorized.", UnsupportedError, "is unauthorized"),
+        ("device 'A' not found", EdgeSdkError, "was lost"),
+        ("closed", EdgeSdkError, "was lost"),
+        ("", EdgeSdkError, "was lost"),
+        ("odd", EdgeSdkError, "adb fails on the phone A while testing: odd"),
+    ],
+)
+def test_what_adb_says_becomes_a_sentence(text, kind, says):
+    from adbutils import AdbError, AdbTimeout
+
+    with pytest.raises(kind, match=says), _adb_link.told("the phone A", "testing"):
+        raise AdbError(text)
+    with pytest.raises(EdgeSdkError, match="does not answer"), _adb_link.told("A", "testing"):
+        raise AdbTimeout("slow")
+    with pytest.raises(EdgeSdkError, match="was lost"), _adb_link.told("A", "testing"):
+        raise EOFError("Expected 5 bytes, got 0")
+
+
+def test_a_plan_of_a_fixed_batch_is_kept(bundle):
+    fixed = replace(bundle, inputs=(replace(bundle.inputs[0], shape=(4, 3, 16, 16)),))
+    assert adb._plan_of(RemoteJob(fixed, BenchPlan())).batch == 4
