@@ -1,0 +1,1 @@
+"""The page that `--device browser` serves; run as a module it fetches the page's runtime."""
