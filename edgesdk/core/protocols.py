@@ -311,6 +311,9 @@ class RunContext(Protocol):
     def teacher(self, name: str) -> Teacher:
         """Return the teacher called `name`."""
 
+    def checkpoint(self, name: str) -> Checkpoint:
+        """Return the checkpoint in the folder `name`, or the shipped model of that name."""
+
     def log(self, step: int, **scalars: float) -> None:
         """Append one line to log.jsonl."""
 

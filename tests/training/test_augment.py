@@ -1,5 +1,7 @@
 """Augmentation and losses as functions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ torch = pytest.importorskip("torch", reason="needs the train extra")
 from edgesdk_training import losses  # noqa: E402
 from edgesdk_training.augment import Augmentation, augment, shrink  # noqa: E402
 
-NOTHING = Augmentation(flip=0, shift=0, zoom=0, turn=0, light=0, blur=0)
+NOTHING = Augmentation(flip=0, shift=0, zoom=0, light=0, blur=0)
 
 
 @pytest.fixture
@@ -27,10 +29,38 @@ def test_unvaried_pictures_are_those_of_the_bundles_preprocessing(pictures, size
 
 
 def test_mirroring_alone_is_exact(pictures):
-    how = Augmentation(flip=1, shift=0, zoom=0, turn=0, light=0, blur=0)
+    how = Augmentation(flip=1, shift=0, zoom=0, light=0, blur=0)
     found = augment(pictures, 48, how, torch.Generator())
     want = pictures.permute(0, 3, 1, 2).float().flip(3)
     assert torch.allclose(found, want, atol=0.1)
+
+
+def test_mirroring_falls_on_single_pictures(pictures):
+    how = replace(NOTHING, flip=0.5)
+    found = augment(pictures[:1].expand(64, -1, -1, -1), 16, how, torch.Generator().manual_seed(0))
+    plain = augment(pictures[:1], 16, NOTHING, torch.Generator())
+    mirrored = {torch.allclose(one, plain[0], atol=1e-3) for one in found}
+    assert mirrored == {True, False}
+
+
+def test_a_shift_moves_rows_and_columns_apart(pictures):
+    how = replace(NOTHING, shift=0.25)
+    smooth = torch.linspace(0, 255, 48).round().to(torch.uint8)
+    ramp = smooth[None, :, None, None].expand(64, -1, 48, 3)
+    found = augment(ramp, 16, how, torch.Generator().manual_seed(0))
+    plain = augment(ramp[:1], 16, NOTHING, torch.Generator())
+    moved = (found - plain)[:, 0, 8, 8]
+    # A ramp down the rows feels the shift of rows alone: a quarter of the range at most.
+    assert 30 < moved.max() < 65
+    assert -65 < moved.min() < -30
+    assert torch.allclose(found, found[..., :1].expand_as(found), atol=1e-2)
+
+
+def test_blurring_softens_and_keeps_the_mean(pictures):
+    found = augment(pictures, 16, replace(NOTHING, blur=3.0), torch.Generator().manual_seed(1))
+    plain = augment(pictures, 16, NOTHING, torch.Generator())
+    assert (found.std((2, 3)) < plain.std((2, 3))).all()
+    assert torch.allclose(found.mean((2, 3)), plain.mean((2, 3)), atol=8)
 
 
 def test_a_batch_can_be_drawn_again(pictures):
@@ -77,3 +107,17 @@ def test_losses_are_zero_at_their_target_and_grow_away_from_it():
     logits = torch.randn(16, 5)
     assert losses.softened(logits, logits, 4.0).item() == pytest.approx(0, abs=1e-5)
     assert losses.softened(logits, -logits, 4.0).item() > 0.1
+
+
+def test_whitening_evens_out_how_one_person_varies():
+    from edgesdk_training.whiten import within_whitening
+
+    torch.manual_seed(0)
+    labels = torch.arange(50).repeat_interleave(20)
+    people = torch.randn(50, 4)[labels]
+    rows = people + torch.randn(1000, 4) * torch.tensor([2.0, 1.0, 0.5, 0.1])
+    within = lambda x: torch.stack([x[labels == i].var(0) for i in range(50)]).mean(0)  # noqa: E731
+    spread = within(rows @ within_whitening(rows, labels, 1e-6).T)
+    assert (spread.max() / spread.min()).item() == pytest.approx(1, abs=0.1)
+    gentle = within_whitening(rows, labels, 1e6)
+    assert torch.allclose(gentle / gentle[0, 0], torch.eye(4), atol=1e-3)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from edgesdk.core import plugins
 from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.errors import UsageError
 
@@ -79,6 +80,9 @@ def test_a_finished_run_is_returned_untouched_and_fresh_starts_over(tiny):
         {"identity": 10.0, "relation": 1.0, "contrast": 1.0, "bank": 16},
         {"average": 0.9, "optimiser": "adamw", "lr": 1e-3},
         {"size": 32, "epochs": 1},
+        {"direct": True, "mimic": 0.0, "identity": 10.0, "centre": 0.5, "bf16": True},
+        {"classes": 0.0, "whiten": 0.1, "same_names": True},
+        {"init": "bridge-face", "size": 24},
         {"holdout": 0},
     ],
 )
@@ -161,3 +165,42 @@ def test_two_processes_under_torchrun_give_one_result(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     (result,) = tmp_path.glob("*/result.json")
     assert json.loads(result.read_text())["metrics"]["holdout_auc"] > 0.7
+
+
+def test_a_run_begins_with_the_weights_of_init(tiny):
+    from edgesdk.core.shipped import shipped_checkpoint
+
+    first = read_checkpoint(shipped_checkpoint("bridge-face"))
+    result = tiny(init="bridge-face", lr=1e-9, weight_decay=0.0)
+    found = read_checkpoint(result.checkpoints["student"])
+    assert found.provenance["init"] == {
+        "model": "bridge-face",
+        "weights_sha256": first.weights_sha256,
+    }
+    student = plugins.load(plugins.STUDENTS, "bridge-face")
+    faces = torch.rand(64, 3, 16, 16) * 2 - 1
+    before, after = (student.load(c)(faces) for c in (first, found))
+    assert torch.nn.functional.cosine_similarity(before, after).min() > 0.9
+
+
+def test_an_unknown_init_is_refused_and_a_folder_leaves_no_path(tiny):
+    with pytest.raises(UsageError, match="nonesuch"):
+        tiny(init="nonesuch")
+    folder = str(tiny("first").checkpoints["student"])
+    origin = read_checkpoint(tiny("second", init=folder).checkpoints["student"]).provenance
+    assert origin["settings"]["init"] == "bridge-face"
+    assert folder not in json.dumps(origin)
+
+
+def test_the_plus_student_trains(teacher, tmp_path):
+    from edgesdk_training._train import train
+
+    settings = {"epochs": 1, "adapt_epochs": 1, "holdout": 4, "batch": 32}
+    data = {"public": [Path("synthetic")]}
+    result = train("bridge", student="bridge-face-plus", settings=settings, data=data, out=tmp_path)
+    assert read_checkpoint(result.checkpoints["student"]).model == "bridge-face-plus"
+
+
+def test_nothing_to_learn_is_refused(tiny):
+    with pytest.raises(UsageError, match="no loss"):
+        tiny(classes=0.0, mimic=0.0)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from edgesdk.core.errors import MissingDependencyError, UsageError
 from edgesdk_training import teachers
-from edgesdk_training.data import Joined, SyntheticFaces, decode, join, open_dataset
+from edgesdk_training.data import Joined, SyntheticFaces, decode, join, open_dataset, people
 from edgesdk_training.holdout import hold_out
 from edgesdk_training.teachers import embed_all, open_teacher
 
@@ -172,3 +172,15 @@ def test_pairs_of_held_out_people_are_right():
     assert hold_out(identities, 2, seed=0).items.tolist() == held.items.tolist()
     everybody = hold_out(identities, 100, seed=0)
     assert len(set(identities[everybody.items].tolist())) == 2
+
+
+def test_one_name_is_one_person_where_the_sets_say_so(tree, tmp_path):
+    (tree / "bert").rename(tree / "00005")
+    both = join([tree, pack(tmp_path / "faces.npz")])
+    assert both.identities.tolist() == [0, 0, 0, 1, 1, 7, -1, 7]
+    found = people(both)
+    named = {"00005": found[0], "anna": found[3]}
+    assert found.tolist() == [named["00005"]] * 3 + [named["anna"]] * 2 + [
+        named["00005"], -1, named["00005"]
+    ]  # fmt: skip
+    assert people(SyntheticFaces(2, 2)).tolist() == [0, 0, 1, 1]

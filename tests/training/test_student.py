@@ -76,6 +76,36 @@ def test_the_skip_starts_after_the_first_1x1():
         assert torch.equal(block(x), block.enter(x))
 
 
+PLUS = plugins.load(plugins.STUDENTS, "bridge-face-plus")
+PLUS_PARAMETERS = 203_408
+PLUS_MACS = {16: 10_250_240, 24: 23_056_384, 32: 40_994_816, 64: 164_071_424}
+
+
+def test_the_plus_student_keeps_the_budget_of_weights():
+    cost = PLUS.cost(PLUS.config())
+    assert cost["parameters"] == PLUS_PARAMETERS <= 220_000
+    assert cost["macs"] == PLUS_MACS[16]
+    assert 10e6 < cost["macs"] < 25e6
+
+
+@pytest.mark.parametrize("size", [16, 24, 32, 64])
+def test_the_plus_student_takes_larger_faces(size):
+    folded = PLUS.folded(PLUS.build(PLUS.config(size=size)))
+    x = torch.from_numpy(PLUS.example(PLUS.config(size=size))["image"])
+    assert torch.allclose(folded(x).norm(dim=1), torch.ones(2), atol=1e-5)
+    assert PLUS.cost(PLUS.config(size=size))["macs"] == PLUS_MACS[size]
+
+
+def test_the_plus_student_has_no_layer_but_portable_ones():
+    kinds = {type(m) for m in PLUS.build(PLUS.config()).modules() if not list(m.children())}
+    nn = torch.nn
+    assert kinds <= {
+        nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Identity, nn.MaxPool2d, nn.Linear
+    }  # fmt: skip
+    assert PLUS.model_name(PLUS.config()) == "bridge-face-plus"
+    assert PLUS.model_name(PLUS.config(size=24)) == "bridge-face-plus-24"
+
+
 def test_an_unknown_size_is_refused():
     with pytest.raises(UsageError, match="found size=17"):
         STUDENT.config(size=17)

@@ -63,8 +63,15 @@ def save_checkpoint(
     return read_checkpoint(folder)
 
 
-def load_weights(module: Any, checkpoint: Checkpoint) -> Any:
+def load_weights(
+    module: Any, checkpoint: Checkpoint, may_miss: frozenset[str] = frozenset()
+) -> Any:
     """Load the checkpoint's tensors into a folded module and return it.
+
+    Args:
+        module: The network.
+        checkpoint: The stored weights.
+        may_miss: Tensors of the network that the checkpoint need not hold.
 
     Raises:
         EdgeSdkError: the tensors do not fit the network.
@@ -73,7 +80,9 @@ def load_weights(module: Any, checkpoint: Checkpoint) -> Any:
     from safetensors.torch import load_file
 
     try:
-        module.load_state_dict(load_file(checkpoint.weights_path))
+        tensors = load_file(checkpoint.weights_path)
+        own = {k: v for k, v in module.state_dict().items() if k in may_miss}
+        module.load_state_dict(own | tensors)
     except (RuntimeError, SafetensorError) as error:
         first = str(error).splitlines()[0]
         raise EdgeSdkError(
@@ -81,3 +90,39 @@ def load_weights(module: Any, checkpoint: Checkpoint) -> Any:
             "train again"
         ) from None
     return module
+
+
+def warm_start(module: Any, checkpoint: Checkpoint, sample: Any) -> Any:
+    """Give a network in training form a folded checkpoint's weights and return it.
+
+    Every BatchNorm is set so that it leaves `sample` unchanged, which undoes the folding.
+
+    Args:
+        module: A fresh network with the layers of the checkpoint.
+        checkpoint: Of the same student, at any size.
+        sample: Inputs [N, 3, S, S] whose statistics the BatchNorms take.
+
+    Raises:
+        EdgeSdkError: the tensors do not fit the network.
+    """
+    import torch
+    from torch import nn
+
+    norms = {n: m for n, m in module.named_modules() if isinstance(m, nn.BatchNorm2d)}
+    missing = {f"{n}.{key}" for n, norm in norms.items() for key in norm.state_dict()}
+    load_weights(module, checkpoint, frozenset(missing))
+    hooks = [norm.register_forward_pre_hook(_leave_unchanged) for norm in norms.values()]
+    module.train()
+    with torch.no_grad():
+        module(sample)
+    for hook in hooks:
+        hook.remove()
+    return module
+
+
+def _leave_unchanged(norm: Any, inputs: tuple[Any, ...]) -> None:
+    mean, variance = inputs[0].mean((0, 2, 3)), inputs[0].var((0, 2, 3), correction=0)
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(variance)
+    norm.weight.copy_((variance + norm.eps).sqrt())
+    norm.bias.copy_(mean)

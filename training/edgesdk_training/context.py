@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgesdk.core.bundle import Checkpoint, read_checkpoint
 from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.files import clean, os_errors, write_atomic
+from edgesdk.core.shipped import shipped, shipped_checkpoint
 from edgesdk_training import _dist
 from edgesdk_training.data import join
 from edgesdk_training.teachers import embed_all, open_teacher
@@ -60,6 +62,16 @@ class Context:
     def teacher(self, name: str) -> Any:
         """Return the teacher the user chose, else the one called `name`."""
         return open_teacher(self._teacher or name, self._threads)
+
+    def checkpoint(self, name: str) -> Checkpoint:
+        """Return the checkpoint in the folder `name`, or the shipped model of that name.
+
+        Raises:
+            UsageError: there is neither.
+        """
+        if not Path(name).exists() and name in shipped():
+            return read_checkpoint(shipped_checkpoint(name))
+        return read_checkpoint(Path(name))
 
     def embeddings(self, teacher: Any, pictures: Any) -> Any:
         """Return the teacher's unit embeddings of `pictures`, cached beside the runs."""

@@ -36,6 +36,7 @@ class TreeDataset:
             raise UsageError(f"{path} holds no pictures; expected identity/file.jpg inside")
         number = {person: i for i, person in enumerate(people)}
         self.identities = np.array([number[self._person(n)] for n in names], np.int64)
+        self.people = [self._person(n) for n in names]
         self.name = path.name
 
     @staticmethod
@@ -77,6 +78,7 @@ class PackDataset:
         if count < 1 or lengths != {count} or self._offsets[-1] > len(self._blob):
             raise UsageError(f"{path} is damaged: its arrays disagree on the number of pictures")
         self.embeddings: Array | None = None if stored is None else _unit(stored)
+        self.people = ["" if i < 0 else str(i) for i in self.identities]
         self.name = path.name
 
     def __len__(self) -> int:
@@ -105,6 +107,7 @@ class SyntheticFaces:
         faces = synthetic_faces(people, seed, size)
         generator = np.random.default_rng(seed)
         self.identities = np.repeat(np.arange(people, dtype=np.int64), each)
+        self.people = [str(i) for i in self.identities]
         self._faces = [self._vary(faces[i], generator) for i in self.identities]
 
     @staticmethod
@@ -186,6 +189,22 @@ def join(paths: Sequence[Path]) -> Any:
     """Return one data set out of several paths."""
     parts = [open_dataset(p) for p in paths]
     return parts[0] if len(parts) == 1 else Joined(parts)
+
+
+def people(dataset: Any) -> Array:
+    """Return identities [N] by what the sets call a person; one name is one person in all sets.
+
+    Numbers are compared as numbers (folder `00017` is number 17); -1 where no name is known.
+    """
+    names = [n for part in getattr(dataset, "parts", [dataset]) for n in part.people]
+    known = sorted({_plain(n) for n in names if n})
+    number = {name: i for i, name in enumerate(known)}
+    return np.array([number[_plain(n)] if n else -1 for n in names], np.int64)
+
+
+def _plain(name: str) -> str:
+    last = name.rsplit("/", 1)[-1]
+    return str(int(last)) if last.isdigit() else last
 
 
 def _unit(vectors: Array) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 from edgesdk.core.errors import UsageError
 from edgesdk.core.tensors import Array
 from edgesdk_training.augment import Augmentation, augment, shrink
-from edgesdk_training.data import decode
+from edgesdk_training.data import decode, people
 from edgesdk_training.holdout import Holdout, hold_out
 
 if TYPE_CHECKING:
@@ -53,6 +53,14 @@ class Faces:
         """Return varied inputs of the student, [B, 3, size, size] in -1..1."""
         return augment(self.pictures[chosen], size, self.how, generator) / 127.5 - 1
 
+    def sample(self, size: int, seed: int, count: int = 512) -> Tensor:
+        """Return inputs of some training faces, [count, 3, size, size] in -1..1."""
+        import torch
+
+        generator = torch.Generator().manual_seed(seed)
+        place = torch.randint(len(self.train), (count,), generator=generator)
+        return self.batch(self.train[place], size, generator)
+
     def fresh(self, module: Any) -> Any:
         """Return `module` with weights that follow from the seed alone."""
         import torch
@@ -88,13 +96,13 @@ def load_faces(context: RunContext, side: int, settings: Any) -> Faces:
     Args:
         context: Of the run.
         side: Side at which pictures are kept.
-        settings: Fields holdout, class_pictures and those of Augmentation.
+        settings: Fields holdout, class_pictures, same_names and those of Augmentation.
     """
     import torch
 
     dataset = context.data("public")
     features, teacher = _features(context, dataset)
-    identities = np.asarray(dataset.identities)
+    identities = np.asarray(people(dataset) if settings.same_names else dataset.identities)
     held = hold_out(identities, settings.holdout, context.seed) if settings.holdout else None
     free = np.ones(len(dataset), bool)
     if held is not None:

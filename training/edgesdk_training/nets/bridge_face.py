@@ -33,6 +33,8 @@ class Block(nn.Module):
 class BridgeFace(nn.Module):
     """Faces [N, 3, S, S] in, unit embeddings [N, 128] out."""
 
+    mimic_width, identity_width = MIMIC, IDENTITY
+
     def __init__(self) -> None:
         super().__init__()
         self.trunk = nn.Sequential(

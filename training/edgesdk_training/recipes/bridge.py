@@ -20,7 +20,7 @@ layer, against the teacher's own embedding.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgesdk.core import plugins
@@ -30,6 +30,7 @@ from edgesdk.core.protocols import RunResult
 if TYPE_CHECKING:
     from edgesdk.core.protocols import Recipe, RunContext
 
+LOSSES = ("classes", "mimic", "identity", "relation", "contrast")
 LICENCE = {
     "weights": "research-only; trained on pictures that allow research alone",
     "data": "see provenance.data: research, non-commercial",
@@ -60,13 +61,17 @@ class Settings:
         scale: Inverse temperature of `contrast`.
         temperature: Of the soft output in step 1.
         alpha: Weight of the soft output in step 1.
+        centre: How far the identity layer's targets are drawn to their person's mean, 0..1.
+        whiten: Closed form at the end: shrinkage of the within-person covariance, 0 for none.
+        same_names: Whether a folder's name or number means one person in all sets.
+        init: Shipped model or checkpoint folder to begin with, "" for fresh weights.
+        bf16: Whether the network computes in bfloat16.
         direct: Baseline: regress the raw teacher, skip step 1.
         labels_only: Baseline: class loss alone.
         holdout: People kept out of training, to judge settings on; at most a quarter of all.
         flip: Probability of mirroring.
         shift: Largest shift, part of the width.
         zoom: Largest change of scale.
-        turn: Largest rotation, radians.
         light: Largest change of brightness and contrast.
         blur: Largest blur, pixels of the shrunk face.
     """
@@ -90,13 +95,17 @@ class Settings:
     scale: float = 20.0
     temperature: float = 4.0
     alpha: float = 1.0
+    centre: float = 0.0
+    whiten: float = 0.0
+    same_names: bool = False
+    init: str = ""
+    bf16: bool = False
     direct: bool = False
     labels_only: bool = False
     holdout: int = 200
     flip: float = 0.5
     shift: float = 0.03
     zoom: float = 0.04
-    turn: float = 0.05
     light: float = 0.15
     blur: float = 0.4
 
@@ -107,20 +116,27 @@ class Bridge:
     aliases = ()
     extra = "train"
     requires = ("torch", "safetensors")
-    students = ("bridge-face",)
+    students = ("bridge-face", "bridge-face-plus")
     needs = ("public",)
     settings = Settings
 
     def run(self, settings: Settings, context: RunContext) -> RunResult:
         """Train: data, teacher, adapt, distil, judge, save."""
         from edgesdk_training.checkpoint import save_checkpoint
+        from edgesdk_training.distiller import distil
         from edgesdk_training.faces import load_faces
+        from edgesdk_training.whiten import whiten
 
+        _check(settings)
         student = plugins.load(plugins.STUDENTS, context.student)
         config = student.config(size=settings.size)
         faces = load_faces(context, settings.base or base_side(settings.size), settings)
-        target = None if settings.labels_only else self.targets(settings, context, faces)
-        model = self.distil(settings, context, faces, target, student.build(config))
+        model = student.build(config)
+        target = self.targets(settings, context, faces, model.mimic_width)
+        model = self.first_weights(settings, context, faces, model)
+        model = distil(settings, context, faces, target, model)
+        if settings.whiten:
+            whiten(model, faces, settings)
         metrics = faces.judge(student.folded(model), settings.size)
         folder = context.folder / "checkpoint"
         if context.rank == 0:
@@ -131,138 +147,59 @@ class Bridge:
                 config,
                 model,
                 licence=LICENCE,
-                provenance={
-                    "recipe": "bridge",
-                    "recipe_sha256": context.recipe_sha256,
-                    "settings": asdict(settings),
-                    "teacher": faces.teacher,
-                    "data": faces.name,
-                    "pictures": len(faces.train),
-                    "seed": context.seed,
-                },
+                provenance=self.origin(settings, context, faces),
                 metrics=metrics,
             )
         return RunResult(context.folder, checkpoints={"student": folder}, metrics=metrics)
 
-    def targets(self, settings: Settings, context: RunContext, faces: Any) -> Any:
-        """Return what the mimic layer regresses: unit rows [N, 512]."""
+    def origin(self, settings: Settings, context: RunContext, faces: Any) -> dict[str, Any]:
+        """Return where the weights come from; no path of this machine."""
+        chosen, begin = asdict(settings), {}
+        if settings.init:
+            first = context.checkpoint(settings.init)
+            chosen["init"] = first.model
+            begin = {"init": {"model": first.model, "weights_sha256": first.weights_sha256}}
+        return {
+            "recipe": "bridge",
+            "recipe_sha256": context.recipe_sha256,
+            "settings": chosen,
+            **begin,
+            "teacher": faces.teacher,
+            "data": faces.name,
+            "pictures": len(faces.train),
+            "seed": context.seed,
+        }
+
+    def first_weights(self, settings: Settings, context: RunContext, faces: Any, model: Any) -> Any:
+        """Return the student before step 2: fresh, or as `init` left it."""
+        if not settings.init:
+            return faces.fresh(model)
+        from edgesdk_training.checkpoint import warm_start
+
+        sample = faces.sample(settings.size, context.seed)
+        return warm_start(model, context.checkpoint(settings.init), sample)
+
+    def targets(self, settings: Settings, context: RunContext, faces: Any, width: int) -> Any:
+        """Return what the mimic layer regresses: unit rows [N, width]; None for nothing."""
+        from edgesdk_training.adapter import adapted
         from edgesdk_training.losses import centred, in_width
-        from edgesdk_training.nets.bridge_face import MIMIC
 
+        if settings.labels_only or not settings.mimic:
+            return None
         if settings.direct:
-            return in_width(faces.features, MIMIC, context.seed)
-        return centred(self.adapt(settings, context, faces))
+            return in_width(faces.features, width, context.seed)
+        return centred(adapted(settings, context, faces, width))
 
-    def adapt(self, settings: Settings, context: RunContext, faces: Any) -> Any:
-        """Step 1: adapt the teacher to the public faces; return rows [N, 512]."""
-        import torch
-        import torch.nn.functional as F
-        from torch import nn
 
-        from edgesdk_training.loop import Plan, fit
-        from edgesdk_training.losses import softened
-        from edgesdk_training.nets.bridge_face import MIMIC
-
-        torch.manual_seed(context.seed)
-        width, count = faces.features.shape[1], faces.classes
-        if count < 2:
-            raise UsageError(
-                "bridge needs labelled faces: fewer than two identities have "
-                f"{settings.class_pictures} pictures; set direct=true or class_pictures lower"
-            )
-        reader = nn.Linear(width, count)
-        adapter = nn.Sequential(
-            nn.Linear(width, MIMIC), nn.BatchNorm1d(MIMIC), nn.ReLU(), nn.Linear(MIMIC, MIMIC)
-        )
-        head = nn.Linear(MIMIC, count)
-        items = faces.labelled
-        batch = min(256, len(items))
-
-        def draw(order: Any, generator: Any) -> Any:
-            chosen = items[order]
-            return faces.features[chosen], faces.labels[chosen]
-
-        def read(batch: Any) -> Any:
-            loss = F.cross_entropy(20 * reader(batch[0]), batch[1])
-            return loss, {}
-
-        def narrow(batch: Any) -> Any:
-            with torch.no_grad():
-                soft = 20 * reader(batch[0])
-            answer = head(adapter(batch[0]))
-            hard = F.cross_entropy(answer, batch[1])
-            loss = hard + settings.alpha * softened(answer, soft, settings.temperature)
-            return loss, {"labels": hard}
-
-        plan = Plan(
-            "adapt-a", len(items), settings.adapt_epochs, batch, 1e-2, "adamw", weight_decay=0.0
-        )
-        fit(context, plan, reader, draw, read)
-        both = nn.ModuleList([adapter, head])
-        fit(context, replace(plan, phase="adapt-b", lr=2e-3), both, draw, narrow)
-        with torch.no_grad():
-            return torch.cat([adapter(part) for part in faces.features.split(4096)])
-
-    def distil(
-        self, settings: Settings, context: RunContext, faces: Any, target: Any, model: Any
-    ) -> Any:
-        """Step 2: teach the student; return it, BatchNorm still inside."""
-        import torch
-        import torch.nn.functional as F
-        from torch import nn
-
-        from edgesdk_training import losses
-        from edgesdk_training.loop import Plan, fit
-        from edgesdk_training.nets.bridge_face import IDENTITY
-
-        torch.manual_seed(context.seed)
-        student = faces.fresh(model)
-        head = nn.Linear(IDENTITY, max(faces.classes, 1))
-        raw = losses.in_width(faces.features, IDENTITY, context.seed)
-        train = faces.train
-
-        def draw(order: Any, generator: Any) -> Any:
-            chosen = train[order]
-            others = train[torch.randint(len(train), (settings.bank,), generator=generator)]
-            return faces.batch(chosen, settings.size, generator), chosen, others
-
-        def loss(batch: Any) -> Any:
-            pictures, chosen, others = batch
-            mimic, identity = student.heads(pictures)
-            terms = {
-                "classes": settings.classes * _class_loss(head(identity), faces.labels[chosen])
-            }
-            if not settings.labels_only:
-                wanted = raw[chosen]
-                terms["mimic"] = settings.mimic * losses.regression(mimic, target[chosen])
-                if settings.identity:
-                    terms["identity"] = settings.identity * losses.regression(identity, wanted)
-                if settings.relation:
-                    terms["relation"] = settings.relation * losses.relation(identity, wanted)
-                if settings.contrast:
-                    bank = torch.cat([wanted, raw[others]])
-                    index = torch.arange(len(wanted))
-                    found = losses.contrast(identity, bank, index, settings.scale)
-                    terms["contrast"] = settings.contrast * found
-            return sum(terms.values()), terms
-
-        def _class_loss(answer: Any, labels: Any) -> Any:
-            known = labels >= 0
-            if not known.any():
-                return answer.sum() * 0
-            return F.cross_entropy(answer[known], labels[known])
-
-        plan = Plan(
-            "distil", len(train), settings.epochs, min(settings.batch, len(train)), settings.lr,
-            settings.optimiser, settings.weight_decay, average=settings.average,
-        )  # fmt: skip
-        fit(context, plan, nn.ModuleDict({"student": student, "head": head}), draw, loss)
-        return student
+def _check(settings: Settings) -> None:
+    taught = ("classes",) if settings.labels_only else LOSSES
+    if not any(getattr(settings, name) > 0 for name in taught):
+        raise UsageError(f"no loss is left: set one of {', '.join(taught)} above 0")
 
 
 def base_side(size: int) -> int:
-    """Return the side at which pictures are kept: three times the input, at most its need."""
-    return max(48, size)
+    """Return the side at which pictures are kept: twice a small input, a larger one's own."""
+    return 2 * size if size < 24 else max(48, size)
 
 
 PLUGIN: Recipe = Bridge()

@@ -33,12 +33,13 @@ class Config:
     def __post_init__(self) -> None:
         if self.size not in SIZES:
             sizes = ", ".join(map(str, SIZES))
-            raise UsageError(f"bridge-face takes faces of {sizes} px, found size={self.size}")
+            raise UsageError(f"the student takes faces of {sizes} px, found size={self.size}")
 
 
 class BridgeFaceStudent:
     """The plug-in."""
 
+    name = "bridge-face"
     aliases = ()
     extra = "train"
     requires = ("torch", "safetensors")
@@ -100,7 +101,7 @@ class BridgeFaceStudent:
 
     def model_name(self, config: Config) -> str:
         """Return the name of a bundle of this configuration."""
-        return "bridge-face" if config.size == 16 else f"bridge-face-{config.size}"
+        return self.name if config.size == 16 else f"{self.name}-{config.size}"
 
 
 PLUGIN: Student = BridgeFaceStudent()

@@ -1,0 +1,122 @@
+"""Step 2 of bridge distillation: teach the student small, varied copies of the faces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from edgesdk.core.protocols import RunContext
+    from edgesdk_training.faces import Faces
+
+
+def distil(
+    settings: Any, context: RunContext, faces: Faces, adapted: Tensor | None, student: Any
+) -> Any:
+    """Teach `student` in place and return it, BatchNorm still inside.
+
+    Args:
+        settings: Of the recipe `bridge`.
+        context: Of the run.
+        faces: The public faces.
+        adapted: What the mimic layer regresses, unit rows [N, width]; None for nothing.
+        student: A network with `heads` and `identity`, its first weights in place.
+    """
+    import torch
+    from torch import nn
+
+    from edgesdk_training.loop import Plan, fit
+
+    torch.manual_seed(context.seed)
+    student = student.to(memory_format=torch.channels_last)
+    classes = max(faces.classes, 1) if settings.classes else 1
+    head = nn.Linear(student.identity_width, classes)
+    wanted = wanted_rows(settings, context, faces, student.identity_width)
+    train = faces.train
+
+    def draw(order: Tensor, generator: Any) -> Any:
+        chosen = train[order]
+        others = train[torch.randint(len(train), (settings.bank,), generator=generator)]
+        return faces.batch(chosen, settings.size, generator), chosen, others
+
+    def loss(batch: Any) -> Any:
+        pictures, chosen, others = batch
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
+            mimic, identity = student.heads(pictures)
+        terms = {}
+        if settings.classes:
+            terms["classes"] = _class_loss(head(identity.float()), faces.labels[chosen])
+        if not settings.labels_only:
+            terms |= _terms(settings, mimic.float(), adapted, chosen)
+            terms |= _identity_terms(settings, identity.float(), wanted, chosen, others)
+        weighted = {name: getattr(settings, name) * value for name, value in terms.items()}
+        return sum(weighted.values()), terms
+
+    plan = Plan(
+        "distil", len(train), settings.epochs, min(settings.batch, len(train)), settings.lr,
+        settings.optimiser, settings.weight_decay, average=settings.average,
+    )  # fmt: skip
+    fit(context, plan, nn.ModuleDict({"student": student, "head": head}), draw, loss)
+    return student
+
+
+def wanted_rows(settings: Any, context: RunContext, faces: Faces, width: int) -> Tensor:
+    """Return what the identity layer is taught: the teacher's own rows, drawn to the centres.
+
+    Args:
+        settings: Field `centre`, how far a labelled face is drawn to its person's mean.
+        context: Of the run.
+        faces: The public faces.
+        width: Of the identity layer.
+    """
+    import torch
+    from torch.nn.functional import normalize
+
+    from edgesdk_training.losses import in_width
+
+    rows = in_width(faces.features, width, context.seed)
+    known = faces.labelled
+    if not settings.centre or not len(known):
+        return rows
+    labels = faces.labels[known]
+    sums = torch.zeros(faces.classes, width).index_add_(0, labels, rows[known])
+    drawn = rows.clone()
+    drawn[known] = torch.lerp(rows[known], normalize(sums)[labels], settings.centre)
+    return normalize(drawn)
+
+
+def _terms(settings: Any, mimic: Tensor, adapted: Tensor | None, chosen: Tensor) -> dict[str, Any]:
+    from edgesdk_training.losses import regression
+
+    if not settings.mimic or adapted is None:
+        return {}
+    return {"mimic": regression(mimic, adapted[chosen])}
+
+
+def _identity_terms(
+    settings: Any, identity: Tensor, wanted: Tensor, chosen: Tensor, others: Tensor
+) -> dict[str, Any]:
+    import torch
+
+    from edgesdk_training import losses
+
+    own, terms = wanted[chosen], {}
+    if settings.identity:
+        terms["identity"] = losses.regression(identity, own)
+    if settings.relation:
+        terms["relation"] = losses.relation(identity, own)
+    if settings.contrast:
+        bank = torch.cat([own, wanted[others]])
+        index = torch.arange(len(own))
+        terms["contrast"] = losses.contrast(identity, bank, index, settings.scale)
+    return terms
+
+
+def _class_loss(answer: Tensor, labels: Tensor) -> Tensor:
+    import torch.nn.functional as F
+
+    known = labels >= 0
+    if not known.any():
+        return answer.sum() * 0
+    return F.cross_entropy(answer[known], labels[known])
