@@ -10,6 +10,9 @@ own; the teacher enlarges small faces by the bicubic kernel. No mirrored views.
 set whose cosine to any of them is above 0.5 are counted, and the accuracy is told without
 their pairs as well: the people of two sets may overlap where names are unknown.
 
+`--keep` takes the accuracies of an unchanged model, pair set and leak control from the file
+that OUTPUT names, so that only what is new is judged; times are always measured again.
+
 Each row also tells the median time of one face on the threads asked for, from an aligned
 crop to its embedding; all models are timed in turns in one run.
 """
@@ -31,7 +34,8 @@ import numpy as np
 from edgesdk.core.biometrics import unit
 from edgesdk.core.bundle import Bundle, read_checkpoint
 from edgesdk.core.errors import EdgeSdkError, UsageError
-from edgesdk.core.files import sha256_bytes, write_json
+from edgesdk.core.files import read_json, sha256_bytes, write_json
+from edgesdk.core.shipped import shipped
 from edgesdk.core.tensors import Array
 from edgesdk.face import FacePipeline
 from edgesdk.pairs import PairSet, embed_pictures, judge, read_pairs
@@ -41,10 +45,17 @@ from edgesdk_runtimes.torch import as_bundle
 
 # History of the schema: 1, the first one.
 SCHEMA_VERSION = 1
-SIZES = (16, 24, 32, 64, 112)
+SIZES = (16, 20, 24, 32, 48, 64, 112)
 LEAK_COSINE = 0.5
 # Raw times kept per model.
 MOST_SAMPLES = 200
+
+
+FACTS = (
+    "model", "target", "precision", "runtime", "sha256", "source_sha256", "parameters", "macs",
+    "ms_per_face", "ms_samples",
+)  # fmt: skip
+Known = dict[tuple[Any, int], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +136,15 @@ def leaked_faces(pairs: PairSet, training: Sequence[str], threads: int) -> Array
 
 
 def read_embeddings(path: str) -> Array:
-    """Return [M, D] from an .npz file with an array "embedding" or "embeddings".
+    """Return [M, D] from an .npz with an array "embedding" or "embeddings", or a run's cache.
+
+    The cache of a training run is a file sface-*.f32 of rows of 128 floats.
 
     Raises:
         UsageError: there is no such file or array.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            name = next(n for n in ("embedding", "embeddings") if n in arrays.files)
-            rows: Array = arrays[name]
+        rows = _cached(path) if path.endswith(".f32") else _packed(path)
     except (OSError, ValueError, AttributeError, StopIteration, zipfile.BadZipFile) as error:
         raise UsageError(
             f"{path} is no .npz file with an array 'embedding' ({error or 'no such array'}); "
@@ -144,17 +155,54 @@ def read_embeddings(path: str) -> Array:
     return rows
 
 
+def _packed(path: str) -> Array:
+    with np.load(path, allow_pickle=False) as arrays:
+        name = next(n for n in ("embedding", "embeddings") if n in arrays.files)
+        rows: Array = arrays[name]
+    return rows
+
+
+def _cached(path: str) -> Array:
+    return np.fromfile(path, "<f4").reshape(-1, 128)
+
+
 def judge_model(
-    model: Model, pairs: PairSet, asked: Sequence[int], leaked: Array | None
+    model: Model,
+    pairs: PairSet,
+    asked: Sequence[int],
+    leaked: Array | None,
+    known: Known | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield one row of the result per face size."""
+    """Yield one row of the result per face size; what `known` holds is not judged again."""
     for size in sizes_of(model, asked):
-        embeddings = embed_pictures(model.embed, pairs, size)
-        row = {**model.facts, "face_px": size, **judge(embeddings, pairs).to_json()}
-        if leaked is not None:
-            keep = np.asarray(~leaked[pairs.pairs].any(0))
-            row["without_leaks"] = judge(embeddings, pairs, keep).to_json()
-        yield row
+        found = (known or {}).get((model.facts.get("sha256"), size))
+        yield {**model.facts, "face_px": size, **(found or _judged(model, pairs, size, leaked))}
+
+
+def _judged(model: Model, pairs: PairSet, size: int, leaked: Array | None) -> dict[str, Any]:
+    embeddings = embed_pictures(model.embed, pairs, size)
+    row = judge(embeddings, pairs).to_json()
+    if leaked is not None:
+        keep = np.asarray(~leaked[pairs.pairs].any(0))
+        row["without_leaks"] = judge(embeddings, pairs, keep).to_json()
+    return row
+
+
+def known_rows(path: Path, pairs: PairSet, leaks: dict[str, Any] | None) -> Known:
+    """Return what an earlier result holds, by model's hash and face size.
+
+    Nothing, where that result is of another pair set or leak control.
+    """
+    if not path.is_file():
+        return {}
+    document = read_json(path, "accuracy result")
+    if document["data"]["sha256"] != pairs.sha256 or document.get("leak_control") != leaks:
+        return {}
+    facts = {"face_px", *FACTS}
+    return {
+        (row["sha256"], row["face_px"]): {k: v for k, v in row.items() if k not in facts}
+        for row in document["rows"]
+    }
 
 
 def time_models(models: Sequence[Model], pairs: PairSet) -> list[dict[str, Any]]:
@@ -185,32 +233,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(asked: argparse.Namespace, words: list[str], stack: ExitStack) -> None:
     threads = asked.threads
+    bundles = [*asked.bundle, *(shipped() if asked.shipped else [])]
     openers: list[Callable[[], Model]] = [
-        *(partial(bundle_model, path, asked.runtime, threads, stack) for path in asked.bundle),
+        *(partial(bundle_model, path, asked.runtime, threads, stack) for path in bundles),
         *(partial(checkpoint_model, path, threads, stack) for path in asked.checkpoint),
         *([partial(sface_model, threads)] if asked.sface else []),
     ]
     if not openers:
-        raise UsageError("no model was given; name one with --bundle, --checkpoint or --sface")
+        raise UsageError(
+            "no model was given; name one with --bundle, --shipped, --checkpoint or --sface"
+        )
     pairs = read_pairs(asked.pairs)
     models = [opener() for opener in openers]
     leaked = None
     if asked.train_embeddings:
         leaked = leaked_faces(pairs, asked.train_embeddings, threads)
+    leaks = None if leaked is None else _leak_control(pairs, leaked)
+    known = known_rows(asked.output, pairs, leaks) if asked.keep else {}
     costs = time_models(models, pairs)
     rows = []
     for model, cost in zip(models, costs, strict=True):
         model.facts.update(cost)
-        for row in judge_model(model, pairs, asked.sizes, leaked):
+        for row in judge_model(model, pairs, asked.sizes, leaked, known):
             rows.append(row)
             sys.stdout.write(_line(row) + "\n")
             sys.stdout.flush()
-    write_json(asked.output, _document(words, pairs, leaked, rows))
+    write_json(asked.output, _document(words, pairs, leaks, rows))
     sys.stdout.write(f"written {asked.output}\n")
 
 
+def _leak_control(pairs: PairSet, leaked: Array) -> dict[str, Any]:
+    return {
+        "teacher": "sface-2021dec",
+        "cosine_above": LEAK_COSINE,
+        "faces": int(leaked.sum()),
+        "pairs": int(leaked[pairs.pairs].any(0).sum()),
+    }
+
+
 def _document(
-    words: list[str], pairs: PairSet, leaked: Array | None, rows: list[dict[str, Any]]
+    words: list[str], pairs: PairSet, leaks: dict[str, Any] | None, rows: list[dict[str, Any]]
 ) -> dict[str, Any]:
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -230,14 +292,8 @@ def _document(
         },
         "rows": rows,
     }
-    if leaked is not None:
-        touched = leaked[pairs.pairs].any(0)
-        document["leak_control"] = {
-            "teacher": "sface-2021dec",
-            "cosine_above": LEAK_COSINE,
-            "faces": int(leaked.sum()),
-            "pairs": int(touched.sum()),
-        }
+    if leaks is not None:
+        document["leak_control"] = leaks
     return document
 
 
@@ -269,10 +325,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--pairs", required=True, help="folder or tar with pairs.txt or pairs.csv")
     add("--bundle", action="append", default=[], help="bundle folder or shipped name; repeatable")
+    add("--shipped", action="store_true", help="judge every shipped model's ONNX bundle")
     add("--checkpoint", action="append", default=[], help="checkpoint folder; repeatable")
     add("--sface", action="store_true", help="judge the teacher SFace as well")
     add("--sizes", type=_sizes, default=list(SIZES), help="face sizes in pixels, such as 16,32")
-    add("--train-embeddings", action="append", default=[], help=".npz of teacher vectors")
+    add("--train-embeddings", action="append", default=[], help=".npz or a run's cache")
+    add("--keep", action="store_true", help="judge only what OUTPUT does not hold yet")
     add("--runtime", help="runtime of the bundles")
     add("--threads", type=int, default=1, help="threads of the CPU")
     add("-o", "--output", type=Path, required=True, help="JSON file to write")

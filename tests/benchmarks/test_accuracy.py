@@ -9,10 +9,12 @@ import pytest
 from PIL import Image
 
 from edgesdk.core.biometrics import unit
+from edgesdk.core.errors import UsageError
 from edgesdk.core.samples import synthetic_faces
+from edgesdk.core.shipped import shipped
 from edgesdk.images import read_image
 from edgesdk.pairs import embed_pictures, evaluate, read_pairs
-from edgesdk_benchmarks import _sface
+from edgesdk_benchmarks import _sface, accuracy
 from edgesdk_benchmarks.accuracy import (
     Model,
     judge_model,
@@ -62,6 +64,34 @@ def test_a_bundle_gets_one_row_per_size(make_face_bundle, faces, tmp_path, capsy
     assert data["data"]["sha256"] == read_pairs(faces).sha256
     assert (data["data"]["pairs"], data["data"]["pictures"], data["data"]["folds"]) == (8, 8, 2)
     assert data["environment"]["numpy"] == np.__version__
+
+
+def test_keeping_judges_only_what_is_new(make_face_bundle, faces, tmp_path, capsys, monkeypatch):
+    output, bundle = tmp_path / "a.json", make_face_bundle()
+    words = ("--pairs", faces, "--bundle", bundle.path, "--keep", "-o", output)
+    assert run(capsys, *words, "--sizes", "8")[0] == 0
+    first = json.loads(output.read_text())["rows"]
+    sizes = []
+    honest = accuracy.embed_pictures
+    monkeypatch.setattr(
+        accuracy, "embed_pictures", lambda *given: sizes.append(given[2]) or honest(*given)
+    )
+    assert run(capsys, *words, "--sizes", "8,12")[0] == 0
+    again = json.loads(output.read_text())["rows"]
+    assert sizes == [12]
+    assert [row["face_px"] for row in again] == [8, 12, 16]
+    changes = {key for key in first[0] if first[0][key] != again[0][key]}
+    assert changes <= {"ms_per_face", "ms_samples"}
+    (faces / "pairs.txt").write_text((faces / "pairs.txt").read_text().replace("P0\t2", "P0\t1"))
+    assert run(capsys, *words, "--sizes", "8")[0] == 0
+    assert sizes == [12, 8, 16]
+
+
+def test_shipped_models_are_judged_by_one_word(make_face_bundle, faces, tmp_path, capsys):
+    output = tmp_path / "a.json"
+    assert run(capsys, "--pairs", faces, "--shipped", "--sizes", "16", "-o", output)[0] == 0
+    rows = json.loads(output.read_text())["rows"]
+    assert {row["model"] for row in rows} == set(shipped())
 
 
 def test_the_result_holds_no_places_of_this_machine(make_face_bundle, faces, tmp_path, capsys):
@@ -178,6 +208,15 @@ def test_bad_embeddings_are_one_sentence(tmp_path, arrays, message):
     with pytest.raises(Exception, match=message) as error:
         read_embeddings(str(path))
     assert error.value.exit_code == 2
+
+
+def test_the_cache_of_a_run_is_read(tmp_path):
+    rows = np.arange(256, dtype="<f4").reshape(2, 128)
+    (tmp_path / "sface-0.f32").write_bytes(rows.tobytes())
+    assert np.array_equal(read_embeddings(str(tmp_path / "sface-0.f32")), rows)
+    (tmp_path / "sface-1.f32").write_bytes(rows.tobytes()[:-8])
+    with pytest.raises(UsageError, match=r"is no \.npz file"):
+        read_embeddings(str(tmp_path / "sface-1.f32"))
 
 
 @pytest.mark.parametrize(
