@@ -1,0 +1,88 @@
+package org.edgesdk.core
+
+import java.io.File
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertFalse
+import org.junit.Assert.assertNull
+import org.junit.Assert.assertTrue
+import org.junit.Rule
+import org.junit.Test
+import org.junit.rules.TemporaryFolder
+
+class GalleryTest {
+    @get:Rule
+    val folder = TemporaryFolder()
+
+    private fun row(vararg values: Float) = FloatArray(realBundle.dim) { values.getOrElse(it) { 0f } }
+
+    private fun filled() = Gallery(realBundle).apply {
+        add("Ada", row(1f))
+        add("Bo", row(0f, 2f))
+        add("Ada", row(0f, 0f, 3f))
+    }
+
+    @Test
+    fun findsTheMostSimilar() {
+        val found = filled().top(row(0.1f, 5f), 2)
+        assertEquals(listOf("Bo", "Ada"), found.map { it.name })
+        assertEquals(1f, found[0].score, 1e-3f)
+        assertEquals(true, found[0].same)
+        assertEquals(false, found[1].same)
+    }
+
+    @Test
+    fun tiesKeepTheOrderOfEnrolment() {
+        assertEquals(listOf("Ada", "Bo"), filled().top(row(1f, 1f), 2).map { it.name })
+    }
+
+    @Test
+    fun theThresholdIsTheBundles() {
+        val limit = realBundle.thresholds.getValue("far_1e-3").value.toFloat()
+        val gallery = filled()
+        for (share in listOf(limit - 0.001f, limit + 0.001f)) {
+            val probe = row(share, 0f, 0f, kotlin.math.sqrt(1 - share * share))
+            assertEquals(share > limit, gallery.top(probe).single().same)
+        }
+        assertNull(Gallery(realBundle, "far_1e-9").apply { add("Ada", row(1f)) }.top(row(1f)).single().same)
+    }
+
+    @Test
+    fun emptyAndWrongInput() {
+        assertEquals(emptyList<Match>(), Gallery(realBundle).top(row(1f), 3))
+        refused("values, found 2") { filled().add("Ada", floatArrayOf(1f, 2f)) }
+        refused("not finite") { filled().top(row(Float.NaN)) }
+        refused("name is empty") { filled().add("  ", row(1f)) }
+    }
+
+    @Test
+    fun deletesAllFacesOfAName() {
+        val gallery = filled()
+        assertTrue(gallery.delete("Ada"))
+        assertFalse(gallery.delete("Ada"))
+        assertEquals(listOf("Bo"), gallery.names)
+        gallery.clear()
+        assertEquals(0, gallery.size)
+    }
+
+    @Test
+    fun comesBackFromItsFile() {
+        val file = File(folder.root, "deep/gallery.json")
+        val gallery = filled().apply { add("Zoë 😀 \"x\"", row(0f, 0f, 0f, 1f)) }
+        gallery.save(file)
+        val again = Gallery(realBundle).apply { load(file) }
+        assertEquals(gallery.names, again.names)
+        assertEquals(gallery.top(row(1f, 2f, 3f, 4f), 4), again.top(row(1f, 2f, 3f, 4f), 4))
+        assertEquals(listOf("gallery.json"), file.parentFile.list()!!.toList())
+    }
+
+    @Test
+    fun aFileOfAnotherModelIsRefusedAndNothingIsLost() {
+        val file = File(folder.root, "gallery.json")
+        filled().save(file)
+        val gallery = Gallery(realBundle.copy(sha256 = "other")).apply { add("Cy", row(1f)) }
+        refused("another model", "enrol again") { gallery.load(file) }
+        file.writeText("{")
+        refused("no JSON") { gallery.load(file) }
+        assertEquals(listOf("Cy"), gallery.names)
+    }
+}
