@@ -121,3 +121,18 @@ def test_whitening_evens_out_how_one_person_varies():
     assert (spread.max() / spread.min()).item() == pytest.approx(1, abs=0.1)
     gentle = within_whitening(rows, labels, 1e6)
     assert torch.allclose(gentle / gentle[0, 0], torch.eye(4), atol=1e-3)
+
+
+def test_a_class_is_told_from_those_drawn_and_those_of_the_batch():
+    from edgesdk_training.distiller import class_loss
+
+    torch.manual_seed(0)
+    head, identity = torch.nn.Linear(4, 9), torch.randn(5, 4)
+    labels, none = torch.tensor([3, -1, 7, 3, 0]), torch.empty(0, dtype=torch.long)
+    whole = class_loss(head, identity, labels, none)
+    known = labels >= 0
+    want = torch.nn.functional.cross_entropy(head(identity[known]), labels[known])
+    assert torch.allclose(whole, want)
+    assert torch.allclose(class_loss(head, identity, labels, torch.arange(9)), want)
+    assert class_loss(head, identity, labels, torch.tensor([1])) < whole
+    assert class_loss(head, identity, torch.full((5,), -1), none) == 0

@@ -81,6 +81,7 @@ def test_a_finished_run_is_returned_untouched_and_fresh_starts_over(tiny):
         {"average": 0.9, "optimiser": "adamw", "lr": 1e-3},
         {"size": 32, "epochs": 1},
         {"direct": True, "mimic": 0.0, "identity": 10.0, "centre": 0.5, "bf16": True},
+        {"class_bank": 4},
         {"classes": 0.0, "whiten": 0.1, "same_names": True},
         {"init": "bridge-face", "size": 24},
         {"holdout": 0},

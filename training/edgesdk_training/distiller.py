@@ -38,15 +38,16 @@ def distil(
     def draw(order: Tensor, generator: Any) -> Any:
         chosen = train[order]
         others = train[torch.randint(len(train), (settings.bank,), generator=generator)]
-        return faces.batch(chosen, settings.size, generator), chosen, others
+        rivals = torch.randint(classes, (settings.class_bank,), generator=generator)
+        return faces.batch(chosen, settings.size, generator), chosen, others, rivals
 
     def loss(batch: Any) -> Any:
-        pictures, chosen, others = batch
+        pictures, chosen, others, rivals = batch
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
             mimic, identity = student.heads(pictures)
         terms = {}
         if settings.classes:
-            terms["classes"] = _class_loss(head(identity.float()), faces.labels[chosen])
+            terms["classes"] = class_loss(head, identity.float(), faces.labels[chosen], rivals)
         if not settings.labels_only:
             terms |= _terms(settings, mimic.float(), adapted, chosen)
             terms |= _identity_terms(settings, identity.float(), wanted, chosen, others)
@@ -113,10 +114,23 @@ def _identity_terms(
     return terms
 
 
-def _class_loss(answer: Tensor, labels: Tensor) -> Tensor:
+def class_loss(head: Any, identity: Tensor, labels: Tensor, rivals: Tensor) -> Tensor:
+    """Return the cross-entropy of the labelled faces, 0 where none is.
+
+    Args:
+        head: Linear layer from the identity layer to all classes.
+        identity: [B, D].
+        labels: Class of each face, -1 for none, [B].
+        rivals: Classes to tell them from beside those of the batch; empty for all classes.
+    """
+    import torch
     import torch.nn.functional as F
 
     known = labels >= 0
     if not known.any():
-        return answer.sum() * 0
-    return F.cross_entropy(answer[known], labels[known])
+        return identity.sum() * 0
+    if not len(rivals):
+        return F.cross_entropy(head(identity[known]), labels[known])
+    among = torch.cat([labels[known], rivals]).unique()
+    answer = F.linear(identity[known], head.weight[among], head.bias[among])
+    return F.cross_entropy(answer, torch.searchsorted(among, labels[known]))

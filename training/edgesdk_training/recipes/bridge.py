@@ -53,6 +53,7 @@ class Settings:
         average: Decay of the averaged weights, 0 for none.
         class_pictures: Least pictures of an identity that becomes a class.
         classes: Weight of the class loss.
+        class_bank: Classes drawn per step to tell a face's own class from, 0 for all.
         mimic: Weight of the regression of the mimic layer.
         identity: Weight of the regression of the identity layer to the teacher itself.
         relation: Weight of the batch's cosines, identity layer against teacher.
@@ -87,6 +88,7 @@ class Settings:
     average: float = 0.0
     class_pictures: int = 3
     classes: float = 0.1
+    class_bank: int = 0
     mimic: float = 20.0
     identity: float = 0.0
     relation: float = 0.0
