@@ -45,7 +45,7 @@ def _add(parser: argparse.ArgumentParser, parameter: inspect.Parameter, text: st
     options: dict[str, Any] = {"help": _with_default(text, default).replace("%", "%%")}
     many = kind.startswith("Sequence")
     if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
-        count = "+" if many else None if required else "?"
+        count = ("+" if required else "*") if many else None if required else "?"
         options |= {"metavar": name.upper()} | ({} if count is None else {"nargs": count})
         parser.add_argument(name, **options)
         return

@@ -143,7 +143,9 @@ def _short(value: Any) -> str:
 
 
 def ran(data: Mapping[str, Any]) -> str:
-    """Show similarities and decisions."""
+    """Show similarities and decisions, or what was served."""
+    if "served" in data:
+        return f"served {data['bundle']} at {data['served']}; no picture came here"
     rows = [
         [Path(c["a"]).name, Path(c["b"]).name, f"{c['similarity']:.4f}", c["decision"]]
         for c in data["comparisons"]

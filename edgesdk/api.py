@@ -244,13 +244,15 @@ def load(
 
 def run(
     bundle: Path | str | Bundle,
-    pictures: Sequence[Path | str],
+    pictures: Sequence[Path | str] = (),
     *,
     runtime: str | None = None,
     device: str = "cpu",
     threads: int = 1,
     aligned: bool | None = None,
     require_commercial: bool = False,
+    lan: bool = False,
+    https: bool = False,
 ) -> dict[str, Any]:
     """Embed the faces of pictures and compare the first one with each other one.
 
@@ -258,27 +260,31 @@ def run(
         bundle: Bundle folder or shipped name.
         pictures: Picture files: whole photos or aligned face crops.
         runtime: Runtime; default: the first one of the bundle that works here.
-        device: cpu, cuda:0 or auto.
+        device: cpu, cuda:0 or auto; browser serves a live page for a camera until Ctrl-C.
         threads: Threads of the CPU.
         aligned: Pictures are aligned crops (or are not); default: small squares are.
         require_commercial: Refuse weights that may not be used commercially.
+        lan: Serve the page of `--device browser` on the local network.
+        https: Serve it through TLS, with a certificate made for this run.
 
     Returns:
-        "faces" (embedding and box per picture) and "comparisons" (similarity, same).
+        "faces" (embedding and box per picture) and "comparisons" (similarity, same); "served",
+        the address of the page, where it ran live in a browser.
 
     Raises:
         UsageError: a picture cannot be read or shows no face.
         MissingDependencyError: a whole photo needs the detector, which is not installed.
     """
     from edgesdk.core.shipped import open_bundle
-    from edgesdk.face import run_pictures
 
     opened = open_bundle(bundle)
     if require_commercial:
         from edgesdk.core.licence import require_commercial as check
 
         check(opened.licence, opened.name)
-    return run_pictures(opened, [Path(p) for p in pictures], runtime, device, threads, aligned)
+    from edgesdk.verbs.run import run
+
+    return run(opened, [Path(p) for p in pictures], runtime, device, threads, aligned, lan, https)
 
 
 def bench(

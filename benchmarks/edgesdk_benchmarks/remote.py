@@ -68,16 +68,20 @@ def bench_remote(
         InvalidBenchmarkError: every result is INVALID.
     """
     plugin = plugins.load(plugins.RUNTIMES, runner)
-    jobs = [RemoteJob(b, p) for b in bundles for p in plans]
+    once = [b for i, b in enumerate(bundles) if b not in bundles[:i]]
+    jobs = [RemoteJob(b, p) for b in once for p in plans]
     _check(plugin, runner, jobs)
     paths = [_path(out, job, runner, device) for job in jobs]
-    results = {} if force else _known(jobs, paths)
+    # Whose browser opens a link is known afterwards only: an old result may be another device's.
+    named = getattr(plugin, "named_devices", True)
+    results = {} if force or not named else _known(jobs, paths)
     todo = [i for i in range(len(jobs)) if i not in results]
     found = plugin.bench([jobs[i] for i in todo], device, reach) if todo else []
     fresh = [_judged(jobs[i], result) for i, result in zip(todo, found, strict=True)]
     for index, result in zip(todo, flag_pooling(fresh), strict=True):
         results[index] = result
-        if (path := paths[index]) is not None:
+        came = device if named else str(result.device["name"])
+        if (path := _path(out, jobs[index], runner, came)) is not None:
             write_result(path, result)
     ordered = [results[i] for i in range(len(jobs))]
     _refuse_invalid(ordered)

@@ -126,6 +126,14 @@ def test_bundles_of_a_plan_are_measured_together_again(phone, bundle, tmp_path):
     assert len(phone.visits) == 4, "an INVALID result is worth nothing"
 
 
+def test_a_device_without_a_name_is_always_asked(phone, bundle, tmp_path):
+    phone.named_devices = False
+    for _ in range(2):
+        bench_remote([bundle, bundle], [PLAN], "phone", "phone", Reach(), out=tmp_path)
+    assert [jobs for jobs, *_ in phone.visits] == [1, 1], "it may be another device than before"
+    assert len(list(tmp_path.glob("*.json"))) == 1
+
+
 def test_what_cannot_work_is_refused_before_the_device_is_asked(phone, bundle):
     with pytest.raises(UsageError, match="export it with --target onnx"):
         bench_remote([replace(bundle, format="tflite")], [PLAN], "phone", "phone", Reach())
