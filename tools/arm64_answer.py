@@ -1,0 +1,30 @@
+"""Runs under qemu in the ARM64 Python of tools/phones.sh: answer the golden inputs of bundles.
+
+arm64_answer.py OUT BUNDLE ...      writes OUT/0.npy, OUT/1.npy ... and OUT/versions.json
+"""
+
+import json
+import platform
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from edgesdk.core import plugins
+from edgesdk.core.bundle import read_bundle
+from edgesdk.core.golden import read_golden
+from edgesdk_runtimes._open import open_session
+
+
+def main(out: Path, folders: list[str]) -> None:
+    versions = {"machine": platform.machine()}
+    for number, folder in enumerate(folders):
+        bundle = read_bundle(folder)
+        with open_session(bundle) as session:
+            outputs = session.run(read_golden(bundle).inputs)
+        np.save(out / f"{number}.npy", next(iter(outputs.values())))
+        versions[session.runtime] = plugins.load(plugins.RUNTIMES, session.runtime).version()
+    (out / "versions.json").write_text(json.dumps(versions))
+
+
+main(Path(sys.argv[1]), sys.argv[2:])
