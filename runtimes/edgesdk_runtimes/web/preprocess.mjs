@@ -135,16 +135,16 @@ export function align(picture, points, { template, size }, padValue = 0) {
   const [a, b, tx, ty] = similarity(points, target);
   const square = a * a + b * b;
   const grid = Math.min(Math.max(Math.ceil(1 / Math.sqrt(square)), 1), 16);
+  const pad = Math.trunc(padValue);
   const data = new Uint8Array(size * size * 3);
   const sum = new Float64Array(3);
   for (let v = 0, o = 0; v < size; v++) {
     for (let u = 0; u < size; u++) {
       sum.fill(0);
-      for (let j = 0; j < grid; j++) {
-        for (let i = 0; i < grid; i++) {
-          const [x, y] = [u + (i + 0.5) / grid - 0.5 - tx, v + (j + 0.5) / grid - 0.5 - ty];
-          addSample(picture, (a * x + b * y) / square, (a * y - b * x) / square, Math.trunc(padValue), sum);
-        }
+      for (let k = 0; k < grid * grid; k++) {
+        const x = u + ((k % grid) + 0.5) / grid - 0.5 - tx;
+        const y = v + (Math.floor(k / grid) + 0.5) / grid - 0.5 - ty;
+        addSample(picture, (a * x + b * y) / square, (a * y - b * x) / square, pad, sum);
       }
       for (let c = 0; c < 3; c++) data[o++] = halfEven(sum[c] / (grid * grid));
     }
@@ -154,16 +154,21 @@ export function align(picture, points, { template, size }, padValue = 0) {
 
 /** Add the bilinear sample at x, y to `sum`; outside the picture lies the pad value. */
 function addSample({ data, width, height }, x, y, pad, sum) {
-  const px = Math.min(Math.max(x + 1, 0), width + 2 - 1.001);
-  const py = Math.min(Math.max(y + 1, 0), height + 2 - 1.001);
-  const [left, top] = [Math.floor(px), Math.floor(py)];
-  const [fx, fy] = [px - left, py - top];
+  const px = Math.min(Math.max(x, -1), width + 1 - 1.001);
+  const py = Math.min(Math.max(y, -1), height + 1 - 1.001);
+  const left = Math.floor(px);
+  const top = Math.floor(py);
   for (let corner = 0; corner < 4; corner++) {
-    const [column, row] = [left + (corner & 1) - 1, top + (corner >> 1) - 1];
-    const weight = (corner & 1 ? fx : 1 - fx) * (corner >> 1 ? fy : 1 - fy);
+    const right = corner & 1;
+    const lower = corner >> 1;
+    const weight = (right ? px - left : 1 - px + left) * (lower ? py - top : 1 - py + top);
+    const column = left + right;
+    const row = top + lower;
     const inside = column >= 0 && column < width && row >= 0 && row < height;
     const at = (row * width + column) * 3;
-    for (let c = 0; c < 3; c++) sum[c] += weight * (inside ? data[at + c] : pad);
+    sum[0] += weight * (inside ? data[at] : pad);
+    sum[1] += weight * (inside ? data[at + 1] : pad);
+    sum[2] += weight * (inside ? data[at + 2] : pad);
   }
 }
 
