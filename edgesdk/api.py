@@ -379,13 +379,15 @@ def report(
 
 
 def inspect(path: Path | str) -> dict[str, Any]:
-    """Describe a bundle, checkpoint, result file or model file.
+    """Describe a bundle, checkpoint, result file, model file or Android app.
 
     Args:
-        path: What to look at; a shipped name is allowed.
+        path: What to look at; a shipped name is allowed. An APK is checked: page size and ABI of
+            its libraries, how its models lie, whether it works offline, signature, size.
 
     Returns:
-        Plain data: kind, hashes, inputs, pre-processing, licence, verdict.
+        Plain data: kind, hashes, inputs, pre-processing, licence, verdict; of an APK also
+        "findings", rows of rule, level, where, found, advice.
 
     Raises:
         UsageError: it is none of these.
