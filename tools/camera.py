@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
 from edgesdk.core.preprocess import TEMPLATES, similarity
 
 WIDTH, HEIGHT = 640, 480

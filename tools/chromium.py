@@ -7,8 +7,10 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -171,6 +173,61 @@ class Chromium:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+@dataclass(frozen=True)
+class Visit:
+    """How a command of edgesdk ended whose page was visited.
+
+    Attributes:
+        code: Its exit code.
+        out: What it printed.
+        err: What it told, without the invitation.
+    """
+
+    code: int
+    out: str
+    err: str
+
+
+def visit(
+    words: Sequence[object],
+    look: Callable[[Chromium, str], object],
+    flags: Sequence[str] = (),
+    end: int | None = None,
+) -> Visit:
+    """Run `edgesdk WORDS`, open the page it serves and wait for its end.
+
+    Args:
+        words: The command.
+        look: Told the browser, its page not yet opened, and the link.
+        flags: More flags for the browser.
+        end: Signal to end the command with after `look`, None where it ends by itself.
+    """
+    line = [sys.executable, "-m", "edgesdk", *map(str, words)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(line, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            link = _link(process)
+            if link:
+                with Chromium(flags) as browser:
+                    look(browser, link)
+            if end is not None:
+                process.send_signal(end)
+            out, err = process.communicate(timeout=PATIENCE_S)
+        finally:
+            process.kill()
+    return Visit(process.returncode, out, err)
+
+
+def _link(process: subprocess.Popen[str]) -> str:
+    """Return the link that a command shows, "" where it ended without one."""
+    for line in process.stderr or ():
+        if "#t=" in line:
+            return line.strip()
+        if line.startswith("edgesdk:"):
+            raise RuntimeError(line.strip())
+    return ""
 
 
 def until(look: Callable[[], Any], patience_s: float, what: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +28,8 @@ from edgesdk_runtimes._web_server import Site, serving, wait
 PAGES = ("style.css", "icon.svg")
 # Numbers of at most ten characters: all samples of a report stay well below its limit of 1 MiB.
 MOST_SAMPLES = 60_000
+
+Invite = Callable[[str, int, str, Reach], str]
 
 
 class Browser:
@@ -86,7 +88,7 @@ class Browser:
             raise UsageError("a browser gives its camera to secure pages only; add --https")
         plan = {"threads": 1, "bundle": {"name": bundle.name, "path": "bundle/0"}}
         with (
-            _open(plan, [bundle], device, reach, report=False) as (link, _),
+            _open(plan, [bundle], device, reach, page="live") as (link, _),
             suppress(KeyboardInterrupt),
         ):
             threading.Event().wait()
@@ -121,10 +123,17 @@ class Visit:
             if p == plan
         )
 
-    def receive(self, device: str, reach: Reach) -> Report:
-        """Serve the page until its report came; return it checked."""
+    def receive(self, device: str, reach: Reach, invite: Invite = _web_reach.invite) -> Report:
+        """Serve the page until its report came; return it checked.
+
+        Args:
+            device: "browser" or "browser:ADDRESS".
+            reach: How the page is reached.
+            invite: Told host, port, token and reach; returns the link.
+        """
         wanted = [key for job in dict.fromkeys(self.jobs) for key in self.keys_of(job)]
-        with _open(self._plan(len(wanted)), self.bundles, device, reach) as (_, site):
+        plan = self._plan(len(wanted))
+        with _open(plan, self.bundles, device, reach, invite) as (_, site):
             body = wait(site, reach.timeout_s, reach.progress)
         if body is None:
             raise UnsupportedError(_silence(site, reach.timeout_s))
@@ -200,14 +209,15 @@ def _open(
     bundles: Sequence[Bundle],
     device: str,
     reach: Reach,
-    report: bool = True,
+    invite: Invite = _web_reach.invite,
+    page: str = "bench",
 ) -> Iterator[tuple[str, Site]]:
     """Serve the page of a plan and tell how to open it; yield its link."""
     host = _web_reach.address(device, reach)
     tls = _web_reach.certificate(host) if reach.https else None
-    site = Site(_page("bench" if report else "live"), _guarded(plan, bundles), report)
+    site = Site(_page(page), _guarded(plan, bundles), wants_report=page == "bench")
     with serving(site, host, tls) as port:
-        yield _web_reach.invite(host, port, site.token, reach), site
+        yield invite(host, port, site.token, reach), site
 
 
 def _page(name: str) -> dict[str, Path]:
