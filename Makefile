@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export GOMP_SPINCOUNT := 0
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test test-all phones check format docs bench-quick dist clean
+.PHONY: help setup demo test test-all phones one-truth check format docs bench-quick dist clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ test-all: $(STAMP)  ## All tests: real training, every converter, kill tests
 
 phones: $(STAMP)  ## What test-all needs for its phones: real adb daemons, ARM64 Python (Debian, root)
 	UV=$(BIN)/uv tools/phones.sh
+
+one-truth: $(STAMP)  ## The same crops through every engine; writes benchmarks/results/one-truth.json
+	$(BIN)/python tools/one_truth.py
 
 check: $(STAMP)  ## Lint, format, types, import direction, generated docs
 	$(BIN)/ruff check .

@@ -33,7 +33,7 @@ def missing() -> str | None:
 
 
 def answers(bundles: Sequence[Path], cpu: str) -> tuple[list[Array], dict[str, Any]]:
-    """Return each bundle's first output for its golden inputs on an ARM64 CPU, and versions.
+    """Return each bundle's first output for its golden crops on an ARM64 CPU, and versions.
 
     Args:
         bundles: Folders, onnx or tflite.

@@ -1,4 +1,4 @@
-"""Runs under qemu in the ARM64 Python of tools/phones.sh: answer the golden inputs of bundles.
+"""Runs under qemu in the ARM64 Python of tools/phones.sh: embed the golden crops of bundles.
 
 arm64_answer.py OUT BUNDLE ...      writes OUT/0.npy, OUT/1.npy ... and OUT/versions.json
 """
@@ -20,8 +20,9 @@ def main(out: Path, folders: list[str]) -> None:
     versions = {"machine": platform.machine()}
     for number, folder in enumerate(folders):
         bundle = read_bundle(folder)
+        ((name, prepare),) = bundle.preprocess.items()
         with open_session(bundle) as session:
-            outputs = session.run(read_golden(bundle).inputs)
+            outputs = session.run({name: prepare(read_golden(bundle).pictures)})
         np.save(out / f"{number}.npy", next(iter(outputs.values())))
         versions[session.runtime] = plugins.load(plugins.RUNTIMES, session.runtime).version()
     (out / "versions.json").write_text(json.dumps(versions))

@@ -42,6 +42,12 @@ MOST, LEAST = 8, 2
 TENSOR_BYTES = 700_000
 GREY_LEVELS = 0.1  # what rounding may change in a resized pixel, on the scale 0..255
 ABOUT = "Synthetic faces drawn from a normal distribution in eigenface space; nobody is shown."
+NAMES = {
+    "align": "alignment",
+    "pre": "pre-processing",
+    "infer": "inference",
+    "post": "similarity of embeddings",
+}
 SUFFIXES = {"uint8": "u8", "float32": "f32", "int32": "i32", "int64": "i64"}
 
 
@@ -196,7 +202,8 @@ def check_golden(bundle: Bundle, run: Run | None) -> tuple[dict[str, str], list[
         ) from None
     done = {stage: reasons for stage, reasons in found.items() if reasons is not None}
     stages = {stage: "fail" if reasons else "pass" for stage, reasons in done.items()}
-    return stages, [f"golden stage {s!r}: {r}" for s, reasons in done.items() for r in reasons]
+    said = ((f"golden stage {s!r} ({NAMES[s]})", r) for s, reasons in done.items() for r in reasons)
+    return stages, [f"{stage}: {reason}" for stage, reason in said]
 
 
 def _check_align(pack: _Pack, cases: Sequence[Mapping[str, Any]]) -> list[str] | None:

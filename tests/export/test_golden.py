@@ -55,7 +55,10 @@ def test_a_sound_bundle_passes_every_stage(bundle):
 def test_other_preprocessing_fails_in_its_own_stage_alone(bundle, change):
     found, reasons = stages(with_preprocess(bundle, **change))
     assert [stage for stage, verdict in found.items() if verdict == "fail"] == ["pre"]
-    assert all(reason.startswith("golden stage 'pre': input 'image'") for reason in reasons)
+    assert all(
+        reason.startswith("golden stage 'pre' (pre-processing): input 'image'")
+        for reason in reasons
+    )
 
 
 def test_other_outputs_fail_in_infer(bundle):
