@@ -30,7 +30,7 @@ EXPORTS = {
     "reference": ("reference", "reference, numpy alone"),
 }
 OUTSIDE = {
-    "jvm": ("ONNX Runtime, Java on the JVM (the app's core)", "mvn -B verify in android_demo"),
+    "jvm": ("ONNX Runtime, Java on the JVM (the app's core)", "make android"),
     "chromium": ("onnxruntime-web, WebAssembly in Chromium", "make test-all"),
 }
 
