@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import tomllib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -27,9 +28,8 @@ DEMO = Path(__file__).parents[1]
 APP, BUILD = DEMO / "app", DEMO / "app/build"
 ASSETS, PARTS, APK = BUILD / "assets", BUILD / "parts", BUILD / "edgesdk-demo.apk"
 RESOURCES, RUNTIME = BUILD / "resources.apk", BUILD / "runtime"
-MANIFEST = APP / "src/main/AndroidManifest.xml"
+MANIFEST = BUILD / "AndroidManifest.xml"
 ABI = "arm64-v8a"
-MIN_SDK = "26"
 PAGE = "16384"
 # The AAR of onnxruntime-android as a third party packed it, for where its own registry cannot be
 # reached: for checks of the build alone, never published.
@@ -63,12 +63,39 @@ def resources() -> None:
     (ASSETS / "about").mkdir()
     (ASSETS / "about/build.json").write_text(json.dumps(_revision()) + "\n")
     RESOURCES.unlink(missing_ok=True)
+    android = _part("org.robolectric", "android-all", "android.all.version")
+    _monitor()
+    _manifest(_settings())
     run("aapt2", "compile", "--dir", APP / "src/main/res", "-o", BUILD / "res.zip")
     inputs = ["--manifest", MANIFEST, "-A", ASSETS, BUILD / "res.zip"]
     # A compressed model cannot be mapped into memory. "-0 onnx" without the dot matches nothing.
     stored = ["-0", ".onnx", "-0", ".tflite"]
-    run("aapt2", "link", "--debug-mode", "-o", RESOURCES, "-I", _android_jar(), *stored, *inputs)
+    run("aapt2", "link", "--debug-mode", "-o", RESOURCES, "-I", android, *stored, *inputs)
     print(f"packed resources and assets into {RESOURCES}")
+
+
+def _settings() -> dict[str, str]:
+    """Return what the Gradle files say of the app: they are the one place for it."""
+    script = (APP / "build.gradle.kts").read_text()
+    quoted = dict(re.findall(r'(applicationId|versionName) = "(.*?)"', script))
+    code = re.search(r"versionCode = (\d+)", script)
+    versions = tomllib.loads((DEMO / "gradle/libs.versions.toml").read_text())["versions"]
+    return {**quoted, **versions, "versionCode": code[1] if code else "1"}
+
+
+def _manifest(about: dict[str, str]) -> None:
+    """Write the manifest with what Gradle would add."""
+    text = (APP / "src/main/AndroidManifest.xml").read_text()
+    levels = f'android:minSdkVersion="{about["minSdk"]}" '
+    levels += f'android:targetSdkVersion="{about["targetSdk"]}"'
+    root = (
+        f'package="{about["applicationId"]}" android:versionCode="{about["versionCode"]}" '
+        f'android:versionName="{about["versionName"]}">\n    <uses-sdk {levels} />'
+    )
+    text = re.sub(r'(<manifest xmlns:android="[^"]*")>', rf"\1 {root}", text)
+    # The libraries are mapped where they lie in the APK.
+    text = text.replace("<application", '<application android:extractNativeLibs="false"', 1)
+    MANIFEST.write_text(text)
 
 
 def _licenses(folder: Path) -> None:
@@ -98,17 +125,24 @@ def _revision() -> dict[str, object]:
     return {"git": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "."))}
 
 
-def _android_jar() -> Path:
-    """Return android-all as Maven fetched it."""
-    version = re.search(r"<android.all.version>(.*)<", (DEMO / "pom.xml").read_text())
-    assert version is not None
-    artifact = f"org.robolectric:android-all:{version[1]}"
-    if not (PARTS / "android-all.jar").exists():
-        PARTS.mkdir(parents=True, exist_ok=True)
+def _part(group: str, artifact: str, version: str, kind: str = "jar") -> Path:
+    """Return a file of Maven's repository as `PARTS`/artifact.kind; `version` is a property."""
+    target = PARTS / f"{artifact}.{kind}"
+    if not target.exists():
+        found = re.search(rf"<{version}>(.*)</{version}>", (DEMO / "pom.xml").read_text())
+        if found is None:
+            sys.exit(f"{DEMO / 'pom.xml'} has no property {version}; put it back")
         goal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
-        options = [f"-Dartifact={artifact}", f"-DoutputDirectory={PARTS}", "-Dmdep.stripVersion"]
-        run("mvn", "-B", "-q", goal, *options, cwd=DEMO)
-    return PARTS / "android-all.jar"
+        name = f"-Dartifact={group}:{artifact}:{found[1]}:{kind}"
+        where = [f"-DoutputDirectory={PARTS}", "-Dmdep.stripVersion=true"]
+        run("mvn", "-B", "-q", "-N", goal, name, *where, cwd=DEMO)
+    return target
+
+
+def _monitor() -> None:
+    """Take the classes that Robolectric needs out of their AAR."""
+    with zipfile.ZipFile(_part("androidx.test", "monitor", "monitor.version", "aar")) as aar:
+        (PARTS / "monitor.jar").write_bytes(aar.read("classes.jar"))
 
 
 def fetch_runtime(aar: Path | None) -> None:
@@ -150,7 +184,7 @@ def apk() -> None:
     # Aligned first, signed afterwards: the signature covers the padding.
     run("zipalign", "-f", PAGE, bare, BUILD / "aligned.apk")
     _key()
-    options = ["--ks", KEY, "--ks-pass", "pass:android", "--min-sdk-version", MIN_SDK]
+    options = ["--ks", KEY, "--ks-pass", "pass:android", "--min-sdk-version", _settings()["minSdk"]]
     run(
         "apksigner",
         "sign",
@@ -191,7 +225,7 @@ def _dex() -> None:
         "com.android.tools.r8.R8",
         "--release",
         "--min-api",
-        MIN_SDK,
+        _settings()["minSdk"],
     ]
     run(*r8, *libraries, "--pg-conf", DEMO / "r8.pro", "--output", BUILD / "dex", *jars)
 
