@@ -39,13 +39,23 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see: {self.prog} --help")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse, but first answer an unknown flag with the nearest one that exists."""
+        """Parse, but first answer an unknown flag with the nearest one that exists.
+
+        Words for an optional list count wherever they stand: argparse itself closes such a
+        list, empty, at the first flag.
+        """
         known = [flag for flag in self._option_string_actions if flag.startswith("--")]
         for word in args or ():
             flag = word.split("=")[0]
             if "--json" in known and flag.startswith("--") and len(flag) > 2 and flag not in known:
                 raise UsageError(f"{self.prog} has no option {flag!r}. {did_you_mean(flag, known)}")
-        return super().parse_known_args(args, namespace)
+        found, rest = super().parse_known_args(args, namespace)
+        lists = [a.dest for a in self._actions if a.nargs == "*" and not a.option_strings]
+        if lists:
+            more = [word for word in rest if not word.startswith("-")]
+            setattr(found, lists[-1], [*(getattr(found, lists[-1]) or ()), *more])
+            rest = [word for word in rest if word.startswith("-")]
+        return found, rest
 
 
 def parser() -> argparse.ArgumentParser:

@@ -6,7 +6,8 @@ import pytest
 
 from edgesdk import api
 from edgesdk._options import argument_help
-from edgesdk.cli import VERBS, main
+from edgesdk.cli import VERBS, main, parser
+from edgesdk.core.errors import UsageError
 
 
 def call(capsys, *words):
@@ -116,3 +117,14 @@ def test_an_interrupt_says_how_to_go_on(capsys, monkeypatch):
     code, _, err = call(capsys, "models")
     assert code == 130
     assert "the same command goes on" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["a", "b", "--device", "cpu"], ["--device", "cpu", "a", "b"], ["a", "--device", "cpu", "b"]],
+)
+def test_words_of_an_optional_list_may_stand_anywhere(words):
+    assert parser().parse_args(["run", "bridge-face", *words]).pictures == ["a", "b"]
+    assert parser().parse_args(["run", "bridge-face"]).pictures == []
+    with pytest.raises(UsageError, match="unrecognized arguments: -x"):
+        parser().parse_args(["run", "bridge-face", *words, "-x"])

@@ -1,0 +1,351 @@
+"""The whole visit in a real browser: headless Chromium opens the page that a command serves."""
+
+import http.client
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+from edgesdk.cli import main
+from edgesdk.core.bundle import read_bundle, seal
+from edgesdk.core.preprocess import Preprocess
+from edgesdk.core.result import read_result
+from edgesdk.core.samples import synthetic_faces
+from edgesdk.core.shipped import shipped_bundle
+from edgesdk.images import read_image
+from edgesdk_runtimes import _web_vendor
+from edgesdk_runtimes._web_server import TOKEN_HEADER
+from tools.camera import camera_flags, frame, write_clip
+from tools.chromium import Chromium, executable, visit
+
+ROOT = Path(__file__).parents[2]
+QUICK = ("--duration", "0.2", "--iterations", "10", "--timeout", "50", "--quiet")
+READY = executable() is not None and _web_vendor.problem() is None
+WHY = "needs Chromium and onnxruntime-web: make browser"
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not READY, reason=WHY)]
+
+
+@pytest.fixture
+def bench(tmp_path):
+    """Return a function that measures bundles in Chromium; its page starts by itself."""
+
+    def run(*words, bundles=("bridge-face",), flags=(), device="browser", meanwhile=None):
+        seen = {}
+
+        def look(browser, link):
+            browser.open(f"{link}&start")
+            if meanwhile:
+                meanwhile(browser, link)
+            seen["state"] = browser.state("done", "failed")
+            seen["text"] = browser.value("document.body.innerText")
+            seen["requests"], seen["complaints"] = browser.requests, browser.complaints
+            seen["origin"] = "{0.scheme}://{0.netloc}/".format(urlsplit(link))
+
+        command = ["bench", *bundles, "--device", device, *QUICK, "-o", tmp_path / "out", *words]
+        ended = visit(command, look, flags)
+        return ended, seen, [read_result(p) for p in sorted((tmp_path / "out").glob("*.json"))]
+
+    return run
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """Return a function that copies the shipped bundle with another manifest or file."""
+
+    def make(name, *, files=(), **values):
+        folder = tmp_path / name
+        shutil.copytree(shipped_bundle("bridge-face"), folder)
+        for file, content in dict(files).items():
+            (folder / file).write_bytes(content)
+        found = read_bundle(shipped_bundle("bridge-face"))
+        return seal(replace(found, path=folder, **values)).path
+
+    return make
+
+
+def test_a_whole_visit_measures_every_bundle_and_plan(bench, changed):
+    other = changed("other", model="other-face")
+    ended, seen, results = bench(
+        "--scenario", "latency", "--scenario", "throughput", "--batch", "4", "--threads", "2",
+        bundles=("bridge-face", other),
+    )  # fmt: skip
+    assert (ended.code, seen["state"]) == (0, "done"), ended.err
+    assert sorted((r.artefact["model"], r.plan.scenario, r.infer.batch) for r in results) == [
+        ("bridge-face", "latency", 1),
+        ("bridge-face", "throughput", 4),
+        ("other-face", "latency", 1),
+        ("other-face", "throughput", 4),
+    ]
+    for result in results:
+        assert result.device["kind"] == "browser"
+        assert result.device["name"].startswith("Chrome ")
+        told = {k: result.runtime[k] for k in ("name", "version", "ep", "native", "threads")}
+        assert told == {"name": "onnxruntime-web", "version": "1.30.0", "ep": "wasm",
+                        "native": False, "threads": 2}  # fmt: skip
+        assert result.runtime["simd"]
+        assert result.runtime["isolated"]
+        assert not result.ranked
+        assert len(result.order) == 2
+        assert len(result.infer.samples) >= 10
+        assert len(result.infer.warmups) >= 10
+        assert {m.stage for m in result.measurements} == {"infer", "load", "first", "pre"}
+        assert 0 < result.environment["timer_step_ms"] < 0.1
+        assert "HeadlessChrome" in result.environment["user_agent"]
+    assert "not native" in ended.out
+    assert "faces/s" in seen["text"]
+    assert "#t=" not in json.dumps([r.to_json() for r in results])
+
+
+def test_no_request_leaves_for_elsewhere_and_the_policy_is_kept(bench):
+    ended, seen, _ = bench()
+    assert ended.code == 0
+    assert len(seen["requests"]) > 20, "page and worker were watched"
+    assert {r for r in seen["requests"] if not r.startswith(seen["origin"])} <= {"about:blank"}
+    assert seen["complaints"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("rgb-swapped", Preprocess(size=(16, 16), color="BGR")),
+        ("other-mean", Preprocess(size=(16, 16), mean=(104.0, 117.0, 123.0))),
+        ("other-layout", Preprocess(size=(16, 16), layout="NHWC")),
+    ],
+)
+def test_a_wrong_manifest_is_named_by_its_stage(bench, changed, name, how):
+    bundle = changed(name, preprocess={"image": how})
+    ended, seen, results = bench(bundles=("bridge-face", bundle))
+    assert (ended.code, seen["state"], results) == (4, "failed", [])
+    assert "stage pre-processing: largest difference" in ended.err
+    assert "Stage: pre-processing" in seen["text"]
+
+
+def test_wrong_outputs_are_a_failed_gate(bench, changed):
+    golden = np.fromfile(shipped_bundle("bridge-face") / "golden/embedding.f32", "<f4")
+    bundle = changed("drifted", files={"golden/embedding.f32": (golden + 0.01).tobytes()})
+    ended, seen, results = bench(bundles=(bundle,))
+    assert (ended.code, results) == (4, [])
+    assert "stage inference: embedding: " in ended.err
+    assert "Stage: inference" in seen["text"]
+
+
+def test_the_command_judges_for_itself(bench, changed):
+    """A page that says all is well, but sends wrong numbers, is not believed."""
+
+    def lie(browser, link):
+        browser.value("""
+            const real = JSON.stringify;
+            JSON.stringify = (data) => {
+              if (data.bundles) data.bundles[0].outputs.embedding = btoa('\\0'.repeat(4096));
+              return real(data);
+            };
+        """)
+
+    ended, seen, results = bench("--duration", "2", meanwhile=lie)
+    assert (ended.code, seen["state"], results) == (4, "done", [])
+    assert "gives wrong numbers in that browser, stage inference" in ended.err
+
+
+def test_a_model_that_cannot_be_opened_is_told(bench, changed):
+    ended, seen, _ = bench(bundles=(changed("broken", files={"model.onnx": b"nothing"}),))
+    assert (ended.code, seen["state"]) == (3, "failed")
+    assert "does not run in that browser" in ended.err
+
+
+def test_a_hidden_page_gives_an_invalid_result(bench):
+    def hide(browser, link):
+        browser.state("running")
+        browser.value(
+            "Object.defineProperty(document, 'hidden', {get: () => true});"
+            "document.dispatchEvent(new Event('visibilitychange'))"
+        )
+
+    ended, seen, results = bench("--duration", "2", meanwhile=hide)
+    assert ended.code == 5
+    assert "the page was hidden while it measured" in ended.err
+    assert results[0].validity.verdict == "INVALID"
+    assert "The page was hidden" in seen["text"]
+
+
+def test_strangers_change_nothing(bench):
+    """Wrong tokens, huge and broken bodies from elsewhere, while the page measures."""
+    answers = []
+
+    def post(link, body, token, length=None):
+        where = urlsplit(link)
+        connection = http.client.HTTPConnection(where.hostname, where.port, timeout=10)
+        headers = {TOKEN_HEADER: token, "Content-Length": str(length or len(body))}
+        connection.request("POST", "/report", body, headers)
+        answers.append(connection.getresponse().status)
+        connection.close()
+
+    def disturb(browser, link):
+        token = link.partition("#t=")[2]
+        post(link, b'{"failure": {"stage": "run", "reason": "x"}}', "guessed")
+        post(link, b"x", token, 2 * 2**20)
+
+    ended, seen, results = bench("--duration", "2", meanwhile=disturb)
+    assert answers == [403, 413]
+    assert (ended.code, seen["state"], len(results)) == (0, "done", 1)
+
+
+def test_a_broken_report_ends_the_command_with_a_sentence(bench, tmp_path):
+    def send_garbage(browser, link):
+        browser.value(
+            "fetch('report', {method: 'POST', body: '{\"broken\": ',"
+            "headers: {'X-Edgesdk-Token': location.hash.slice(3, 25)}}).then((a) => a.status)"
+        )
+
+    def look(browser, link):
+        browser.open(link)
+        send_garbage(browser, link)
+
+    ended = visit(["bench", "bridge-face", "--device", "browser", *QUICK, "-o", tmp_path], look)
+    assert ended.code == 1
+    assert "the page sent a report that cannot be used: it is no JSON" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_a_wrong_link_says_so_on_the_page(tmp_path):
+    def look(browser, link):
+        for wrong in (f"{link}x", link.partition("#")[0]):
+            browser.open(wrong)
+            assert browser.state("failed") == "failed"
+            assert "Open the whole link" in browser.value("document.body.innerText")
+        browser.open(f"{link}&start")
+        browser.state("done")
+
+    ended = visit(["bench", "bridge-face", "--device", "browser", *QUICK, "-o", tmp_path], look)
+    assert ended.code == 0
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_silence_is_a_missing_device(tmp_path, opened):
+    def look(browser, link):
+        if opened:
+            browser.open(link)
+            browser.until("!document.getElementById('plan').hidden")
+
+    words = ["bench", "bridge-face", "--device", "browser", *QUICK, "-o", tmp_path]
+    ended = visit([*words, "--timeout", "4" if opened else "1"], look)
+    assert ended.code == 3
+    assert ("the page fell silent" if opened else "nobody opened the page") in ended.err
+
+
+def test_interrupted(tmp_path):
+    words = ["bench", "bridge-face", "--device", "browser", *QUICK, "-o", tmp_path]
+    assert visit(words, lambda *_: None, end=signal.SIGINT).code == 130
+
+
+LAN = """
+import sys
+sys.path[:0] = [{root!r}, *{paths!r}]
+from tools.chromium import visit
+def look(browser, link):
+    assert link.startswith({scheme!r} + "://10.99.0.1:"), link
+    browser.open(link + "&start")
+    print(browser.state("done", "failed"), browser.value("isSecureContext"))
+words = ["bench", "bridge-face", "--device", "browser:10.99.0.1", {flag!r}, "--threads", "2",
+         *{quick!r}, "-o", {out!r}]
+ended = visit(words, look, ["--ignore-certificate-errors"])
+print(ended.code, ended.err)
+"""
+
+
+@pytest.mark.parametrize(("scheme", "flag"), [("http", "--lan"), ("https", "--https")])
+def test_a_network_without_any_way_out_is_enough(tmp_path, scheme, flag):
+    """A namespace whose only network is a made-up address: nothing can leave it."""
+    if subprocess.run(["unshare", "-n", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("unshare -n is refused here")
+    facts = {"root": str(ROOT), "paths": sys.path, "scheme": scheme, "flag": flag, "quick": QUICK}
+    script = LAN.format(**facts, out=str(tmp_path))
+    line = 'ip link set lo up && ip addr add 10.99.0.1/32 dev lo && exec "$@"'
+    words = ["unshare", "-n", "sh", "-c", line, "sh", sys.executable, "-c", script]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=180, check=False)
+    secure = scheme == "https"
+    assert done.stdout.split("\n")[:2] == [f"done {secure}", "0 "], done.stdout + done.stderr
+    (result,) = [read_result(p) for p in tmp_path.glob("*.json")]
+    assert result.runtime["isolated"] is secure
+    assert result.runtime["threads"] == result.plan.threads == (2 if secure else 1)
+    assert result.environment["secure"] is secure
+    if not secure:
+        told = "2 threads were asked, 1 ran: the page is not isolated"
+        assert told in result.validity.reasons
+        assert result.infer.repeat > 5, "a coarse timer asks for long samples"
+
+
+def test_live_page_enrols_and_recognises(tmp_path):
+    aligned = read_image(ROOT / "examples" / "astronaut_aligned.png")
+    somebody = synthetic_faces(2, 5)[1]
+    clip = write_clip(tmp_path / "clip.y4m", [frame(aligned)] * 30 + [frame(somebody)] * 30)
+    seen = {}
+
+    def look(browser: Chromium, link: str) -> None:
+        browser.open(f"{link}&start")
+        assert browser.state("live", "failed") == "live"
+        browser.until("document.getElementById('rate').textContent !== '0'")
+        browser.value("document.getElementById('who').value = '<b>Astronaut';"
+                      "document.getElementById('enrol').requestSubmit()")  # fmt: skip
+        browser.until("document.querySelector('#people li') !== null")
+        name = "document.getElementById('name').textContent"
+        seen["names"] = {browser.until(f"{name} === '{n}' && {name}") for n in
+                         ("<b>Astronaut", "Unknown", "<b>Astronaut")}  # fmt: skip
+        numbers = "(i) => Number(document.getElementById(i).textContent)"
+        seen["rates"] = browser.value(f"['fps', 'rate', 'cost'].map({numbers})")
+        headers = "{'X-Edgesdk-Token': location.hash.slice(3, 25)}"
+        posted = f"fetch('report', {{method: 'POST', body: '{{}}', headers: {headers}}})"
+        seen["post"] = browser.value(f"{posted}.then((answer) => answer.status)")
+        browser.value("document.querySelector('#people button').click()")
+        browser.until(f"{name} === 'Nobody enrolled yet'")
+        origin = link.partition("#")[0]
+        seen["elsewhere"] = {r for r in browser.requests if not r.startswith(origin)}
+
+    words = ["run", "bridge-face", "--device", "browser", "--quiet"]
+    ended = visit(words, look, camera_flags(clip), end=signal.SIGINT)
+    assert ended.code == 0, ended.err
+    assert "no picture came here" in ended.out
+    assert seen["names"] == {"<b>Astronaut", "Unknown"}
+    assert all(rate > 0 for rate in seen["rates"])
+    assert seen["post"] == 403, "the live page has no way to send anything"
+    assert seen["elsewhere"] <= {"about:blank"}
+
+
+def test_the_live_page_says_when_there_is_no_camera():
+    def look(browser, link):
+        browser.open(f"{link}&start")
+        assert browser.state("failed") == "failed"
+        assert "No camera" in browser.value("document.body.innerText")
+
+    words = ["run", "bridge-face", "--device", "browser", "--quiet"]
+    assert visit(words, look, end=signal.SIGINT).code == 0
+
+
+def test_the_live_page_checks_the_bundle_first(changed):
+    bundle = changed("rgb", preprocess={"image": Preprocess(size=(16, 16), color="BGR")})
+
+    def look(browser, link):
+        browser.open(link)
+        assert browser.state("failed") == "failed"
+        assert "stage: pre-processing" in browser.value("document.body.innerText")
+
+    words = ["run", str(bundle), "--device", "browser", "--quiet"]
+    assert visit(words, look, end=signal.SIGINT).code == 0
+
+
+def test_what_the_live_page_cannot_do_is_refused(capsys, changed):
+    live = ["run", "bridge-face", "--device", "browser"]
+    assert main([*live, "face.png"]) == 2
+    assert "leave pictures and --runtime out" in capsys.readouterr().err
+    assert main([*live, "--lan"]) == 2
+    assert "add --https" in capsys.readouterr().err
+    assert main(["run", "bridge-face", "--lan"]) == 2
+    assert "--device browser" in capsys.readouterr().err
+    assert main(["run", str(changed("other", task="detection")), "--device", "browser"]) == 2
+    assert "the live page runs face-embedding" in capsys.readouterr().err
