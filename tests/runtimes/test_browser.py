@@ -103,6 +103,17 @@ def test_a_whole_visit_measures_every_bundle_and_plan(bench, changed):
     assert "#t=" not in json.dumps([r.to_json() for r in results])
 
 
+def test_crops_give_the_same_embeddings_as_in_python():
+    """Through the page's own pre-processing; the answer stays for tools/one_truth.py."""
+    words = [sys.executable, str(ROOT / "tools" / "browser_truth.py")]
+    subprocess.run(words, check=True, capture_output=True, timeout=180)
+    data = json.loads((ROOT / "build" / "one_truth" / "chromium.json").read_text())
+    bundle = read_bundle(shipped_bundle("bridge-face"))
+    golden = np.fromfile(bundle.path / "golden/embedding.f32", "<f4").reshape(-1, 128)
+    assert data["bundle_sha256"] == bundle.sha256
+    assert np.abs(np.array(data["embedding"]) - golden).max() < 1e-5
+
+
 def test_no_request_leaves_for_elsewhere_and_the_policy_is_kept(bench):
     ended, seen, _ = bench()
     assert ended.code == 0
