@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export GOMP_SPINCOUNT := 0
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test test-all phones one-truth check format docs bench-quick dist clean
+.PHONY: help setup demo test test-all browser phones one-truth check format docs bench-quick dist clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ test: $(STAMP)  ## Fast tests: no network, no GPU, no phone
 
 test-all: $(STAMP)  ## All tests: real training, every converter, kill tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+browser: $(STAMP)  ## What --device browser and its tests need: onnxruntime-web, Chromium (Debian, root)
+	PYTHON=$(BIN)/python tools/browser.sh
 
 phones: $(STAMP)  ## What test-all needs for its phones: real adb daemons, ARM64 Python (Debian, root)
 	UV=$(BIN)/uv tools/phones.sh
