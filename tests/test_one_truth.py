@@ -47,6 +47,16 @@ def test_an_answer_to_another_bundle_does_not_count(answers, bundle):
     assert "no answer" in list(one_truth.outside(bundle))[1].absent
 
 
+def test_fp16_and_int8_have_limits_of_their_own():
+    turned = TRUTH + np.float32(0.009)
+    assert one_truth.low_row("fp16", "cpu", turned, TRUTH, TRUTH)["verdict"] == "pass"
+    far = TRUTH + np.float32(0.011)
+    assert one_truth.low_row("fp16", "cpu", far, far, TRUTH)["verdict"] == "fail"
+    assert one_truth.low_row("int8", "cpu", far, far, TRUTH)["verdict"] == "pass"
+    other = TRUTH + np.float32(0.2)
+    assert one_truth.low_row("int8", "cpu", other, TRUTH, TRUTH)["verdict"] == "fail"
+
+
 @pytest.mark.parametrize(("verdict", "code"), [("pass", 0), ("not run", 0), ("fail", 4)])
 def test_the_exit_code_tells_a_difference(tmp_path, monkeypatch, capsys, verdict, code):
     data = json.loads(one_truth.RESULT.read_text())
@@ -73,3 +83,5 @@ def test_the_committed_result_is_of_the_shipped_bundle(bundle):
             assert line["max_abs"] <= data["most"] == one_truth.MOST
         else:
             assert line["verdict"] == "not run", line
+    assert {line["precision"] for line in data["low"]} == {"fp16", "int8"}
+    assert all(line["verdict"] == "pass" for line in data["low"])

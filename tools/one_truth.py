@@ -80,19 +80,57 @@ def exported(folder: Path) -> Iterator[tuple[Any, Answer]]:
             yield None, Answer(engine, absent=str(error))
 
 
-def on_arm64(bundles: Sequence[Any]) -> Iterator[Answer]:
-    """Embed with the aarch64 wheels under qemu, on each CPU model."""
+def on_arm64(bundles: Sequence[Any]) -> dict[str, tuple[list[Any], dict[str, str]] | str]:
+    """Return CPU -> embeddings of the bundles and versions, made by the aarch64 wheels under qemu.
+
+    Where they cannot run it is CPU -> why.
+    """
     import arm64
 
-    for cpu in arm64.CPUS:
+    why = arm64.missing()
+    return {c: why or arm64.answers([b.path for b in bundles], c) for c in arm64.CPUS}
+
+
+def arm64_answers(found: dict[str, Any]) -> Iterator[Answer]:
+    """Yield the answers of the fp32 files, which come first, on each CPU."""
+    for cpu, there in found.items():
         engines = [f"{name}, ARM64 {cpu} under qemu" for name in ("ONNX Runtime", "LiteRT")]
-        why = arm64.missing()
-        if why is not None:
-            yield from (Answer(engine, absent=why) for engine in engines)
-            continue
-        found, versions = arm64.answers([b.path for b in bundles], cpu)
-        versions = [versions[name] for name in ("ort", "litert")]
-        yield from map(Answer, engines, versions, found)
+        if isinstance(there, str):
+            yield from (Answer(engine, absent=there) for engine in engines)
+        else:
+            versions = [there[1][name] for name in ("ort", "litert")]
+            yield from map(Answer, engines, versions, there[0])
+
+
+def low_rows(low: Sequence[Any], found: dict[str, Any], truth: Any) -> Iterator[dict[str, Any]]:
+    """Yield what fp16 and int8 cost on each processor, beside this machine's fp32."""
+    for number, bundle in enumerate(low):
+        here = embed(bundle, "ort", "").embedding
+        there = {c: f[0][2 + number] for c, f in found.items() if not isinstance(f, str)}
+        for processor, rows in {"this machine": here, **there}.items():
+            yield low_row(bundle.precision, processor, rows, here, truth)
+
+
+def low_row(precision: str, processor: str, rows: Any, here: Any, truth: Any) -> dict[str, Any]:
+    """Return one line: distance to fp32, and to the same file on this machine."""
+    difference, own = float(np.abs(rows - truth).max()), lowest_cosine(rows, here)
+    far = lowest_cosine(rows, truth)
+    good = own >= 0.99 if precision == "int8" else far >= 0.999 and difference <= 1e-2
+    return {
+        "precision": precision,
+        "processor": processor,
+        "max_abs": difference,
+        "cosine_min": far,
+        "cosine_min_same_file": own,
+        "verdict": "pass" if good else "fail",
+    }
+
+
+def lowest_cosine(rows: Any, others: Any) -> float:
+    """Return the lowest cosine of the rows of two [N, D] arrays."""
+    from edgesdk.core.compare import cosine
+
+    return float(cosine(np.float64(rows), np.float64(others)).min())
 
 
 def outside(bundle: Any) -> Iterator[Answer]:
@@ -110,8 +148,6 @@ def outside(bundle: Any) -> Iterator[Answer]:
 
 def row(answer: Answer, truth: Any) -> dict[str, Any]:
     """Return one line of the result."""
-    from edgesdk.core.compare import cosine
-
     line: dict[str, Any] = {"engine": answer.engine, "version": answer.version}
     if answer.embedding is None:
         return line | {"verdict": "not run", "reason": answer.absent}
@@ -121,13 +157,14 @@ def row(answer: Answer, truth: Any) -> dict[str, Any]:
     difference = float(np.abs(answer.embedding - truth).max())
     return line | {
         "max_abs": difference,
-        "cosine_min": float(cosine(np.float64(answer.embedding), np.float64(truth)).min()),
+        "cosine_min": lowest_cosine(answer.embedding, truth),
         "verdict": "pass" if difference <= MOST else "fail",
     }
 
 
 def collect() -> dict[str, Any]:
     """Ask every engine and return the result."""
+    import edgesdk
     from edgesdk.core.bundle import read_bundle
     from edgesdk.core.env import environment
     from edgesdk.core.shipped import shipped_bundle
@@ -136,9 +173,13 @@ def collect() -> dict[str, Any]:
     first = embed(bundle, "ort", "ONNX Runtime, Python")
     with TemporaryDirectory() as folder:
         made = list(exported(Path(folder)))
-        answers = [stored(bundle), *(answer for _, answer in made)]
-        if made[0][0] is not None:
-            answers += on_arm64([bundle, made[0][0]])
+        low = [
+            edgesdk.export(MODEL, target="onnx", precision=precision, output_dir=folder)
+            for precision in ("fp16", "int8")
+        ]
+        found = on_arm64([bundle, made[0][0], *low]) if made[0][0] is not None else {}
+        lines = list(low_rows(low, found, first.embedding))
+    answers = [stored(bundle), *(answer for _, answer in made), *arm64_answers(found)]
     answers += outside(bundle)
     machine = environment()
     return {
@@ -150,6 +191,7 @@ def collect() -> dict[str, Any]:
         "machine": {key: machine[key] for key in ("cpu", "machine", "os", "python")},
         "truth": {"engine": first.engine, "version": first.version},
         "rows": [row(answer, first.embedding) for answer in answers],
+        "low": lines,
     }
 
 
@@ -176,15 +218,27 @@ def markdown() -> str:
     )
 
 
+def low_markdown() -> str:
+    """Return what the committed result says about fp16 and int8."""
+    head = ["ONNX", "processor", "largest difference to fp32", "cosine to fp32"]
+    head += ["cosine to the same file on this machine", "verdict"]
+    lines = ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]
+    for line in json.loads(RESULT.read_text())["low"]:
+        numbers = [f"{line[key]:.5f}" for key in ("cosine_min", "cosine_min_same_file")]
+        words = [line["precision"], line["processor"], f"{line['max_abs']:.1e}", *numbers]
+        lines.append("| " + " | ".join([*words, line["verdict"]]) + " |")
+    return "\n".join(lines)
+
+
 def main() -> int:
     """Write the result, print the table; return 4 where an engine differs."""
     from edgesdk.core.files import write_json
 
     data = collect()
     write_json(RESULT, data)
-    print(markdown())
+    print(f"{markdown()}\n\n{low_markdown()}")
     print(f"\nwrote {RESULT.relative_to(ROOT)}; next: make docs")
-    return 4 if any(line["verdict"] == "fail" for line in data["rows"]) else 0
+    return 4 if any(line["verdict"] == "fail" for line in [*data["rows"], *data["low"]]) else 0
 
 
 if __name__ == "__main__":

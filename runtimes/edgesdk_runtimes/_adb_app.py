@@ -63,7 +63,7 @@ def identify(phone: Phone) -> dict[str, Any]:
 def require_app(phone: Phone) -> None:
     """Raise UnsupportedError where the app is absent, or of a build whose files stay closed."""
     code, text = phone.sh(["pm", "path", PACKAGE])
-    if code or not text.startswith("package:"):
+    if code or "package:" not in text:
         raise UnsupportedError(
             f"the app {PACKAGE} is not installed on the phone {phone.serial}; {HOW_TO_INSTALL}"
         )
