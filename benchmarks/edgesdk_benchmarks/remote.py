@@ -71,6 +71,7 @@ def bench_remote(
     once = [b for i, b in enumerate(bundles) if b not in bundles[:i]]
     jobs = [RemoteJob(b, p) for b in once for p in plans]
     _check(plugin, runner, jobs)
+    device = getattr(plugin, "resolve", str)(device)
     paths = [_path(out, job, runner, device) for job in jobs]
     # Whose browser opens a link is known afterwards only: an old result may be another device's.
     named = getattr(plugin, "named_devices", True)

@@ -177,7 +177,10 @@ class Reach:
 class Runner(Plugin, Protocol):
     """Drives bundles on a remote device; the clock is there, never here.
 
-    An attribute `duration_s` names the seconds to measure where the user names none.
+    Three attributes may be left out: `duration_s`, the seconds to measure where the user names
+    none; `resolve(device)`, the full name of the device that a short one means just now, so that
+    no other device's stored result is taken for its own; `named_devices`, False where nobody
+    knows the device before it answers.
     """
 
     @property

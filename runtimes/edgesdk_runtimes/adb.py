@@ -12,7 +12,7 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.protocols import Reach, RemoteJob, Runner
 from edgesdk.core.result import BenchPlan, BenchResult
 from edgesdk_runtimes._adb_app import GRACE_S, identify, pushed, require_app, start, wait
-from edgesdk_runtimes._adb_link import Phone, find_phone, listed, server_runs
+from edgesdk_runtimes._adb_link import COMMAND_S, Phone, find_phone, listed, server_runs
 from edgesdk_runtimes._adb_result import result_of
 from edgesdk_runtimes._session import distribution_version
 
@@ -45,6 +45,16 @@ class Adb:
     def version(self) -> str:
         """Return the distribution and its version."""
         return distribution_version("adbutils")
+
+    def resolve(self, device: str) -> str:
+        """Return "android:SERIAL" for "android": the one phone that is connected now.
+
+        Raises:
+            UsageError: several are connected.
+            UnsupportedError: there is none, or adb may not use it.
+        """
+        named = device.partition(":")[2]
+        return device if named else f"android:{find_phone(device, COMMAND_S).serial}"
 
     def bench(self, jobs: Sequence[RemoteJob], device: str, reach: Reach) -> list[BenchResult]:
         """Measure the bundles one after the other with the app on the phone.

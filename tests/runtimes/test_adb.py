@@ -289,6 +289,24 @@ def test_a_verdict_is_made_of_the_samples(phone, bundle, plan, tmp_path):
     assert path.stat().st_size > 1000
 
 
+def test_another_phone_s_stored_result_is_not_taken_for_this_one_s(
+    phone, bundle, plan, tmp_path, app_report
+):
+    def measured():
+        (found,) = bench_remote([bundle], [plan], "adb", "android", Reach(), out=tmp_path / "out")
+        return found
+
+    first = measured()
+    phone.serial = "OTHER"
+    report = app_report(bundle)
+    report["runtime"]["version"] = "2"
+    phone.state.behave("ok", report)
+    assert measured().runtime["version"] == "2"
+    phone.serial = "R58M"
+    assert measured().runtime["version"] == first.runtime["version"] != "2"
+    assert phone.state.log.count("am start") == 2
+
+
 def test_without_the_extra_its_name_is_told(monkeypatch):
     monkeypatch.setattr(adb.plugins, "installed", lambda module: False)
     assert "edgesdk[adb]" in adb.PLUGIN.available()
