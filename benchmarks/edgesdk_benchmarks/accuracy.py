@@ -23,7 +23,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -41,6 +41,7 @@ from edgesdk.face import FacePipeline
 from edgesdk.pairs import PairSet, embed_pictures, judge, read_pairs
 from edgesdk_benchmarks import _sface
 from edgesdk_benchmarks._timing import interleaved
+from edgesdk_benchmarks.claims import claims, trained
 from edgesdk_runtimes.torch import as_bundle
 
 # History of the schema: 1, the first one.
@@ -53,7 +54,7 @@ MOST_SAMPLES = 200
 
 FACTS = (
     "model", "target", "precision", "runtime", "sha256", "source_sha256", "parameters", "macs",
-    "ms_per_face", "ms_samples",
+    "ms_per_face", "ms_samples", "trained",
 )  # fmt: skip
 Known = dict[tuple[Any, int], dict[str, Any]]
 
@@ -93,7 +94,10 @@ def bundle_model(
 
 def checkpoint_model(path: str, threads: int, stack: ExitStack) -> Model:
     """Open a checkpoint in torch."""
-    return bundle_model(as_bundle(read_checkpoint(path)), "torch", threads, stack)
+    checkpoint = read_checkpoint(path)
+    model = bundle_model(as_bundle(checkpoint), "torch", threads, stack)
+    how = trained(checkpoint.provenance)
+    return replace(model, facts=model.facts | ({"trained": how} if how else {}))
 
 
 def sface_model(threads: int) -> Model:
@@ -291,6 +295,7 @@ def _document(
             **{name: version(name) for name in ("edgesdk", "numpy", "onnxruntime")},
         },
         "rows": rows,
+        "claims": claims(rows),
     }
     if leaks is not None:
         document["leak_control"] = leaks

@@ -1,0 +1,101 @@
+"""What the rows of an accuracy result say about training: each claim, its numbers, its verdict.
+
+Rows are compared only where all but the one thing differs: same student, same face size,
+same epochs, trained on as many pictures.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from statistics import stdev
+from typing import Any
+
+# Points that distillation shall bring over the labels alone.
+MARGIN = 3.0
+KINDS = ("labels only", "direct", "bridge")
+Row = Mapping[str, Any]
+
+
+def trained(provenance: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return how a checkpoint of the recipe `bridge` was trained; None for any other.
+
+    Returns:
+        "kind" (of KINDS), "epochs" and "pictures".
+    """
+    settings = provenance.get("settings")
+    if provenance.get("recipe") != "bridge" or not settings:
+        return None
+    bridge = bool(settings["mimic"]) and not settings["direct"]
+    kind = KINDS[0] if settings["labels_only"] else KINDS[2] if bridge else KINDS[1]
+    return {"kind": kind, "epochs": settings["epochs"], "pictures": provenance.get("pictures")}
+
+
+def claims(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return every claim that the rows allow to be judged."""
+    return [*_grows(rows), *_against_labels(rows), *_against_direct(rows)]
+
+
+def _grows(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    """Each student of several sizes, every model at its own size."""
+    own: dict[str, Row] = {}
+    for row in rows:
+        if row["precision"] == "fp32" and row["face_px"] >= own.get(row["model"], row)["face_px"]:
+            own[row["model"]] = row
+    families: dict[str, list[Row]] = {}
+    for name, row in own.items():
+        stem, _, size = name.rpartition("-")
+        families.setdefault(stem if size.isdigit() and stem in own else name, []).append(row)
+    for name, members in families.items():
+        if len(members) > 1:
+            ordered = sorted(members, key=lambda row: int(row["face_px"]))
+            values = [float(row["accuracy"]) for row in ordered]
+            yield {
+                "claim": f"{name}: accuracy grows with the face",
+                "values": {str(r["face_px"]): v for r, v in zip(ordered, values, strict=True)},
+                "holds": all(a < b for a, b in pairwise(values)),
+            }
+
+
+def _against_labels(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    for found in _alike(rows):
+        for kind in KINDS[1:]:
+            if KINDS[0] in found and kind in found:
+                yield _compared(found, KINDS[0], kind, MARGIN)
+
+
+def _against_direct(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    for found in _alike(rows):
+        if "direct" in found and "bridge" in found:
+            yield _compared(found, "direct", "bridge", 0.0)
+
+
+def _alike(rows: Sequence[Row]) -> list[dict[str, Row]]:
+    groups: dict[tuple[Any, ...], dict[str, Row]] = {}
+    for row in rows:
+        how = row.get("trained")
+        if how:
+            key = (row["model"], row["face_px"], how["epochs"], how["pictures"])
+            groups.setdefault(key, {})[how["kind"]] = row
+    return list(groups.values())
+
+
+def _compared(found: Mapping[str, Row], below: str, above: str, margin: float) -> dict[str, Any]:
+    points = 100 * (found[above]["accuracy"] - found[below]["accuracy"])
+    by = f" by {margin:g} points or more" if margin else ""
+    row = found[above]
+    epochs = row["trained"]["epochs"]
+    return {
+        "claim": f"{row['model']} at {row['face_px']} px, {epochs} epochs: "
+        f"{above} beats {below}{by}",
+        "values": {kind: found[kind]["accuracy"] for kind in (below, above)},
+        "points": points,
+        "standard_error": _standard_error(found[above]["folds"], found[below]["folds"]),
+        "holds": points >= margin,
+    }
+
+
+def _standard_error(above: Sequence[float], below: Sequence[float]) -> float | None:
+    """Return that of the mean difference in points, from the folds; None for a single fold."""
+    if len(above) < 2:
+        return None
+    differences = [100 * (a - b) for a, b in zip(above, below, strict=True)]
+    return stdev(differences) / len(differences) ** 0.5
