@@ -4,6 +4,7 @@ Rows are compared only where all but the one thing differs: same student, same f
 same epochs, trained on as many pictures.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from statistics import stdev
@@ -98,4 +99,4 @@ def _standard_error(above: Sequence[float], below: Sequence[float]) -> float | N
     if len(above) < 2:
         return None
     differences = [100 * (a - b) for a, b in zip(above, below, strict=True)]
-    return stdev(differences) / len(differences) ** 0.5
+    return stdev(differences) / math.sqrt(len(differences))
