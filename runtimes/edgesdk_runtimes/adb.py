@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -94,12 +95,14 @@ def _measure(
     with pushed(phone, job.bundle) as folder:
         start(phone, folder, nonce, plan)
         longest_s = plan.duration_s + min(timeout_s, plan.duration_s + GRACE_S)
-        return wait(phone, nonce, longest_s, told)
+        report = wait(phone, nonce, longest_s, told)
+        told(plan.duration_s)
+        return report
 
 
 def _teller(reach: Reach, job: RemoteJob, number: int, jobs: int) -> Callable[[float], None]:
     """Return a function that reports the seconds that a job has run."""
-    total = int(job.plan.duration_s)
+    total = math.ceil(job.plan.duration_s)
 
     def tell(passed: float) -> None:
         if reach.progress is not None:

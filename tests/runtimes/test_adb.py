@@ -278,7 +278,8 @@ def test_a_lost_connection_is_the_error_even_though_cleaning_up_fails_too(phone,
 def test_the_progress_of_a_run_is_told(phone, measure):
     seen = []
     measure(progress=lambda *step: seen.append(step))
-    assert seen[0] == (0, 10, "bench bridge-face-onnx-fp32 on the phone")
+    label = "bench bridge-face-onnx-fp32 on the phone"
+    assert (seen[0], seen[-1]) == ((0, 10, label), (10, 10, label))
 
 
 def test_a_verdict_is_made_of_the_samples(phone, bundle, plan, tmp_path):
