@@ -208,7 +208,7 @@ def visit(
     pipe = subprocess.PIPE
     with subprocess.Popen(line, stdout=pipe, stderr=pipe, text=True) as process:
         try:
-            link = _link(process)
+            link = link_of(process)
             if link:
                 with Chromium(flags) as browser:
                     look(browser, link)
@@ -220,7 +220,7 @@ def visit(
     return Visit(process.returncode, out, err)
 
 
-def _link(process: subprocess.Popen[str]) -> str:
+def link_of(process: subprocess.Popen[str]) -> str:
     """Return the link that a command shows, "" where it ended without one."""
     for line in process.stderr or ():
         if "#t=" in line:

@@ -120,7 +120,7 @@ def _validity(report: Report, asked: int) -> Validity:
     reasons = [HIDDEN] if report.device["hidden"] else []
     threads = report.runtime["threads"]
     if threads != asked:
-        why = "" if report.runtime["isolated"] else ": the page is not isolated"
+        why = "" if report.runtime["isolated"] else ": the page has no shared memory"
         reasons.append(f"{asked} threads were asked, {threads} ran{why}")
     verdict = "INVALID" if report.device["hidden"] else "VALID"
     return Validity(verdict=verdict, reasons=tuple(reasons))
@@ -133,4 +133,6 @@ def device_name(device: Mapping[str, Any]) -> str:
     browser = next((f"{name} {match[1]}" for name, match in found if match), "unknown browser")
     system = next((word for word in SYSTEMS if word in agent), device["platform"] or "unknown")
     model = f"{device['model']}, " if device["model"] else ""
+    if system == "Linux":  # Safari's engine without Safari
+        browser = browser.replace("Safari", "WebKit")
     return f"{model}{browser} on {system.replace('Macintosh', 'macOS').replace('CrOS', 'ChromeOS')}"

@@ -22,7 +22,7 @@ async function main() {
   if (!token) throw new Error('The link lacks its token.');
   const plan = await host.json('plan.json');
   const seconds = plan.plans.reduce((sum, one) => sum + one.duration_s * one.sizes.filter((s) => s.length).length, 0);
-  byId('lead').textContent = `${count(plan.bundles.length, 'model')}, about ${Math.ceil(1.4 * seconds + 3)} seconds.`;
+  byId('lead').textContent = `${count(plan.bundles.length, 'model')}, ${Math.ceil(1.4 * seconds + 3)} seconds or more.`;
   byId('bundles').append(...plan.bundles.map(({ name, bytes }) =>
     element('li', '', element('span', '', name), element('span', '', `${short(bytes / 1e6)} MB`))));
   show('plan');
@@ -152,6 +152,7 @@ function showFacts({ runtime, timer_step_ms: step }) {
   const yes = (flag) => (flag ? 'yes' : 'no');
   const facts = [
     ['Golden vectors', 'right'],
+    ['System', navigator.userAgentData?.platform || navigator.platform || 'unknown'],
     ['Runtime', `onnxruntime-web ${runtime.version}`],
     ['Threads', `${runtime.threads}`],
     ['Isolated page', yes(runtime.isolated)],
