@@ -27,7 +27,7 @@ WORLD = ROOT / "tests" / "phone" / "world.sh"
 BUNDLED = Path(adbutils.__file__).parent / "binaries" / "adb"
 PORTS = (6001, 6003)
 QEMU_ENTRY = (
-    r":edgesdk-aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
+    r":%s:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
     r":\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:%s:F"
 )
 
@@ -48,11 +48,12 @@ def arm64_programs():
     if subprocess.run(command, capture_output=True, check=False).returncode:
         folder.rmdir()
         pytest.skip("this machine refuses to mount binfmt_misc")
-    entry = folder / "edgesdk-aarch64"
+    entry = folder / f"edgesdk-{os.getpid()}"
     try:
-        if entry.exists():  # of a run that was killed
-            entry.write_text("-1")
-        (folder / "register").write_text(QEMU_ENTRY % (PHONES / "qemu-aarch64"))
+        for old in folder.glob("edgesdk-*"):  # of runs that were killed
+            if not Path("/proc", old.name.partition("-")[2]).exists():
+                old.write_text("-1")
+        (folder / "register").write_text(QEMU_ENTRY % (entry.name, PHONES / "qemu-aarch64"))
         yield
     finally:
         if entry.exists():
@@ -131,10 +132,31 @@ def tree(request):
 
 
 @pytest.fixture
-def world(tree, tmp_path, phone_state, app_report):
-    made = World(tree, BUNDLED, tmp_path, phone_state, app_report(open_bundle("bridge-face")))
-    yield made
-    made.close()
+def make_world(tmp_path, phone_state, app_report):
+    """Return a function that makes a world of one kind of phone; it ends with the test."""
+    made = []
+
+    def make(tree, adb=BUNDLED):
+        report = app_report(open_bundle("bridge-face"))
+        made.append(World(tree, adb, tmp_path, phone_state, report))
+        return made[-1]
+
+    yield make
+    for world in made:
+        world.close()
+
+
+@pytest.fixture
+def world(tree, make_world):
+    """Return a world, once of x86-64 and once of ARM64 phones."""
+    return make_world(tree)
+
+
+@pytest.fixture
+def plain_world(make_world):
+    """Return a world for what no processor changes."""
+    need("x86_64")
+    return make_world("x86_64")
 
 
 def machine_of(world, port):
@@ -160,14 +182,16 @@ def test_a_result_comes_home_and_nothing_stays(world, tree):
     assert world.states[6003].log == ""
 
 
-def test_two_phones_must_be_told_apart(world):
+def test_two_phones_must_be_told_apart(plain_world):
+    world = plain_world
     code, told, _ = world.bench(None)
     assert code == 2
     assert "127.0.0.1:6001, 127.0.0.1:6003; name one" in told.replace(" (device)", "")
     assert world.bench(6003)[0] == 0
 
 
-def test_an_abi_that_the_app_lacks_is_refused(world):
+def test_an_abi_that_the_app_lacks_is_refused(plain_world):
+    world = plain_world
     world.states[6001].prop("ro.product.cpu.abi", "armeabi-v7a")
     code, told, _ = world.bench(6001)
     assert code == 3
@@ -178,7 +202,8 @@ def test_an_abi_that_the_app_lacks_is_refused(world):
     assert "android_demo/README.md" in told
 
 
-def test_an_app_that_answers_nonsense_or_not_at_all(world, app_report):
+def test_an_app_that_answers_nonsense_or_not_at_all(plain_world, app_report):
+    world = plain_world
     state, says = world.states[6001], {}
     for mode, told_as in (("broken", "no JSON"), ("crash", "stopped before it gave a result")):
         state.behave(mode)
@@ -196,7 +221,8 @@ def test_an_app_that_answers_nonsense_or_not_at_all(world, app_report):
     assert world.left_behind(6001) == []
 
 
-def test_an_app_that_is_late_is_given_up(world):
+def test_an_app_that_is_late_is_given_up(plain_world):
+    world = plain_world
     world.states[6001].behave("slow")
     code, told, _ = world.bench(6001, "--duration", "1", "--timeout", "2")
     assert code == 1
@@ -223,26 +249,22 @@ def test_a_phone_that_is_unplugged_is_told_and_cleaned_the_next_time(world):
     assert world.left_behind(6001) == []
 
 
-def test_a_phone_that_takes_no_file_says_how_much_space_it_has(world, tmp_path):
+def test_a_phone_that_takes_no_file_says_how_much_space_it_has(plain_world, tmp_path):
     here = tmp_path / "6001" / "local" / "tmp"
     (here / "edgesdk").mkdir()
     (here / "edgesdk").chmod(0o555)  # of root: the shell user may not write
-    code, told, _ = world.bench(6001)
+    code, told, _ = plain_world.bench(6001)
     assert code == 1
     assert "refuses /data/local/tmp/edgesdk/" in told
     assert "free space there" in told
 
 
-def test_the_machine_s_own_adb_serves_as_well(tree, tmp_path, phone_state, app_report):
+def test_the_machine_s_own_adb_serves_as_well(make_world):
     adb = shutil.which("adb")
     if adb is None:
         pytest.skip("no adb on the path; the one of adbutils was used")
-    report = app_report(open_bundle("bridge-face"))
-    world = World(tree, adb, tmp_path, phone_state, report)
-    try:
-        code, told, found = world.bench(6001, "--json")
-        assert (code, told) == (0, "")
-        assert found.environment["host"]["adb"].startswith("1.0.")
-        assert json.dumps(found.to_json())
-    finally:
-        world.close()
+    need("x86_64")
+    code, told, found = make_world("x86_64", adb).bench(6001, "--json")
+    assert (code, told) == (0, "")
+    assert found.environment["host"]["adb"].startswith("1.0.")
+    assert json.dumps(found.to_json())
