@@ -31,6 +31,7 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 MANIFEST = "bundle.json"
 VERIFY = "verify.json"
+BY_THE_SYSTEM = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +183,26 @@ def read_bundle(path: Path | str, *, allow_rejected: bool = False) -> Bundle:
     bundle = parse_manifest(data, folder)
     _check_files(bundle)
     return bundle
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raise UsageError where `folder` exists and holds what no export wrote: it would be lost."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise UsageError(f"{folder} is no folder of edgesdk; choose another place with -o")
+    if not folder.exists():
+        return
+    try:
+        known = {MANIFEST, *json.loads((folder / MANIFEST).read_text("utf-8"))["files"]}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        known = set()
+    paths = (p for p in folder.rglob("*") if not p.is_dir() and p.name not in BY_THE_SYSTEM)
+    foreign = sorted({p.relative_to(folder).as_posix() for p in paths} - known)
+    if foreign:
+        shown = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
+        raise UsageError(
+            f"{folder} holds files that edgesdk did not write ({shown}); move them away, or "
+            "choose another place with -o"
+        )
 
 
 def parse_manifest(data: Any, folder: Path) -> Bundle:

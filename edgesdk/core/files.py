@@ -1,17 +1,22 @@
 """Hashes, JSON and outputs that appear whole or not at all."""
 
+import errno
 import hashlib
 import json
 import math
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from edgesdk.core.errors import EdgeSdkError, UsageError
+
+STALE_S = 3600.0
+ATTEMPTS = 20
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -73,6 +78,8 @@ def os_errors(doing: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if isinstance(error, shutil.Error):  # copies of a whole tree: one entry per file
+            error = OSError(str(error.args[0][0][2]))
         reason = error.strerror or error
         raise EdgeSdkError(
             f"cannot {doing} {path}: {reason}; free space or choose another folder with -o"
@@ -104,11 +111,14 @@ def write_atomic(path: Path, data: bytes) -> None:
 def staging(final: Path) -> Iterator[Path]:
     """Yield a fresh neighbour folder of `final`; whatever is left there at the end is removed.
 
-    Call `publish(stage, final)` inside to move it into place.
+    Call `publish(stage, final)` inside to move it into place. What killed processes left
+    behind an hour ago or earlier is removed as well.
     """
+    prefix = f".{final.name}.stage-"
     with os_errors("write", final):
         final.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
+        _sweep(final.parent, prefix)
+        stage = Path(tempfile.mkdtemp(prefix=prefix, dir=final.parent))
     stage.chmod(0o755)
     try:
         with os_errors("write", final):
@@ -117,10 +127,29 @@ def staging(final: Path) -> Iterator[Path]:
         shutil.rmtree(stage, ignore_errors=True)
 
 
+def _sweep(folder: Path, prefix: str) -> None:
+    for left in folder.iterdir():
+        with suppress(OSError):  # its own process may remove it meanwhile
+            if left.name.startswith(prefix) and time.time() - left.stat().st_mtime > STALE_S:
+                shutil.rmtree(left, ignore_errors=True)
+
+
 def publish(stage: Path, final: Path) -> None:
-    """Move the folder `stage` to `final`, replacing what was there."""
+    """Move the folder `stage` to `final`, replacing the folder that was there.
+
+    Other processes may do the same at the same time: the last one stays.
+    """
     old = stage.with_name(stage.name + ".old")
-    if final.exists():
-        final.rename(old)
-    stage.rename(final)
-    shutil.rmtree(old, ignore_errors=True)
+    for left in reversed(range(ATTEMPTS)):
+        with suppress(FileNotFoundError):
+            final.rename(old)
+        try:
+            stage.rename(final)
+            break
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY) or not left:
+                with suppress(OSError):
+                    old.rename(final)
+                raise
+        finally:
+            shutil.rmtree(old, ignore_errors=True)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from edgesdk.core.bundle import MANIFEST, VERIFY, Bundle, list_files, read_bundle
+from edgesdk.core.bundle import MANIFEST, VERIFY, Bundle, list_files, read_bundle, refuse_foreign
 from edgesdk.core.errors import EdgeSdkError, GateFailedError
 from edgesdk.core.files import publish, staging
 from edgesdk.core.licence import complete
@@ -49,7 +49,7 @@ def export_bundle(
 
     Raises:
         GateFailedError: the artefact broke a tolerance; it lies in `<name>.rejected`.
-        UsageError: see `make_plan`.
+        UsageError: see `make_plan`; or files of somebody else lie where the bundle would.
         UnsupportedError: see `make_plan`.
     """
     tell = progress or silent
@@ -59,6 +59,8 @@ def export_bundle(
     existing = None if options.force else _existing(final, plan)
     if existing is not None:
         return existing
+    for place in (final, _rejected(final)):
+        refuse_foreign(place)
     with staging(final) as stage:
         tell(1, 4, "convert")
         artefact = plan.exporter.export(plan.job(stage))
@@ -145,9 +147,13 @@ def _prove(
     return with_task(bundle, found, before, after, plan.pairs, plan.options.max_drop)
 
 
+def _rejected(final: Path) -> Path:
+    return final.with_name(final.name + ".rejected")
+
+
 def _reject(stage: Path, final: Path, found: Verification) -> None:
     """Leave the numbers in `<name>.rejected`, no bundle under the name itself, and raise."""
-    rejected = final.with_name(final.name + ".rejected")
+    rejected = _rejected(final)
     publish(stage, rejected)
     aside = ""
     if final.exists():
