@@ -10,6 +10,7 @@ from edgesdk._version import __version__
 from edgesdk.core.errors import EdgeSdkError, GateFailedError, UsageError
 from edgesdk.core.protocols import RemoteJob
 from edgesdk.core.result import BenchPlan, BenchResult
+from edgesdk_runtimes._adb_app import telling
 
 # What the app tells beside the schema of all results, and a reader of the result wants to know.
 TOLD = ("app", "state", "check", "run")
@@ -58,7 +59,7 @@ def result_of(
 
 def _check(report: Mapping[str, Any], job: RemoteJob, name: str) -> None:
     check, model = _part(report, "check"), _part(report, "model")
-    why = str(report.get("error") or "it says no more")[:300]
+    why = telling([str(report.get("error") or "it says no more")])
     if check.get("passed") is False:
         raise GateFailedError(
             f"the {name} answers the golden vectors of {job.bundle.path} wrongly: {why}"
