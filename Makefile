@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export GOMP_SPINCOUNT := 0
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test test-all browser phones one-truth check format docs bench-quick dist clean
+.PHONY: help setup demo test test-all browser phones one-truth check format docs bench-quick android dist clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -65,10 +65,13 @@ bench-quick: $(STAMP)  ## What edgesdk itself costs, and a quick run of the ship
 	$(BIN)/python -m edgesdk_benchmarks.cost
 	$(BIN)/edgesdk bench bridge-face bridge-face-32 --duration 1 --output-dir reports/quick
 
+android: $(STAMP)  ## Build, test, pack and lint the Android demo; installs build tools where they are missing
+	PYTHON=$(BIN)/python android_demo/tools/build.sh
+
 dist: $(STAMP)  ## Build sdist and wheel into dist/
 	rm -rf dist
 	$(BIN)/python -m build --installer uv --outdir dist .
 
 clean:  ## Remove what was built, not what was trained
-	rm -rf dist build reports .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf dist build android_demo/build android_demo/*/build reports .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

@@ -34,6 +34,9 @@ class Bench(private val phone: Phone, private val runner: BenchRunner = BenchRun
             measured(bundle, nonce, plan.copy(batch = bundle.batch ?: plan.batch), told)
         } catch (error: Exception) {
             Report(phone, nonce, plan, bundle, error = error.message ?: error.javaClass.simpleName)
+        } catch (error: LinkageError) {
+            val what = "the runtime's native library cannot be loaded on this device"
+            Report(phone, nonce, plan, bundle, error = "$what (${error.message})")
         }
     }
 

@@ -66,7 +66,7 @@ data class Bundle(
             checkSchema(node)
             checkManifest(node)
             val files = node["files"].members.keys.associateWith { readFile(source, node["files"], it) }
-            return parse(node, files)
+            return sound(MANIFEST) { parse(node, files) }
         }
 
         private fun checkSchema(node: Node) {
@@ -140,6 +140,16 @@ data class Bundle(
             sha256(Json.canonical(files.mapValues { sha256(it.value) }).toByteArray())
     }
 }
+
+/** Runs `work`; an empty or short list in the file `name` becomes a sentence. */
+internal fun <T> sound(name: String, work: () -> T): T =
+    try {
+        work()
+    } catch (error: IndexOutOfBoundsException) {
+        throw Problem("$name is damaged: a list is too short; export the bundle again", error)
+    } catch (error: NoSuchElementException) {
+        throw Problem("$name is damaged: a list is empty; export the bundle again", error)
+    }
 
 /** Returns the SHA-256 of `data` in hex. */
 fun sha256(data: ByteArray): String =

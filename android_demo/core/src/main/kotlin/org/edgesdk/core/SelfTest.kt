@@ -31,7 +31,10 @@ class SelfTest(val stages: List<StageVerdict>, val cosineMin: Double) {
         )
 
         /** Runs every stage on this device; each starts from stored vectors, so one fault shows once. */
-        fun run(bundle: Bundle, embedder: FaceEmbedder): SelfTest {
+        fun run(bundle: Bundle, embedder: FaceEmbedder): SelfTest =
+            sound("golden/index.json") { checked(bundle, embedder) }
+
+        private fun checked(bundle: Bundle, embedder: FaceEmbedder): SelfTest {
             val golden = Golden(bundle)
             val found = embedder.outputs(golden.tensor(), golden.pictures().size)
             val cosines = golden.embeddings().zip(found) { a, b -> cosine(a, b).toDouble() }

@@ -120,6 +120,13 @@ class BenchTest {
     }
 
     @Test
+    fun aRuntimeThatCannotBeLoadedIsTold() {
+        val report = Bench(JvmPhone()).run({ throw UnsatisfiedLinkError("dlopen failed") }, "n6", Plan())
+        assertTrue("native library cannot be loaded" in report.error!!)
+        assertEquals(false, report.json()["ok"])
+    }
+
+    @Test
     fun whatSpoilsATimeIsTold() {
         val hot = mapOf("thermal" to 3, "power_save" to true)
         val report = Bench(JvmPhone(hot, emulated = true)).run(Changed(), "n5", Plan(seconds = 0.1))

@@ -74,6 +74,30 @@ class BundleTest {
     }
 
     @Test
+    fun noDamagedByteOfTheManifestGivesAnythingButASentence() {
+        val real = FolderSource(folder("edgesdk.bundle"))
+        val text = real.read(Bundle.MANIFEST)!!
+        val random = kotlin.random.Random(7)
+        var refusals = 0
+        repeat(500) {
+            val damaged = text.clone().also { it[random.nextInt(it.size)] = random.nextInt(256).toByte() }
+            try {
+                // A blank may become another blank; whatever opens must still be the same bundle.
+                val opened = Bundle.open { name -> if (name == Bundle.MANIFEST) damaged else real.read(name) }
+                assertEquals(Json.canonical(realBundle.manifest.value), Json.canonical(opened.manifest.value))
+            } catch (_: Problem) {
+                refusals++
+            }
+        }
+        assertTrue("$refusals of 500", refusals > 300)
+    }
+
+    @Test
+    fun aListThatIsTooShortIsDamage() {
+        refused("a list is empty") { Bundle.open(Changed { it["outputs"] = emptyList<Any>() }) }
+    }
+
+    @Test
     fun everyMissingFieldIsNamed() {
         val needed = listOf("model", "target", "precision", "format", "entry", "inputs", "outputs", "preprocess",
             "postprocess", "thresholds", "verify", "source_sha256", "task", "files")
