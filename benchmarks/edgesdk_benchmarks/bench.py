@@ -200,7 +200,8 @@ def _measure(
 
 
 def _golden_reasons(contender: Contender) -> list[str]:
-    return contender.golden.reasons(contender.session.run(contender.golden.inputs))
+    golden = contender.golden
+    return golden.reasons(golden.answers(contender.session.run, contender.fixed))
 
 
 def _times(
@@ -210,7 +211,8 @@ def _times(
     times: dict[str, dict[int, Series]] = {c.name: {} for c in contenders}
     sizes = sorted({size for c in contenders for size in plan.sizes(c.fixed)})
     for place, size in enumerate(sizes):
-        calls = {c.name: c.call(size) for c in contenders if size in plan.sizes(c.fixed)}
+        taking = [c for c in contenders if size in plan.sizes(c.fixed)]
+        calls = {c.name: c.call(size) for c in taking}
 
         def told(done: int, total: int, place: int = place) -> None:
             progress(place * total + done, len(sizes) * total, f"bench {plan.scenario}")
@@ -219,7 +221,7 @@ def _times(
             calls,
             warmup=plan.warmup,
             iterations=plan.iterations,
-            duration_s=plan.duration_s / len(sizes),
+            duration_s=plan.duration_s / min(len(plan.sizes(c.fixed)) for c in taking),
             progress=told,
         )
         for name, series in found.items():

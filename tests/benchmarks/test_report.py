@@ -109,6 +109,16 @@ def test_invalid_and_foreign_speeds_are_shown_and_never_ranked(stored, tmp_path)
     assert page.count('class="line') == 1
 
 
+def test_a_device_beyond_this_host_is_named_and_its_invalid_result_is_called_so(stored, tmp_path):
+    wasm = {"name": "web", "version": "1", "kind": "remote", "native": False}
+    phone = {"kind": "browser", "name": "Some <b>browser"}
+    far = replace(result("a", runtime=wasm, verdict="INVALID"), device=phone)
+    page = page_of(stored(far), tmp_path)
+    assert "Some &lt;b&gt;browser" in page
+    assert "not native" not in page
+    assert "INVALID" in page
+
+
 def test_accuracy_is_drawn_only_where_it_was_measured():
     unknown = result("bb")
     unknown = replace(unknown, artefact={**unknown.artefact, "metrics": {}})

@@ -104,6 +104,13 @@ def test_a_whole_visit_measures_every_bundle_and_plan(bench, changed):
     assert "#t=" not in json.dumps([r.to_json() for r in results])
 
 
+def test_a_file_of_one_batch_size_is_measured(bench, tmp_path):
+    assert main(["export", "--target", "onnx", "--batch", "3", "-o", str(tmp_path), "--quiet"]) == 0
+    ended, _, results = bench(bundles=(tmp_path / "bridge-face-onnx-fp32",))
+    assert ended.code == 0, ended.err
+    assert [r.infer.batch for r in results] == [3]
+
+
 def test_crops_give_the_same_embeddings_as_in_python():
     """Through the page's own pre-processing; the answer stays for tools/one_truth.py."""
     words = [sys.executable, str(ROOT / "tools" / "browser_truth.py")]

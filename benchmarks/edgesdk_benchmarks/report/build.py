@@ -135,8 +135,14 @@ def row(result: BenchResult) -> list[Any]:
         f"{facts['faces_s']:,.0f}",
         f"{load[0].ms[0]:.1f}" if load else "unknown",
         "unknown" if peak is None else f"{peak:.0f}",
-        result.validity.verdict if result.runtime.get("native") else "not native",
+        _verdict(result),
     ]
+
+
+def _verdict(result: BenchResult) -> str:
+    """Return the verdict, or that the speed is none of native code; INVALID outweighs both."""
+    verdict = result.validity.verdict
+    return verdict if result.runtime.get("native") or verdict == "INVALID" else "not native"
 
 
 def result_table(results: Sequence[BenchResult]) -> str:

@@ -40,7 +40,7 @@ def _header(title: str, groups: Sequence[Group]) -> str:
     count = len({r.name for g in groups for r in g.results})
     return (
         f"<header><h1>{escape(title)}</h1><p>{count} contender{'s' * (count != 1)}, measured "
-        f"{escape(first.date)}, {escape(machine(first.environment))}.</p></header>"
+        f"{escape(first.date)}, {escape(machine(first))}.</p></header>"
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgesdk.core.result import BenchResult
     from edgesdk_benchmarks.report.build import Group
 
 LIMITS = (
@@ -28,14 +29,15 @@ def text(title: str, groups: Sequence[Group]) -> str:
             f"- {_cell(r.name)}: {_cell(w)}" for r in group.results for w in r.validity.reasons
         ]
         parts += ["\n".join(reasons)] if reasons else []
-        parts.append(f"Machine: {_cell(machine(first.environment))}")
+        parts.append(f"Machine: {_cell(machine(first))}")
     return "\n\n".join([*parts, LIMITS]) + "\n"
 
 
-def machine(environment: Any) -> str:
-    """Return one line on a machine."""
+def machine(result: BenchResult) -> str:
+    """Return one line on where a result was measured; a device beyond this host has a name."""
     keys = ("cpu", "cores", "os", "governor", "gpu", "load")
-    return ", ".join(f"{k} {_fact(environment.get(k))}" for k in keys)
+    name = [str(result.device.get("name"))] if result.device.get("kind") != "host" else []
+    return ", ".join(name + [f"{k} {_fact(result.environment.get(k))}" for k in keys])
 
 
 def _fact(value: Any) -> str:

@@ -59,10 +59,30 @@ export function picturesOf({ data, shape: [count, height, width] }) {
   return Array.from({ length: count }, (_, i) => ({ data: data.subarray(i * size, (i + 1) * size), width, height }));
 }
 
-/** `count` items of a golden input, over and over. */
-export function repeated({ name, data, shape, dtype }, count) {
+/** `count` items of an input from item `from` on, over and over. */
+export function repeated({ name, data, shape, dtype }, count, from = 0) {
   const item = data.length / shape[0];
   const out = new data.constructor(count * item);
-  for (let i = 0; i < count; i++) out.set(data.subarray((i % shape[0]) * item, ((i % shape[0]) + 1) * item), i * item);
+  for (let i = 0; i < count; i++) {
+    const at = (from + i) % shape[0];
+    out.set(data.subarray(at * item, (at + 1) * item), i * item);
+  }
   return { name, data: out, shape: [count, ...shape.slice(1)], dtype };
+}
+
+/** Output name -> flat float32 of all items of `inputs`; a file that demands one batch size gets its batches. */
+export async function answers({ manifest, golden }, session, inputs) {
+  const count = inputs[0].shape[0];
+  const step = manifest.inputs[0].shape[0] ?? count;
+  const rows = Object.fromEntries(golden.outputs.map(({ name, data }) => [name, new Float32Array(data.length)]));
+  for (let from = 0; from < count; from += step) {
+    const found = await session.run(session.feed(inputs.map((input) => repeated(input, step, from))));
+    for (const [name, all] of Object.entries(rows)) {
+      const item = all.length / count;
+      const part = Float32Array.from(found[name].data).subarray(0, Math.min(step, count - from) * item);
+      if (part.length === Math.min(step, count - from) * item) all.set(part, from * item);
+      else rows[name] = part;
+    }
+  }
+  return rows;
 }

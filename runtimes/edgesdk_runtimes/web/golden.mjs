@@ -32,7 +32,7 @@ function within(stage, found, wanted, limit, where) {
 /** Check the network: the golden tensors must give the golden outputs. */
 export function checkOutputs({ golden }, found) {
   for (const { name, data: wanted, shape } of golden.outputs) {
-    const reason = broken(found[name]?.data ?? [], wanted, shape[0], golden.tolerance);
+    const reason = broken(found[name] ?? [], wanted, shape[0], golden.tolerance);
     if (reason) throw new WrongNumbers('inference', `${name}: ${reason}`);
   }
 }

@@ -1,5 +1,5 @@
 // Crop, pre-process and embed one frame after the other, off the page's thread.
-import { Host, readBundle } from './bundle.mjs';
+import { answers, Host, readBundle, repeated } from './bundle.mjs';
 import { checkOutputs, checkPictures } from './golden.mjs';
 import { configure, facts, openSession } from './engine.mjs';
 import { align, fromImageData, TEMPLATES, toTensor } from './preprocess.mjs';
@@ -20,7 +20,7 @@ async function start({ token, plan }) {
   const bundle = await readBundle(new Host(token), plan.bundle.path);
   checkPictures(bundle);
   const session = await openSession(bundle.model);
-  checkOutputs(bundle, await session.run(session.feed(bundle.golden.inputs)));
+  checkOutputs(bundle, await answers(bundle, session, bundle.golden.inputs));
   open = { bundle, session };
   postMessage({ type: 'ready', thresholds: bundle.manifest.thresholds, runtime: facts() });
 }
@@ -32,8 +32,9 @@ async function embed(image) {
   const [input] = golden.inputs;
   const how = manifest.preprocess[input.name];
   const data = toTensor([cropped(fromImageData(image), how)], how);
-  const found = await open.session.run(open.session.feed([{ ...input, data, shape: [1, ...input.shape.slice(1)] }]));
-  const embedding = Float32Array.from(found[golden.outputs[0].name].data);
+  const one = { ...input, data, shape: [1, ...input.shape.slice(1)] };
+  const found = await open.session.run(open.session.feed([repeated(one, manifest.inputs[0].shape[0] ?? 1)]));
+  const embedding = Float32Array.from(found[golden.outputs[0].name].data).slice(0, manifest.postprocess.dim);
   return { embedding, ms: performance.now() - begin };
 }
 
