@@ -379,14 +379,14 @@ def report(
 
 
 def inspect(path: Path | str) -> dict[str, Any]:
-    """Describe a bundle, checkpoint, result file, model file or Android app.
+    """Describe a bundle, checkpoint, result file, model file, Android app or library.
 
     Args:
-        path: What to look at; a shipped name is allowed. An APK is checked: page size and ABI of
-            its libraries, how its models lie, whether it works offline, signature, size.
+        path: What to look at; a shipped name is allowed. An APK or AAR is checked: page size and
+            ABI of its libraries, how its models lie, whether it works offline, signature, size.
 
     Returns:
-        Plain data: kind, hashes, inputs, pre-processing, licence, verdict; of an APK also
+        Plain data: kind, hashes, inputs, pre-processing, licence, verdict; of an app also
         "findings", rows of rule, level, where, found, advice.
 
     Raises:

@@ -1,11 +1,13 @@
-"""What an Android app that carries a model must fulfil, read from the finished file.
+"""What an Android app or library that carries a model must fulfil, read from the finished file.
 
+An APK is checked whole; of an AAR, the library that an app is built with, what its users inherit.
 Standard library only. A finding is a row: rule, level (ok, note, warning, error), where, found,
 advice. Whoever packs an app reads them before a store or a phone refuses it.
 """
 
 import hashlib
 import json
+import re
 import struct
 import zipfile
 import zlib
@@ -54,12 +56,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """An opened APK."""
+    """An opened APK or AAR."""
 
     path: Path
     archive: zipfile.ZipFile
     entries: Sequence[zipfile.ZipInfo]
     manifest: Sequence[Element]
+
+    @property
+    def is_library(self) -> bool:
+        """Whether it is an AAR."""
+        return self.path.suffix == ".aar"
 
     def first(self, *path: str) -> Mapping[str, Any]:
         """Return the attributes of the first element of that path, {} for none."""
@@ -78,13 +85,13 @@ class App:
         found: dict[str, list[zipfile.ZipInfo]] = {}
         for info in self.ending(".so"):
             parts = PurePosixPath(info.filename).parts
-            if len(parts) == 3 and parts[0] == "lib":
+            if len(parts) == 3 and parts[0] == ("jni" if self.is_library else "lib"):
                 found.setdefault(parts[1], []).append(info)
         return found
 
 
 def inspect_apk(path: Path) -> dict[str, Any]:
-    """Return the facts of an APK and what is wrong with it.
+    """Return the facts of an APK or AAR and what is wrong with it.
 
     Returns:
         "package", "version", "min_sdk", "target_sdk", "debuggable", "abis", "permissions",
@@ -92,25 +99,35 @@ def inspect_apk(path: Path) -> dict[str, Any]:
         see `Finding`).
 
     Raises:
-        UsageError: it is no APK, or damaged.
+        UsageError: it is no {kind}, or damaged.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            app = App(path, archive, archive.infolist(), _manifest(archive))
+            manifest = _manifest(archive, path.suffix == ".aar")
+            app = App(path, archive, archive.infolist(), manifest)
             return {**_facts(app), "findings": [asdict(row) for row in _findings(app)]}
     except DAMAGED as error:
-        raise UsageError(f"{path} is no APK, or damaged ({error}); build it again") from None
+        kind = path.suffix[1:].upper()
+        raise UsageError(f"{path} is no {kind}, or damaged ({error}); build it again") from None
 
 
-def _manifest(archive: zipfile.ZipFile) -> list[Element]:
+def _manifest(archive: zipfile.ZipFile, is_library: bool) -> list[Element]:
     name = "AndroidManifest.xml"
     if name not in archive.namelist():
         raise ValueError(f"it holds no {name}")
     with archive.open(name) as stream:
         try:
-            return read_axml(stream.read(TEXT_BYTES))
+            content = stream.read(TEXT_BYTES)
+            return _plain(content) if is_library else read_axml(content)
         except UsageError:
             raise ValueError(f"its {name} is no binary XML") from None
+
+
+def _plain(content: bytes) -> list[Element]:
+    """Return what an AAR's manifest, which is text, asks for; nothing else of it matters."""
+    text = content.decode("utf-8", "replace")
+    asked = re.findall(r"<uses-permission[^>]*android:name\s*=\s*[\"']([^\"']+)", text)
+    return [Element(("manifest", "uses-permission"), {"name": name}) for name in asked]
 
 
 def _facts(app: App) -> dict[str, Any]:
@@ -156,7 +173,8 @@ def _findings(app: App) -> Iterator[Finding]:
     yield from _models(app)
     yield from _bundles(app)
     yield from _privacy(app)
-    yield from _package(app)
+    if not app.is_library:
+        yield from _package(app)
 
 
 def _abis(app: App) -> Iterator[Finding]:
@@ -190,7 +208,8 @@ def _library(app: App, abi: str, info: zipfile.ZipInfo) -> Iterator[Finding]:
         yield Finding("elf", "error", info.filename, f"built for {elf.machine}", advice)
     if abi in WIDE_ABIS:
         yield _page_alignment(info, elf)
-    yield _placed(app, abi, info)
+    if not app.is_library:
+        yield _placed(app, abi, info)
 
 
 def _page_alignment(info: zipfile.ZipInfo, elf: Elf) -> Finding:
@@ -227,12 +246,14 @@ def _data_offset(app: App, info: zipfile.ZipInfo) -> int:
 
 def _models(app: App) -> Iterator[Finding]:
     models = app.ending(*MODELS)
-    if not models:
+    if not models and not app.is_library:
         yield Finding("model", "note", "", f"no {', '.join(MODELS)} inside")
     for info in models:
         size = f"{info.file_size:,} bytes"
-        if info.compress_type == zipfile.ZIP_STORED:
-            yield Finding("model", "ok", info.filename, f"stored, {size}")
+        if app.is_library or info.compress_type == zipfile.ZIP_STORED:
+            yield Finding(
+                "model", "ok", info.filename, size if app.is_library else f"stored, {size}"
+            )
         else:
             suffix = PurePosixPath(info.filename).suffix
             advice = f'it cannot be mapped: noCompress += "{suffix[1:]}", or aapt2 link -0 {suffix}'
@@ -277,8 +298,8 @@ def _privacy(app: App) -> Iterator[Finding]:
         advice = "without it no picture can leave the phone; leave it out if nothing needs it"
         yield Finding("offline", "warning", "", f"asks for {INTERNET}", advice)
     else:
-        yield Finding("offline", "ok", "", "no permission INTERNET: works offline only")
-    for info in app.ending(".dex"):
+        yield Finding("offline", "ok", "", "does not ask for the permission INTERNET")
+    for info in app.ending(".dex", ".jar"):
         with app.archive.open(info) as stream:
             if TELEMETRY in stream.read():
                 advice = "take ai/onnxruntime/telemetry and TelemetryInitializer out of the app"

@@ -127,6 +127,32 @@ def test_an_app_over_the_stores_limit_is_told(tmp_path, monkeypatch):
     assert wrong(write_apk(tmp_path / "app.apk", good())) == [("size", "warning")]
 
 
+def write_aar(path, permission="", align=0x4000):
+    asked = f'<uses-permission\n  android:name="{permission}"/>' if permission else ""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
+        out.writestr("AndroidManifest.xml", f'<?xml version="1.0"?><manifest>{asked}</manifest>')
+        for abi in ("arm64-v8a", "x86_64"):
+            out.writestr(f"jni/{abi}/libx.so", elf(abi, align))
+    return path
+
+
+def test_of_a_library_its_pages_and_permissions_matter(tmp_path):
+    assert wrong(write_aar(tmp_path / "good.aar")) == []
+    assert inspect_apk(tmp_path / "good.aar")["abis"] == ["arm64-v8a", "x86_64"]
+    assert wrong(write_aar(tmp_path / "old.aar", align=0x1000)) == [("page-size", "error")] * 2
+    net = write_aar(tmp_path / "net.aar", "android.permission.INTERNET")
+    assert wrong(net) == [("offline", "warning")]
+    assert cli.main(["inspect", str(tmp_path / "old.aar")]) == 4
+    with zipfile.ZipFile(tmp_path / "good.aar", "a") as out:
+        out.writestr(
+            "classes.jar", b"PK ai/onnxruntime/telemetry/HttpClient.class", zipfile.ZIP_DEFLATED
+        )
+    assert wrong(tmp_path / "good.aar") == [("telemetry", "warning")]
+    (tmp_path / "no.aar").write_bytes(b"text")
+    with pytest.raises(UsageError, match=r"no\.aar is no AAR"):
+        inspect_apk(tmp_path / "no.aar")
+
+
 @pytest.mark.parametrize(
     "options", [{"utf8": True}, {"nameless": True}, {"utf8": True, "nameless": True}]
 )

@@ -26,8 +26,8 @@ if [ ${#missing[@]} -gt 0 ]; then
     exit 3
   fi
   echo "installing what is missing: $command"
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive $command -qq >/dev/null
+  apt-get -qq -o DPkg::Lock::Timeout=300 update
+  DEBIAN_FRONTEND=noninteractive $command -qq -o DPkg::Lock::Timeout=300 >/dev/null
 fi
 
 "$python" android_demo/tools/gradle_check.py

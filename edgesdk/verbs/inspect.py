@@ -32,7 +32,7 @@ def describe(path: Path) -> dict[str, Any]:
         return {"kind": "checkpoint", "path": str(folder), **read_json(folder / "meta.json", "")}
     if path.suffix == ".onnx":
         return {"kind": "onnx", **_file(path), **_onnx(path)}
-    if path.suffix == ".apk":
+    if path.suffix in (".apk", ".aar"):
         from edgesdk.apk import inspect_apk
 
         return {"kind": "apk", **_file(path), **inspect_apk(path)}
@@ -41,7 +41,7 @@ def describe(path: Path) -> dict[str, Any]:
         if isinstance(data, dict) and "schema_version" in data:
             return {"kind": "result", **_file(path), **data}
     raise UsageError(
-        f"{path} is no bundle, checkpoint, ONNX file, APK or result; see: edgesdk inspect --help"
+        f"{path} is no bundle, checkpoint, ONNX file, APK, AAR or result; see: edgesdk inspect --help"
     )
 
 
