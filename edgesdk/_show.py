@@ -30,7 +30,7 @@ def _is_number(cell: Any) -> bool:
 
 def exit_code(result: Any) -> int:
     """Return the exit code that a finished verb's result asks for."""
-    if getattr(result, "verdict", "") == "fail":
+    if getattr(result, "failed", False):  # the artefact's own verdict, or that of its proxy
         return 4
     if isinstance(result, Mapping) and result.get("status") == "conflict":
         return 3

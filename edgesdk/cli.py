@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import Any, NoReturn, TextIO
 
 from edgesdk import __version__, _show, api
@@ -45,9 +47,9 @@ class _Parser(argparse.ArgumentParser):
         list, empty, at the first flag.
         """
         known = [flag for flag in self._option_string_actions if flag.startswith("--")]
-        for word in args or ():
+        for word in takewhile(lambda word: word != "--", args or ()):
             flag = word.split("=")[0]
-            if "--json" in known and flag.startswith("--") and len(flag) > 2 and flag not in known:
+            if "--json" in known and flag.startswith("--") and flag not in known:
                 raise UsageError(f"{self.prog} has no option {flag!r}. {did_you_mean(flag, known)}")
         found, rest = super().parse_known_args(args, namespace)
         lists = [a.dest for a in self._actions if a.nargs == "*" and not a.option_strings]
@@ -86,15 +88,19 @@ def _add_common(verb: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in words
+    debug, as_json = "--debug" in words, "--json" in words
+    for stream in (sys.stdout, sys.stderr):
+        # A file's name may hold bytes that no encoding knows.
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
     try:
         return _run(words)
     except EdgeSdkError as error:
         if debug:
             raise
-        return _fail(str(error), error.exit_code, "--json" in words)
+        return _fail(str(error), error.exit_code, as_json)
     except KeyboardInterrupt:
-        return _fail("interrupted; state is saved, the same command goes on", 130)
+        return _fail("interrupted; state is saved, the same command goes on", 130, as_json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
@@ -102,10 +108,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         kind = type(error).__name__
-        return _fail(f"internal error ({kind}: {error}); add --debug and report it", 1)
+        return _fail(f"internal error ({kind}: {error}); add --debug and report it", 1, as_json)
 
 
-def _fail(message: str, code: int, as_json: bool = False) -> int:
+def _fail(text: str, code: int, as_json: bool) -> int:
+    message = " ".join(text.split())
     if as_json:
         print(json.dumps({"error": message, "exit_code": code}))
     print(f"edgesdk: {message}", file=sys.stderr)
@@ -131,7 +138,7 @@ def _run(words: list[str]) -> int:
             if "progress" in function.__code__.co_varnames:
                 given["progress"] = progress
             result = function(**given)
-    text = json.dumps(clean(_plain(result)), ensure_ascii=False) if parsed.json else show(result)
+    text = json.dumps(clean(_plain(result))) if parsed.json else show(result)
     print(text, file=stdout, flush=True)
     return _show.exit_code(result)
 

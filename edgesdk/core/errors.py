@@ -45,9 +45,10 @@ class MissingDependencyError(UnsupportedError):
     """A package that the request needs is not installed."""
 
     def __init__(self, what: str, missing: Iterable[str], extra: str) -> None:
-        names = ", ".join(missing)
+        names = tuple(missing)
+        are = "is" if len(names) == 1 else "are"
         super().__init__(
-            f"{what} needs {names}, which is not installed. "
+            f"{what} needs {', '.join(names)}, which {are} not installed. "
             f"Install it with: pip install 'edgesdk[{extra}]'"
         )
 

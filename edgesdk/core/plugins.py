@@ -90,3 +90,12 @@ def require(what: str, plugin: Any) -> None:
     absent = missing(plugin)
     if absent:
         raise MissingDependencyError(what, absent, plugin.extra)
+
+
+def unavailable(what: str, plugin: Any) -> str | None:
+    """Return why an exporter cannot be used on this machine, None where it can."""
+    absent = missing(plugin)
+    if absent:
+        return str(MissingDependencyError(what, absent, plugin.extra))
+    why: str | None = plugin.available()
+    return why

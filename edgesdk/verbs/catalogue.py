@@ -86,5 +86,5 @@ def _target(name: str, exporter: Any) -> dict[str, Any]:
         "runtimes": list(target.runtimes),
         "profiles": profiles,
         "extra": exporter.extra,
-        "why_not": exporter.available(),
+        "why_not": plugins.unavailable(f"target {name!r}", exporter),
     }

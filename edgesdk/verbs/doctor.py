@@ -43,11 +43,11 @@ def _python() -> dict[str, str]:
 
 def _exporter(item: tuple[str, Any]) -> dict[str, str]:
     name, exporter = item
+    if plugins.unavailable(name, exporter) is None:
+        return _row("target", name, "ok", "ready")
     absent = plugins.missing(exporter)
-    if absent:
-        return _row("target", name, "missing", "no " + ", ".join(absent), _install(exporter.extra))
-    why = exporter.available()
-    return _row("target", name, "ok" if why is None else "missing", why or "ready")
+    why = "no " + ", ".join(absent) if absent else exporter.available()
+    return _row("target", name, "missing", why, _install(exporter.extra))
 
 
 def _runtime(item: tuple[str, Any]) -> dict[str, str]:
@@ -56,8 +56,10 @@ def _runtime(item: tuple[str, Any]) -> dict[str, str]:
     if why is None:
         note = KIND_NOTES.get(runtime.kind, "")
         return _row("runtime", name, "ok", f"{runtime.version()}{note}")
-    command = _install(runtime.extra) if plugins.missing(runtime) else ""
-    return _row("runtime", name, "missing", why, command)
+    absent = plugins.missing(runtime)
+    if not absent:  # a package would not help
+        return _row("runtime", name, "missing", why)
+    return _row("runtime", name, "missing", "no " + ", ".join(absent), _install(runtime.extra))
 
 
 def _teachers() -> list[dict[str, str]]:

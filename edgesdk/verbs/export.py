@@ -62,7 +62,8 @@ def export_several(
     Returns:
         Per target "target", "exit_code" and "bundle" or "error".
     """
-    names = [plugins.resolve(plugins.EXPORTERS, t) for t in targets if t.strip()]
+    found = (plugins.resolve(plugins.EXPORTERS, t) for t in targets if t.strip())
+    names = list(dict.fromkeys(found))
     if not names:
         raise UsageError("--target names no target; see: edgesdk targets")
     rest = _without_target(words)

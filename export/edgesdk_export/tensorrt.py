@@ -47,9 +47,13 @@ class TensorrtExporter:
     """See the module."""
 
     aliases: tuple[str, ...] = ("trt", "engine")
-    extra = "tensorrt-rtx"
     requires: tuple[str, ...] = ()
     accepts: tuple[str, ...] = ("checkpoint", "onnx")
+
+    @property
+    def extra(self) -> str:
+        """Return the extra that serves this machine: a GPU builds for itself."""
+        return "tensorrt-rtx" if probe()[0] is None else "tensorrt"
 
     def available(self) -> str | None:
         """See Exporter."""

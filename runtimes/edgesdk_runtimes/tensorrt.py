@@ -93,16 +93,23 @@ class TensorRt:
 
     aliases = ("trt", "tensorrt-rtx")
     extra = "tensorrt"
-    requires = ("tensorrt",)
     formats = tuple(MODULES)
     kind = "native"
 
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Return TensorRT where a GPU is present and neither library is."""
+        either = any(map(plugins.installed, MODULES.values()))
+        return () if either or probe()[0] is None else ("tensorrt",)
+
     def available(self) -> str | None:
         """Return None where a driver, a GPU and one of the two libraries are present."""
-        if not any(plugins.installed(m) for m in MODULES.values()):
-            return "no tensorrt; install it with: pip install 'edgesdk[tensorrt]'"
         gpu, why = probe()
-        return why if gpu is None else None
+        if gpu is None:
+            return why
+        if plugins.missing(self):
+            return "no tensorrt; install it with: pip install 'edgesdk[tensorrt]'"
+        return None
 
     def devices(self) -> Sequence[str]:
         """Return the first GPU, where there is one."""

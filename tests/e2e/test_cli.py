@@ -1,13 +1,21 @@
 """The command line as a person meets it: words in, text and exit code out."""
 
 import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
 
 import pytest
 
 from edgesdk import api
 from edgesdk._options import argument_help
+from edgesdk._show import exit_code
 from edgesdk.cli import VERBS, main, parser
-from edgesdk.core.errors import UsageError
+from edgesdk.core import plugins
+from edgesdk.core.errors import EdgeSdkError, UsageError
+from edgesdk.core.verify import Verification
+from edgesdk.verbs import export as verbs_export
 
 
 def call(capsys, *words):
@@ -95,6 +103,71 @@ def test_listings_print_text_and_one_json_document(capsys, verb):
     code, out, _ = call(capsys, verb, "--json")
     assert code == 0
     assert json.loads(out)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(KeyboardInterrupt(), 130), (ZeroDivisionError("a\nb"), 1), (EdgeSdkError("a\n  b"), 1)],
+)
+def test_whatever_happens_is_one_document_and_one_sentence(capsys, monkeypatch, error, code):
+    def broken():
+        raise error
+
+    monkeypatch.setitem(VERBS, "models", (broken, str))
+    found, out, err = call(capsys, "models", "--json")
+    assert found == code == json.loads(out)["exit_code"]
+    assert len(err.splitlines()) == 1
+
+
+def test_any_name_of_a_file_can_be_printed():
+    code = (
+        "import sys; from edgesdk.cli import VERBS, main\n"
+        "VERBS['models'] = (lambda: {'name': 'ä\\udcff'}, lambda data: data['name'])\n"
+        "sys.exit(main(['models', *sys.argv[1:]]))"
+    )
+    for encoding in ("utf-8", "ascii"):
+        for words in ([], ["--json"]):
+            done = subprocess.run(
+                [sys.executable, "-c", code, *words],
+                env={**os.environ, "PYTHONIOENCODING": f"{encoding}:strict"},
+                capture_output=True,
+                check=False,
+            )
+            assert (done.returncode, done.stderr) == (0, b"")
+            if words:
+                assert json.loads(done.stdout) == {"name": "ä\udcff"}
+
+
+def test_words_after_two_dashes_are_no_options(capsys):
+    code, _, err = call(capsys, "run", "bridge-face", "--", "--no-such.png")
+    assert code == 2
+    assert "picture --no-such.png does not exist" in sentence(err)
+
+
+def test_a_failed_proxy_is_a_failed_gate():
+    failed = Verification(verdict="not-run", level="proxy", proxy="fail")
+    assert exit_code(failed) == 4
+    assert exit_code(replace(failed, proxy="pass")) == 0
+
+
+def test_a_target_named_twice_is_made_once(capsys, monkeypatch):
+    monkeypatch.setattr(verbs_export.subprocess, "run", answer_of_a_child)
+    _, out, _ = call(capsys, "export", "--target", "tflite,litert,onnx", "--json")
+    assert [row["target"] for row in json.loads(out)] == ["tflite", "onnx"]
+
+
+def answer_of_a_child(command, **_):
+    return subprocess.CompletedProcess(command, 3, '{"error": "none", "exit_code": 3}', "")
+
+
+def test_targets_and_doctor_say_what_is_missing_and_the_one_command(monkeypatch):
+    monkeypatch.setattr(plugins, "missing", lambda plugin: list(plugin.requires))
+    rows = {row["target"]: row for row in api.targets()}
+    assert rows["onnx"]["why_not"] is None
+    assert "pip install 'edgesdk[tflite]'" in rows["tflite"]["why_not"]
+    doctor = {(row["kind"], row["name"]): row for row in api.doctor()["rows"]}
+    assert doctor["target", "coreml"]["command"] == "pip install 'edgesdk[coreml]'"
+    assert doctor["target", "onnx"]["command"] == ""
 
 
 def test_an_unexpected_error_is_no_traceback_unless_asked(capsys, monkeypatch):

@@ -148,6 +148,8 @@ def test_without_a_driver_no_library_is_touched(monkeypatch):
 
 def test_without_a_package_the_command_is_named(monkeypatch):
     monkeypatch.setattr(tensorrt.plugins, "installed", lambda name: False)
+    assert "no CUDA driver" in tensorrt.PLUGIN.available()  # where a package would not help
+    monkeypatch.setattr(tensorrt, "probe", lambda: (Gpu("SM86", "card", "13.0"), ""))
     assert "pip install 'edgesdk[tensorrt]'" in tensorrt.PLUGIN.available()
 
 
