@@ -36,11 +36,13 @@ class Chromium:
     Attributes:
         requests: Addresses that the page and its workers asked for.
         complaints: What the page's console and its content policy complained of.
+        workers: Addresses of the workers that the page and its workers started.
     """
 
     def __init__(self, flags: Sequence[str] = ()) -> None:
         self.requests: list[str] = []
         self.complaints: list[str] = []
+        self.workers: list[str] = []
         self._folder = TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True)
         to_browser, self._out = os.pipe()
         self._in, from_browser = os.pipe()
@@ -161,7 +163,9 @@ class Chromium:
         elif method == "Runtime.exceptionThrown":
             self.complaints.append(str(parameters["exceptionDetails"]))
         elif method == "Target.attachedToTarget":
-            session = parameters["sessionId"]
+            session, target = parameters["sessionId"], parameters["targetInfo"]
+            if target["type"] == "worker":
+                self.workers.append(target["url"])
             for word in ("Network.enable", "Log.enable"):
                 self._send(word, session, {})
             watch = {"autoAttach": True, "waitForDebuggerOnStart": True, "flatten": True}

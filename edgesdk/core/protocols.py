@@ -177,10 +177,11 @@ class Reach:
 class Runner(Plugin, Protocol):
     """Drives bundles on a remote device; the clock is there, never here.
 
-    Three attributes may be left out: `duration_s`, the seconds to measure where the user names
+    Four attributes may be left out: `duration_s`, the seconds to measure where the user names
     none; `resolve(device)`, the full name of the device that a short one means just now, so that
     no other device's stored result is taken for its own; `named_devices`, False where nobody
-    knows the device before it answers.
+    knows the device before it answers; `live(bundle, device, reach)`, which shows the bundle at
+    work there until it is interrupted.
     """
 
     @property

@@ -47,6 +47,7 @@ def bench(tmp_path):
             seen["state"] = browser.state("done", "failed")
             seen["text"] = browser.value("document.body.innerText")
             seen["requests"], seen["complaints"] = browser.requests, browser.complaints
+            seen["workers"] = len(browser.workers)
             seen["origin"] = "{0.scheme}://{0.netloc}/".format(urlsplit(link))
 
         command = ["bench", *bundles, "--device", device, *QUICK, "-o", tmp_path / "out", *words]
@@ -99,6 +100,7 @@ def test_a_whole_visit_measures_every_bundle_and_plan(bench, changed):
         assert {m.stage for m in result.measurements} == {"infer", "load", "first", "pre"}
         assert 0 < result.environment["timer_step_ms"] < 0.1
         assert "HeadlessChrome" in result.environment["user_agent"]
+    assert seen["workers"] == 2, "the measuring one and a second thread of the runtime"
     assert "not native" in ended.out
     assert "faces/s" in seen["text"]
     assert "#t=" not in json.dumps([r.to_json() for r in results])
@@ -109,6 +111,15 @@ def test_a_file_of_one_batch_size_is_measured(bench, tmp_path):
     ended, _, results = bench(bundles=(tmp_path / "bridge-face-onnx-fp32",))
     assert ended.code == 0, ended.err
     assert [r.infer.batch for r in results] == [3]
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_other_precisions_are_measured(bench, tmp_path, precision):
+    words = ["export", "--target", "onnx", "--precision", precision, "-o", str(tmp_path), "--quiet"]
+    assert main(words) == 0
+    ended, _, results = bench(bundles=(tmp_path / f"bridge-face-onnx-{precision}",))
+    assert ended.code == 0, ended.err
+    assert [r.artefact["precision"] for r in results] == [precision]
 
 
 def test_crops_give_the_same_embeddings_as_in_python():
@@ -125,6 +136,7 @@ def test_crops_give_the_same_embeddings_as_in_python():
 def test_no_request_leaves_for_elsewhere_and_the_policy_is_kept(bench):
     ended, seen, _ = bench()
     assert ended.code == 0
+    assert seen["workers"] == 1
     assert len(seen["requests"]) > 20, "page and worker were watched"
     assert {r for r in seen["requests"] if not r.startswith(seen["origin"])} <= {"about:blank"}
     assert seen["complaints"] == []

@@ -10,12 +10,18 @@ import numpy as np
 import pytest
 
 from edgesdk.core.compare import judge
-from edgesdk.core.preprocess import ARCFACE_112, Align, Preprocess, align
+from edgesdk.core.preprocess import ARCFACE_112, TEMPLATES, Align, Preprocess, align
 from edgesdk.core.target import Tolerance
 from edgesdk_runtimes._web_vendor import WEB
 
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="no Node.js; on Debian: apt install nodejs")
+NAMES = {
+    "preprocess": "align, TEMPLATES, toTensor",
+    "golden": "checkOutputs",
+    "clock": "interleaved, repeatFor, timerStep",
+    "gallery": "Gallery",
+}
 SIZES = [(1, 1), (16, 16), (112, 112), (37, 53), (200, 90), (5, 300), (15, 17)]
 
 
@@ -25,9 +31,7 @@ def node(tmp_path):
 
     def run(body, data):
         (tmp_path / "data.json").write_text(json.dumps(data))
-        names = {"preprocess": "align, toTensor", "golden": "checkOutputs", "clock": "interleaved, "
-                 "repeatFor, timerStep", "gallery": "Gallery"}  # fmt: skip
-        lines = [f"import {{ {n} }} from '{(WEB / m).as_uri()}.mjs';" for m, n in names.items()]
+        lines = [f"import {{ {n} }} from '{(WEB / m).as_uri()}.mjs';" for m, n in NAMES.items()]
         lines += ["import { readFileSync } from 'node:fs';"]
         lines += [f"const data = JSON.parse(readFileSync('{tmp_path}/data.json'));"]
         (tmp_path / "run.mjs").write_text("\n".join([*lines, body]))
@@ -36,6 +40,17 @@ def node(tmp_path):
         return json.loads(done.stdout)
 
     return run
+
+
+def test_every_script_is_sound():
+    for script in sorted(WEB.glob("*.mjs")):
+        done = subprocess.run([NODE, "--check", str(script)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+def test_templates_are_those_of_python(node):
+    found = node("console.log(JSON.stringify(TEMPLATES))", {})
+    assert found == {name: points.tolist() for name, points in TEMPLATES.items()}
 
 
 def picture(shape, seed):

@@ -1,6 +1,7 @@
 """The local server: what it gives to whom, what it takes, and when it stops. No browser needed."""
 
 import http.client
+import re
 import threading
 import time
 
@@ -8,6 +9,7 @@ import pytest
 
 from edgesdk.core.errors import UnsupportedError
 from edgesdk_runtimes._web_server import HEADERS, MOST_BYTES, TOKEN_HEADER, Site, serving, wait
+from edgesdk_runtimes._web_vendor import WEB
 
 BODY = b'{"schema_version": 1}'
 
@@ -48,6 +50,15 @@ def test_every_answer_isolates_the_page_and_lets_nothing_out(ask, site):
     assert "default-src 'self'" in policy
     assert "'unsafe-inline'" not in policy
     assert "'unsafe-eval'" not in policy
+
+
+def test_the_pages_name_nothing_from_elsewhere_and_hold_no_inline_code():
+    for file in [*WEB.glob("*.html"), *WEB.glob("*.mjs"), *WEB.glob("*.css")]:
+        text = file.read_text().replace("http://www.w3.org/2000/svg", "")
+        assert "//" not in re.sub(r"(^|\s)//[^\n]*", "", text), file
+        assert not re.search(r"<script[^>]*>[^<]|<style| style=| on[a-z]+=|innerHTML", text), file
+        named = re.findall(r"""(?:from|src=|href=|Worker\() ?['"]\.?/?([^'"]+)""", text)
+        assert all((WEB / name).is_file() for name in named if not name.startswith("vendor/")), file
 
 
 def test_the_page_is_open_and_the_rest_is_for_the_holder_of_the_token(ask, site):
