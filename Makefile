@@ -46,6 +46,7 @@ phones: $(STAMP)  ## What test-all needs for its phones: real adb daemons, ARM64
 
 one-truth: $(STAMP)  ## The same crops through every engine; writes benchmarks/results/one-truth.json
 	$(BIN)/python tools/one_truth.py
+	$(BIN)/cog -r -I tools docs/one-truth.md
 
 check: $(STAMP)  ## Lint, format, types, import direction, generated docs
 	$(BIN)/ruff check .

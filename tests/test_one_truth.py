@@ -76,7 +76,7 @@ def test_python_engines_agree_now(bundle):
 
 def test_the_committed_result_is_of_the_shipped_bundle(bundle):
     data = json.loads(one_truth.RESULT.read_text())
-    assert data["bundle"]["sha256"] == bundle.sha256, "run: make one-truth docs"
+    assert data["bundle"]["sha256"] == bundle.sha256, "run: make android one-truth"
     assert len(data["rows"]) >= 10
     for line in data["rows"]:
         if line["verdict"] == "pass":

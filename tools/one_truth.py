@@ -1,6 +1,6 @@
 """One bundle, its golden crops, every engine of the project: do all give the same embedding?
 
-    python tools/one_truth.py       # writes benchmarks/results/one-truth.json; then: make docs
+    make one-truth       # writes benchmarks/results/one-truth.json and docs/one-truth.md
 
 Each engine starts from the crops and does its own pre-processing. The engines outside Python
 leave their answers in build/one_truth, made by the tests of the app and of the page; an answer
@@ -237,7 +237,7 @@ def main() -> int:
     data = collect()
     write_json(RESULT, data)
     print(f"{markdown()}\n\n{low_markdown()}")
-    print(f"\nwrote {RESULT.relative_to(ROOT)}; next: make docs")
+    print(f"\nwrote {RESULT.relative_to(ROOT)}")
     return 4 if any(line["verdict"] == "fail" for line in [*data["rows"], *data["low"]]) else 0
 
 
