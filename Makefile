@@ -45,6 +45,7 @@ phones: $(STAMP)  ## What test-all needs for its phones: real adb daemons, ARM64
 	UV=$(BIN)/uv tools/phones.sh
 
 one-truth: $(STAMP)  ## The same crops through every engine; writes benchmarks/results/one-truth.json
+	-$(BIN)/python tools/browser_truth.py
 	$(BIN)/python tools/one_truth.py
 	$(BIN)/cog -r -I tools docs/one-truth.md
 

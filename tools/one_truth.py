@@ -31,7 +31,7 @@ EXPORTS = {
 }
 OUTSIDE = {
     "jvm": ("ONNX Runtime, Java on the JVM (the app's core)", "make android"),
-    "chromium": ("onnxruntime-web, WebAssembly in Chromium", "make browser test-all"),
+    "chromium": ("onnxruntime-web, WebAssembly in Chromium", "make browser one-truth"),
 }
 
 
