@@ -15,7 +15,7 @@ from edgesdk.core.files import write_json
 from edgesdk.core.protocols import Reach, RemoteJob
 from edgesdk.core.result import BenchPlan
 from edgesdk.core.shipped import open_bundle
-from edgesdk_runtimes.browser import Visit
+from edgesdk_runtimes._web_visit import Visit
 
 OUT = Path(__file__).resolve().parent.parent / "build" / "one_truth" / "chromium.json"
 # Nothing here is about time: the least that a visit measures.

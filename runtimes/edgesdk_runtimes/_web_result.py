@@ -55,7 +55,6 @@ def refuse_wrong_outputs(bundles: Sequence[Bundle], report: Report) -> None:
 def result_of(
     job: RemoteJob,
     report: Report,
-    place: tuple[int, int],
     keys: Sequence[tuple[int, int, int]],
     order: tuple[str, ...],
 ) -> BenchResult:
@@ -74,7 +73,7 @@ def result_of(
         device={"kind": "browser", "name": device_name(report.device)},
         environment=_environment(report),
         plan=replace(job.plan, batch=min(key[2] for key in keys), threads=threads),
-        measurements=(*infer, *_others(report.bundles[place[0]])),
+        measurements=(*infer, *_others(report.bundles[keys[0][0]])),
         validity=_validity(report, job.plan.threads),
         order=order,
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
