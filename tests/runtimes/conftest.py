@@ -1,12 +1,16 @@
-"""A phone's app as the host sees it: what it writes, and the folder that stands for its state."""
+"""What the tests of runners share: a phone's app as the host sees it, and bundles gone wrong."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edgesdk.core.bundle import read_bundle, seal
 from edgesdk.core.result import BenchPlan, BenchResult, Measurement, Validity
+from edgesdk.core.shipped import shipped_bundle
 
 PLAN = BenchPlan(duration_s=10.0)
 PROPERTIES = {
@@ -94,3 +98,18 @@ def plan():
 def phone_state():
     """Return the class that prepares a phone's state folder."""
     return PhoneState
+
+
+@pytest.fixture
+def changed_bundle(tmp_path):
+    """Return a function that copies the shipped bundle with another manifest or file."""
+
+    def make(name, *, files=(), **values):
+        folder = tmp_path / name
+        shutil.copytree(shipped_bundle("bridge-face"), folder)
+        for file, content in dict(files).items():
+            (folder / file).write_bytes(content)
+        found = read_bundle(shipped_bundle("bridge-face"))
+        return seal(replace(found, path=folder, **values)).path
+
+    return make

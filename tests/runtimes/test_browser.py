@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,16 +14,13 @@ import numpy as np
 import pytest
 
 from edgesdk.cli import main
-from edgesdk.core.bundle import read_bundle, seal
+from edgesdk.core.bundle import read_bundle
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.result import read_result
-from edgesdk.core.samples import synthetic_faces
 from edgesdk.core.shipped import shipped_bundle
-from edgesdk.images import read_image
 from edgesdk_runtimes import _web_vendor
 from edgesdk_runtimes._web_server import TOKEN_HEADER
-from tools.camera import camera_flags, frame, write_clip
-from tools.chromium import Chromium, executable, link_of, visit
+from tools.chromium import executable, link_of, visit
 
 ROOT = Path(__file__).parents[2]
 QUICK = ("--duration", "0.2", "--iterations", "10", "--timeout", "50", "--quiet")
@@ -57,23 +53,8 @@ def bench(tmp_path):
     return run
 
 
-@pytest.fixture
-def changed(tmp_path):
-    """Return a function that copies the shipped bundle with another manifest or file."""
-
-    def make(name, *, files=(), **values):
-        folder = tmp_path / name
-        shutil.copytree(shipped_bundle("bridge-face"), folder)
-        for file, content in dict(files).items():
-            (folder / file).write_bytes(content)
-        found = read_bundle(shipped_bundle("bridge-face"))
-        return seal(replace(found, path=folder, **values)).path
-
-    return make
-
-
-def test_a_whole_visit_measures_every_bundle_and_plan(bench, changed):
-    other = changed("other", model="other-face")
+def test_a_whole_visit_measures_every_bundle_and_plan(bench, changed_bundle):
+    other = changed_bundle("other", model="other-face")
     ended, seen, results = bench(
         "--scenario", "latency", "--scenario", "throughput", "--batch", "4", "--threads", "2",
         bundles=("bridge-face", other),
@@ -150,24 +131,24 @@ def test_no_request_leaves_for_elsewhere_and_the_policy_is_kept(bench):
         ("other-layout", Preprocess(size=(16, 16), layout="NHWC")),
     ],
 )
-def test_a_wrong_manifest_is_named_by_its_stage(bench, changed, name, how):
-    bundle = changed(name, preprocess={"image": how})
+def test_a_wrong_manifest_is_named_by_its_stage(bench, changed_bundle, name, how):
+    bundle = changed_bundle(name, preprocess={"image": how})
     ended, seen, results = bench(bundles=("bridge-face", bundle))
     assert (ended.code, seen["state"], results) == (4, "failed", [])
     assert "stage pre-processing: largest difference" in ended.err
     assert "Stage: pre-processing" in seen["text"]
 
 
-def test_wrong_outputs_are_a_failed_gate(bench, changed):
+def test_wrong_outputs_are_a_failed_gate(bench, changed_bundle):
     golden = np.fromfile(shipped_bundle("bridge-face") / "golden/embedding.f32", "<f4")
-    bundle = changed("drifted", files={"golden/embedding.f32": (golden + 0.01).tobytes()})
+    bundle = changed_bundle("drifted", files={"golden/embedding.f32": (golden + 0.01).tobytes()})
     ended, seen, results = bench(bundles=(bundle,))
     assert (ended.code, results) == (4, [])
     assert "stage inference: embedding: " in ended.err
     assert "Stage: inference" in seen["text"]
 
 
-def test_the_command_judges_for_itself(bench, changed):
+def test_the_command_judges_for_itself(bench, changed_bundle):
     """A page that says all is well, but sends wrong numbers, is not believed."""
 
     def lie(browser, link):
@@ -184,8 +165,8 @@ def test_the_command_judges_for_itself(bench, changed):
     assert "gives wrong numbers in that browser, stage inference" in ended.err
 
 
-def test_a_model_that_cannot_be_opened_is_told(bench, changed):
-    ended, seen, _ = bench(bundles=(changed("broken", files={"model.onnx": b"nothing"}),))
+def test_a_model_that_cannot_be_opened_is_told(bench, changed_bundle):
+    ended, seen, _ = bench(bundles=(changed_bundle("broken", files={"model.onnx": b"nothing"}),))
     assert (ended.code, seen["state"]) == (3, "failed")
     assert "does not run in that browser" in ended.err
 
@@ -345,73 +326,3 @@ def test_other_engines_measure_too(tmp_path, engine):
             browser.wait(20)
     (result,) = [read_result(p) for p in tmp_path.glob("*.json")]
     assert result.device["name"].startswith(engine)
-
-
-def test_live_page_enrols_and_recognises(tmp_path):
-    aligned = read_image(ROOT / "examples" / "astronaut_aligned.png")
-    somebody = synthetic_faces(2, 5)[1]
-    clip = write_clip(tmp_path / "clip.y4m", [frame(aligned)] * 30 + [frame(somebody)] * 30)
-    seen = {}
-
-    def look(browser: Chromium, link: str) -> None:
-        browser.open(f"{link}&start")
-        assert browser.state("live", "failed") == "live"
-        browser.until("document.getElementById('rate').textContent !== '0'")
-        browser.value("document.getElementById('who').value = '<b>Astronaut';"
-                      "document.getElementById('enrol').requestSubmit()")  # fmt: skip
-        browser.until("document.querySelector('#people li') !== null")
-        name = "document.getElementById('name').textContent"
-        seen["names"] = {browser.until(f"{name} === '{n}' && {name}") for n in
-                         ("<b>Astronaut", "Unknown", "<b>Astronaut")}  # fmt: skip
-        numbers = "(i) => Number(document.getElementById(i).textContent)"
-        seen["rates"] = browser.value(f"['fps', 'rate', 'cost'].map({numbers})")
-        headers = "{'X-Edgesdk-Token': location.hash.slice(3, 25)}"
-        posted = f"fetch('report', {{method: 'POST', body: '{{}}', headers: {headers}}})"
-        seen["post"] = browser.value(f"{posted}.then((answer) => answer.status)")
-        browser.value("document.querySelector('#people button').click()")
-        browser.until(f"{name} === 'Nobody enrolled yet'")
-        origin = link.partition("#")[0]
-        seen["elsewhere"] = {r for r in browser.requests if not r.startswith(origin)}
-
-    words = ["run", "bridge-face", "--device", "browser", "--quiet"]
-    ended = visit(words, look, camera_flags(clip), end=signal.SIGINT)
-    assert ended.code == 0, ended.err
-    assert "no picture came here" in ended.out
-    assert seen["names"] == {"<b>Astronaut", "Unknown"}
-    assert all(rate > 0 for rate in seen["rates"])
-    assert seen["post"] == 403, "the live page has no way to send anything"
-    assert seen["elsewhere"] <= {"about:blank"}
-
-
-def test_the_live_page_says_when_there_is_no_camera():
-    def look(browser, link):
-        browser.open(f"{link}&start")
-        assert browser.state("failed") == "failed"
-        assert "No camera" in browser.value("document.body.innerText")
-
-    words = ["run", "bridge-face", "--device", "browser", "--quiet"]
-    assert visit(words, look, end=signal.SIGINT).code == 0
-
-
-def test_the_live_page_checks_the_bundle_first(changed):
-    bundle = changed("rgb", preprocess={"image": Preprocess(size=(16, 16), color="BGR")})
-
-    def look(browser, link):
-        browser.open(link)
-        assert browser.state("failed") == "failed"
-        assert "stage: pre-processing" in browser.value("document.body.innerText")
-
-    words = ["run", str(bundle), "--device", "browser", "--quiet"]
-    assert visit(words, look, end=signal.SIGINT).code == 0
-
-
-def test_what_the_live_page_cannot_do_is_refused(capsys, changed):
-    live = ["run", "bridge-face", "--device", "browser"]
-    assert main([*live, "face.png"]) == 2
-    assert "leave pictures and --runtime out" in capsys.readouterr().err
-    assert main([*live, "--lan"]) == 2
-    assert "add --https" in capsys.readouterr().err
-    assert main(["run", "bridge-face", "--lan"]) == 2
-    assert "--device browser" in capsys.readouterr().err
-    assert main(["run", str(changed("other", task="detection")), "--device", "browser"]) == 2
-    assert "the live page runs face-embedding" in capsys.readouterr().err

@@ -1,0 +1,89 @@
+"""The live page in headless Chromium, whose camera is a clip made for the test."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from edgesdk.cli import main
+from edgesdk.core.preprocess import Preprocess
+from edgesdk.core.samples import synthetic_faces
+from edgesdk.images import read_image
+from edgesdk_runtimes import _web_vendor
+from tools.camera import camera_flags, frame, write_clip
+from tools.chromium import Chromium, executable, visit
+
+ROOT = Path(__file__).parents[2]
+READY = executable() is not None and _web_vendor.problem() is None
+WHY = "needs Chromium and onnxruntime-web: make browser"
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not READY, reason=WHY)]
+
+
+def test_live_page_enrols_and_recognises(tmp_path):
+    aligned = read_image(ROOT / "examples" / "astronaut_aligned.png")
+    somebody = synthetic_faces(2, 5)[1]
+    clip = write_clip(tmp_path / "clip.y4m", [frame(aligned)] * 30 + [frame(somebody)] * 30)
+    seen = {}
+
+    def look(browser: Chromium, link: str) -> None:
+        browser.open(f"{link}&start")
+        assert browser.state("live", "failed") == "live"
+        browser.until("document.getElementById('rate').textContent !== '0'")
+        browser.value("document.getElementById('who').value = '<b>Astronaut';"
+                      "document.getElementById('enrol').requestSubmit()")  # fmt: skip
+        browser.until("document.querySelector('#people li') !== null")
+        name = "document.getElementById('name').textContent"
+        seen["names"] = {browser.until(f"{name} === '{n}' && {name}") for n in
+                         ("<b>Astronaut", "Unknown", "<b>Astronaut")}  # fmt: skip
+        numbers = "(i) => Number(document.getElementById(i).textContent)"
+        seen["rates"] = browser.value(f"['fps', 'rate', 'cost'].map({numbers})")
+        headers = "{'X-Edgesdk-Token': location.hash.slice(3, 25)}"
+        posted = f"fetch('report', {{method: 'POST', body: '{{}}', headers: {headers}}})"
+        seen["post"] = browser.value(f"{posted}.then((answer) => answer.status)")
+        browser.value("document.querySelector('#people button').click()")
+        browser.until(f"{name} === 'Nobody enrolled yet'")
+        origin = link.partition("#")[0]
+        seen["elsewhere"] = {r for r in browser.requests if not r.startswith(origin)}
+
+    words = ["run", "bridge-face", "--device", "browser", "--quiet"]
+    ended = visit(words, look, camera_flags(clip), end=signal.SIGINT)
+    assert ended.code == 0, ended.err
+    assert "no picture came here" in ended.out
+    assert seen["names"] == {"<b>Astronaut", "Unknown"}
+    assert all(rate > 0 for rate in seen["rates"])
+    assert seen["post"] == 403, "the live page has no way to send anything"
+    assert seen["elsewhere"] <= {"about:blank"}
+
+
+def test_the_live_page_says_when_there_is_no_camera():
+    def look(browser, link):
+        browser.open(f"{link}&start")
+        assert browser.state("failed") == "failed"
+        assert "No camera" in browser.value("document.body.innerText")
+
+    words = ["run", "bridge-face", "--device", "browser", "--quiet"]
+    assert visit(words, look, end=signal.SIGINT).code == 0
+
+
+def test_the_live_page_checks_the_bundle_first(changed_bundle):
+    bundle = changed_bundle("rgb", preprocess={"image": Preprocess(size=(16, 16), color="BGR")})
+
+    def look(browser, link):
+        browser.open(link)
+        assert browser.state("failed") == "failed"
+        assert "stage: pre-processing" in browser.value("document.body.innerText")
+
+    words = ["run", str(bundle), "--device", "browser", "--quiet"]
+    assert visit(words, look, end=signal.SIGINT).code == 0
+
+
+def test_what_the_live_page_cannot_do_is_refused(capsys, changed_bundle):
+    live = ["run", "bridge-face", "--device", "browser"]
+    assert main([*live, "face.png"]) == 2
+    assert "leave pictures and --runtime out" in capsys.readouterr().err
+    assert main([*live, "--lan"]) == 2
+    assert "add --https" in capsys.readouterr().err
+    assert main(["run", "bridge-face", "--lan"]) == 2
+    assert "--device browser" in capsys.readouterr().err
+    assert main(["run", str(changed_bundle("other", task="detection")), "--device", "browser"]) == 2
+    assert "the live page runs face-embedding" in capsys.readouterr().err
