@@ -102,14 +102,15 @@ def phone_state():
 
 @pytest.fixture
 def changed_bundle(tmp_path):
-    """Return a function that copies the shipped bundle with another manifest or file."""
+    """Return a function that copies the shipped bundle with other fields, files, pre-processing."""
 
-    def make(name, *, files=(), **values):
+    def make(name, *, files=(), how=(), **values):
         folder = tmp_path / name
         shutil.copytree(shipped_bundle("bridge-face"), folder)
         for file, content in dict(files).items():
             (folder / file).write_bytes(content)
         found = read_bundle(shipped_bundle("bridge-face"))
-        return seal(replace(found, path=folder, **values)).path
+        prepare = {input_: replace(p, **dict(how)) for input_, p in found.preprocess.items()}
+        return seal(replace(found, path=folder, preprocess=prepare, **values)).path
 
     return make

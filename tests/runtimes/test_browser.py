@@ -15,7 +15,6 @@ import pytest
 
 from edgesdk.cli import main
 from edgesdk.core.bundle import read_bundle
-from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.result import read_result
 from edgesdk.core.shipped import shipped_bundle
 from edgesdk_runtimes import _web_vendor
@@ -109,7 +108,9 @@ def test_crops_give_the_same_embeddings_as_in_python():
     subprocess.run(words, check=True, capture_output=True, timeout=180)
     data = json.loads((ROOT / "build" / "one_truth" / "chromium.json").read_text())
     bundle = read_bundle(shipped_bundle("bridge-face"))
-    golden = np.fromfile(bundle.path / "golden/embedding.f32", "<f4").reshape(-1, 128)
+    golden = np.fromfile(bundle.path / "golden/embedding.f32", "<f4").reshape(
+        -1, bundle.postprocess["dim"]
+    )
     assert data["bundle_sha256"] == bundle.sha256
     assert np.abs(np.array(data["embedding"]) - golden).max() < 1e-5
 
@@ -126,13 +127,13 @@ def test_no_request_leaves_for_elsewhere_and_the_policy_is_kept(bench):
 @pytest.mark.parametrize(
     ("name", "how"),
     [
-        ("rgb-swapped", Preprocess(size=(16, 16), color="BGR")),
-        ("other-mean", Preprocess(size=(16, 16), mean=(104.0, 117.0, 123.0))),
-        ("other-layout", Preprocess(size=(16, 16), layout="NHWC")),
+        ("rgb-swapped", {"color": "BGR"}),
+        ("other-mean", {"mean": (104.0, 117.0, 123.0)}),
+        ("other-layout", {"layout": "NHWC"}),
     ],
 )
 def test_a_wrong_manifest_is_named_by_its_stage(bench, changed_bundle, name, how):
-    bundle = changed_bundle(name, preprocess={"image": how})
+    bundle = changed_bundle(name, how=how)
     ended, seen, results = bench(bundles=("bridge-face", bundle))
     assert (ended.code, seen["state"], results) == (4, "failed", [])
     assert "stage pre-processing: largest difference" in ended.err
@@ -151,14 +152,20 @@ def test_wrong_outputs_are_a_failed_gate(bench, changed_bundle):
 def test_the_command_judges_for_itself(bench, changed_bundle):
     """A page that says all is well, but sends wrong numbers, is not believed."""
 
+    size = (shipped_bundle("bridge-face") / "golden/embedding.f32").stat().st_size
+
     def lie(browser, link):
-        browser.value("""
+        zeros = f"const zeros = btoa('\\0'.repeat({size}));"
+        browser.value(
+            zeros
+            + """
             const real = JSON.stringify;
             JSON.stringify = (data) => {
-              if (data.bundles) data.bundles[0].outputs.embedding = btoa('\\0'.repeat(4096));
+              if (data.bundles) data.bundles[0].outputs.embedding = zeros;
               return real(data);
             };
-        """)
+        """
+        )
 
     ended, seen, results = bench("--duration", "2", meanwhile=lie)
     assert (ended.code, seen["state"], results) == (4, "done", [])

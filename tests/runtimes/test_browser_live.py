@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from edgesdk.cli import main
-from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.samples import synthetic_faces
 from edgesdk.images import read_image
 from edgesdk_runtimes import _web_vendor
@@ -66,7 +65,7 @@ def test_the_live_page_says_when_there_is_no_camera():
 
 
 def test_the_live_page_checks_the_bundle_first(changed_bundle):
-    bundle = changed_bundle("rgb", preprocess={"image": Preprocess(size=(16, 16), color="BGR")})
+    bundle = changed_bundle("rgb", how={"color": "BGR"})
 
     def look(browser, link):
         browser.open(link)

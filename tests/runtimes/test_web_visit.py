@@ -37,7 +37,7 @@ def report_of(bundle, outputs, **device):
 
 def test_each_bundle_and_plan_is_asked_once(bundle):
     fixed = replace(
-        bundle, model="other", inputs=(replace(bundle.inputs[0], shape=(4, 3, 16, 16)),)
+        bundle, model="other", inputs=(replace(bundle.inputs[0], shape=(4, *bundle.inputs[0].shape[1:])),)
     )
     offline = replace(PLAN, scenario="offline")
     jobs = [RemoteJob(b, p) for b in (bundle, fixed, bundle) for p in (PLAN, offline)]
