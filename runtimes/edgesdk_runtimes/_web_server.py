@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from edgesdk.core.errors import UnsupportedError
 
@@ -91,16 +92,16 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = SILENT_CONNECTION_S
 
     def do_GET(self) -> None:
-        address = urlsplit(self.path)
-        if address.path in self.site.page:
-            self._send(self.site.page[address.path], address.path)
+        path, _, query = self.path.partition("?")
+        if path in self.site.page:
+            self._send(self.site.page[path], path)
         elif not self._knows():
             self._empty(403)
-        elif address.path == "/beat":
-            self.site.progress = _progress(address.query) or self.site.progress
+        elif path == "/beat":
+            self.site.progress = _progress(query) or self.site.progress
             self._empty(204)
-        elif address.path in self.site.guarded:
-            self._send(self.site.guarded[address.path], address.path)
+        elif path in self.site.guarded:
+            self._send(self.site.guarded[path], path)
         else:
             self._empty(404)
 
@@ -163,7 +164,9 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Stay silent: phones drop connections, and refuse a certificate before they accept it."""
+        """Tell of faults of our own only: phones drop connections, and doubt certificates."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 @contextmanager

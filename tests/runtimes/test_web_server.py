@@ -2,10 +2,16 @@
 
 import http.client
 import re
+import socket
+import sys
 import threading
 import time
+from contextlib import suppress
+from socketserver import BaseServer
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgesdk.core.errors import UnsupportedError
 from edgesdk_runtimes._web_server import HEADERS, MOST_BYTES, TOKEN_HEADER, Site, serving, wait
@@ -128,6 +134,40 @@ def test_a_live_page_takes_no_report(tmp_path):
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "CONNECT", "PATCH"])
 def test_other_methods_are_unknown(ask, site, method):
     assert ask(method, "/", token=site.token)[0] == 501
+
+
+WORDS = st.sampled_from(
+    [b"GET ", b"POST ", b"/", b"//[", b"http://[", b"/report", b"/plan.json", b"?", b"%zz",
+     b" HTTP/1.1", b" HTTP/9", b"\r\n", b"\r\n\r\n", b"Content-Length: ", b"-1", b"7", b"Host: x", b":", b"\xff",
+     b"Transfer-Encoding: chunked", b"X-Edgesdk-Token: ", b"done=1&total=0", b"\0"]
+)  # fmt: skip
+
+
+@given(st.lists(WORDS | st.binary(max_size=9), max_size=14).map(b"".join))
+@settings(max_examples=150, deadline=None)
+def test_no_request_of_a_stranger_is_a_fault_of_the_server(shared, request_):
+    site, port, faults = shared
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as stranger:
+        stranger.sendall(request_)
+        stranger.shutdown(socket.SHUT_WR)
+        with suppress(ConnectionError):
+            while stranger.recv(65536):
+                pass
+    assert faults == []
+    assert not site.visited
+    assert site.report is None
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """Return a running site, its port, and the list of what went wrong inside."""
+    page = tmp_path_factory.mktemp("site") / "page.html"
+    page.write_text("page")
+    site, faults = Site({"/": page}, {"/plan.json": b"{}"}, wants_report=True), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseServer, "handle_error", lambda *words: faults.append(sys.exception()))
+        with serving(site, "127.0.0.1") as port:
+            yield site, port, faults
 
 
 def test_beats_are_told_and_nonsense_is_not(ask, site):

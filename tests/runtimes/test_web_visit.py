@@ -36,9 +36,8 @@ def report_of(bundle, outputs, **device):
 
 
 def test_each_bundle_and_plan_is_asked_once(bundle):
-    fixed = replace(
-        bundle, model="other", inputs=(replace(bundle.inputs[0], shape=(4, *bundle.inputs[0].shape[1:])),)
-    )
+    four = replace(bundle.inputs[0], shape=(4, *bundle.inputs[0].shape[1:]))
+    fixed = replace(bundle, model="other", inputs=(four,))
     offline = replace(PLAN, scenario="offline")
     jobs = [RemoteJob(b, p) for b in (bundle, fixed, bundle) for p in (PLAN, offline)]
     visit = Visit(jobs[:-1])
