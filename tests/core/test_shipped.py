@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from edgesdk.core import shipped
@@ -27,3 +29,11 @@ def test_a_name_that_is_nearly_right(zoo):
 
 def test_the_real_zoo_lies_inside_the_package():
     assert shipped.zoo().parent.name == "edgesdk"
+
+
+def test_no_shipped_file_names_a_place_on_a_machine():
+    texts = [p for p in shipped.zoo().rglob("*") if p.suffix in (".md", ".json")]
+    assert texts
+    for path in texts:
+        found = re.findall(r"(?<![\w.])(?:/|[A-Z]:\\)[\w.-]+[/\\][\w.-]+", path.read_text("utf-8"))
+        assert found == [], path

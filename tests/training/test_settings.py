@@ -1,8 +1,13 @@
 """Settings: typed by the dataclass, refused in one sentence."""
 
+from dataclasses import asdict
+from pathlib import Path
+
 import pytest
 
+from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.errors import UsageError
+from edgesdk.core.shipped import shipped, shipped_checkpoint
 from edgesdk_training.recipes.bridge import Settings
 from edgesdk_training.settings import read_settings
 
@@ -41,3 +46,10 @@ def test_a_garbage_file_is_refused(tmp_path):
 @pytest.mark.parametrize("word", ["true", "YES", "on", "1"])
 def test_true_has_many_words(word):
     assert read_settings(Settings, None, {"direct": word}).direct is True
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_shipped_model_has_the_settings_of_its_recipe(name):
+    stored = read_checkpoint(shipped_checkpoint(name)).provenance["settings"]
+    config = Path(__file__).parents[2] / "training" / "recipes" / f"{name}.toml"
+    assert asdict(read_settings(Settings, config, {})) == stored
