@@ -136,15 +136,24 @@ def test_other_methods_are_unknown(ask, site, method):
     assert ask(method, "/", token=site.token)[0] == 501
 
 
-WORDS = st.sampled_from(
-    [b"GET ", b"POST ", b"/", b"//[", b"http://[", b"/report", b"/plan.json", b"?", b"%zz",
-     b" HTTP/1.1", b" HTTP/9", b"\r\n", b"\r\n\r\n", b"Content-Length: ", b"-1", b"7", b"Host: x", b":", b"\xff",
-     b"Transfer-Encoding: chunked", b"X-Edgesdk-Token: ", b"done=1&total=0", b"\0"]
-)  # fmt: skip
+LINES = st.tuples(
+    st.sampled_from([b"GET", b"POST", b"HEAD", b"\xff"]),
+    st.sampled_from([b"/", b"http://[", b"//[", b"/report", b"/beat?done=1", b"/?%zz#", b"*"])
+    | st.binary(max_size=9),
+    st.sampled_from([b"HTTP/1.1", b"HTTP/9", b""]),
+).map(b" ".join)
+HEADS = st.lists(
+    st.sampled_from(
+        [b"Content-Length: -1", b"Content-Length: 7", b"Content-Length: \xb2", b"Host: [",
+         b"Transfer-Encoding: chunked", b"X-Edgesdk-Token: \xe9", b"Expect: 100-continue", b": "]
+    )
+    | st.binary(max_size=9),
+    max_size=3,
+).map(b"\r\n".join)  # fmt: skip
 
 
-@given(st.lists(WORDS | st.binary(max_size=9), max_size=14).map(b"".join))
-@settings(max_examples=150, deadline=None)
+@given(st.tuples(LINES, HEADS, st.just(b""), st.binary(max_size=9)).map(b"\r\n".join))
+@settings(max_examples=200, deadline=None)
 def test_no_request_of_a_stranger_is_a_fault_of_the_server(shared, request_):
     site, port, faults = shared
     with socket.create_connection(("127.0.0.1", port), timeout=10) as stranger:
