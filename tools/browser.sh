@@ -14,4 +14,7 @@ if ! command -v chromium >/dev/null; then
     echo "browser: no chromium, and this is not root on Debian: the tests in Chromium skip"
   fi
 fi
-$PYTHON -m edgesdk_runtimes.web --if-missing
+$PYTHON -m edgesdk_runtimes.web --if-missing && exit
+code=$?
+[ $code = 3 ] || exit $code
+echo "browser: without npm or network there is no onnxruntime-web: the tests of the page skip"

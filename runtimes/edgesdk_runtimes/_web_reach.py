@@ -113,11 +113,11 @@ def invite(host: str, port: int, token: str, reach: Reach) -> str:
     """Show how to open the page, on stderr; return the link."""
     scheme = "https" if reach.https else "http"
     link = f"{scheme}://{host}:{port}/#t={token}"
-    lines = [f"\nOpen this page in the browser to measure:\n\n  {link}\n"]
-    if host == HERE:
-        lines += _over_usb(port, token)
-    else:
+    lines = [f"\nOpen this page in a browser:\n\n  {link}\n"]
+    if host != HERE:
         lines += _code(link)
+    elif not reach.https:
+        lines += _over_usb(port, token)
     if reach.https:
         lines.append("The browser warns of a certificate made for this run; accept it once.")
     elif host != HERE:
