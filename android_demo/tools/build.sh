@@ -41,3 +41,4 @@ print(f"JUnit: {sum(int(m[1]) for m in found if m)} tests passed")
 COUNT
 "$python" android_demo/tools/build_apk.py apk
 "$python" android_demo/tools/apk_lint.py
+"$python" android_demo/tools/dex_api.py android_demo/app/build/parts/gummy-bears-api-*.signature

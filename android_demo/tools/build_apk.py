@@ -197,6 +197,13 @@ def apk() -> None:
     )
     for rest in ("bare.apk", "aligned.apk"):
         (BUILD / rest).unlink()
+    # For tools/dex_api.py.
+    _part(
+        "com.toasttab.android",
+        f"gummy-bears-api-{_settings()['minSdk']}",
+        "gummy.bears.version",
+        "signature",
+    )
     print(f"wrote {APK}, {APK.stat().st_size:,} bytes")
 
 

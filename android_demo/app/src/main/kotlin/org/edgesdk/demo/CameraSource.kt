@@ -25,8 +25,9 @@ class CameraSource(private val activity: Activity) : Frames {
     private val manager = activity.getSystemService(CameraManager::class.java)
     private val busy = AtomicBoolean(false)
     private val lost = AtomicInteger(0)
-    private var camera: CameraDevice? = null
-    private var reader: ImageReader? = null
+    @Volatile private var running = false
+    @Volatile private var camera: CameraDevice? = null
+    @Volatile private var reader: ImageReader? = null
     private var cameraThread: HandlerThread? = null
     private var workThread: HandlerThread? = null
     private lateinit var failed: (String) -> Unit
@@ -38,20 +39,34 @@ class CameraSource(private val activity: Activity) : Frames {
 
     override fun start(seen: (Picture) -> Unit, failed: (String) -> Unit) {
         this.failed = failed
-        try {
-            val id = manager?.let(::choose) ?: return failed("this device has no camera; the benchmark needs none")
+        running = true
+        guarded {
+            val id = manager?.let(::choose)
+                ?: return failed("this device has no camera; the benchmark needs none")
             val facts = manager.getCameraCharacteristics(id)
             cameraThread = HandlerThread("camera").apply { start() }
             workThread = HandlerThread("faces").apply { start() }
             mirror = facing(facts)
             reader = reader(facts, seen)
             open(id)
+        }
+    }
+
+    /** Runs `work`; a camera that is taken, refused or closed meanwhile becomes a sentence. */
+    private inline fun guarded(work: () -> Unit) {
+        try {
+            work()
         } catch (error: CameraAccessException) {
             failed("the camera cannot be used (${error.message}); close other apps that use it")
+        } catch (error: SecurityException) {
+            failed("the camera is not allowed (${error.message}); allow it in the settings of the app")
+        } catch (error: IllegalStateException) {
+            if (running) failed("the camera stopped (${error.message}); start the app again")
         }
     }
 
     override fun stop() {
+        running = false
         camera?.close()
         reader?.close()
         cameraThread?.quitSafely()
@@ -122,8 +137,10 @@ class CameraSource(private val activity: Activity) : Frames {
         val handler = Handler(cameraThread!!.looper)
         val states = object : CameraDevice.StateCallback() {
             override fun onOpened(device: CameraDevice) {
+                // The app may have been left while the camera was opened.
+                if (!running) return device.close()
                 camera = device
-                stream(device, handler)
+                guarded { stream(device, handler) }
             }
 
             override fun onDisconnected(device: CameraDevice) {
@@ -136,18 +153,14 @@ class CameraSource(private val activity: Activity) : Frames {
                 failed("the camera stopped with error $error; start the app again")
             }
         }
-        try {
-            manager?.openCamera(id, states, handler)
-        } catch (error: SecurityException) {
-            failed("the camera is not allowed (${error.message}); allow it in the settings of the app")
-        }
+        manager?.openCamera(id, states, handler)
     }
 
     private fun stream(device: CameraDevice, handler: Handler) {
         val surface = reader?.surface ?: return
         val request = device.createCaptureRequest(CameraDevice.TEMPLATE_PREVIEW).apply { addTarget(surface) }.build()
         val states = object : CameraCaptureSession.StateCallback() {
-            override fun onConfigured(session: CameraCaptureSession) {
+            override fun onConfigured(session: CameraCaptureSession) = guarded {
                 session.setRepeatingRequest(request, null, handler)
             }
 

@@ -30,6 +30,7 @@ class MainActivity : Activity() {
     private val rate = Rate()
     private var embedder: OrtFaceEmbedder? = null
     private var recogniser: Recogniser? = null
+    private var asked = false
     private var last: List<Seen> = emptyList()
 
     private val file get() = File(filesDir, "gallery.json")
@@ -79,7 +80,8 @@ class MainActivity : Activity() {
             recogniser == null -> return
             checkSelfPermission(Manifest.permission.CAMERA) == PackageManager.PERMISSION_GRANTED ->
                 frames.start(::look) { sentence -> runOnUiThread { status.text = sentence } }
-            else -> requestPermissions(arrayOf(Manifest.permission.CAMERA), 1)
+            // Once: the answer itself brings the activity back to here.
+            !asked -> requestPermissions(arrayOf(Manifest.permission.CAMERA), 1).also { asked = true }
         }
     }
 

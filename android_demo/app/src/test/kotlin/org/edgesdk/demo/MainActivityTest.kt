@@ -20,6 +20,7 @@ import org.edgesdk.core.Point
 import org.edgesdk.core.Bundle as FaceBundle
 import org.junit.After
 import org.junit.Assert.assertEquals
+import org.junit.Assert.assertSame
 import org.junit.Assert.assertTrue
 import org.junit.Before
 import org.junit.Test
@@ -154,6 +155,11 @@ class MainActivityTest {
         assertEquals(null, frames.seen)
         val denied = intArrayOf(android.content.pm.PackageManager.PERMISSION_DENIED)
         controller.get().onRequestPermissionsResult(1, arrayOf(Manifest.permission.CAMERA), denied)
+        assertTrue(status, "not allowed" in status)
+        // The dialog leaves and comes back: whoever asks again there never stops asking.
+        val asked = shadowOf(controller.get()).lastRequestedPermission
+        controller.pause().resume()
+        assertSame(asked, shadowOf(controller.get()).lastRequestedPermission)
         assertTrue(status, "not allowed" in status)
     }
 
