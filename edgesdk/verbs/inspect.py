@@ -41,7 +41,8 @@ def describe(path: Path) -> dict[str, Any]:
         if isinstance(data, dict) and "schema_version" in data:
             return {"kind": "result", **_file(path), **data}
     raise UsageError(
-        f"{path} is no bundle, checkpoint, ONNX file, APK, AAR or result; see: edgesdk inspect --help"
+        f"{path} is no bundle, checkpoint, ONNX file, result, APK or AAR; "
+        "see: edgesdk inspect --help"
     )
 
 
