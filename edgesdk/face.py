@@ -93,10 +93,12 @@ class FacePipeline:
         from edgesdk_runtimes._open import open_session
 
         self.bundle = open_bundle(bundle)
-        if self.bundle.task != "face-embedding" or len(self.bundle.inputs) != 1:
+        one_picture = list(self.bundle.preprocess) == [s.name for s in self.bundle.inputs]
+        if self.bundle.task != "face-embedding" or not one_picture:
             raise UsageError(
-                f"bundle {self.bundle.path} is for {self.bundle.task!r}, not 'face-embedding'; "
-                "open it with edgesdk.load"
+                f"bundle {self.bundle.path} is for {self.bundle.task!r} from "
+                f"{', '.join(s.name for s in self.bundle.inputs)}, not 'face-embedding' from one "
+                "picture; open it with edgesdk.load"
             )
         self.session = open_session(self.bundle, runtime, device, threads)
         self._detector = detector

@@ -2,12 +2,17 @@
 
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
 from edgesdk.core.bundle import Bundle, seal
 from edgesdk.core.preprocess import Align, Preprocess
 from edgesdk.core.tensors import TensorSpec
+
+# On a busy machine any example may take long: times are compared, never asserted.
+hypothesis.settings.register_profile("edgesdk", deadline=None)
+hypothesis.settings.load_profile("edgesdk")
 
 
 @pytest.fixture

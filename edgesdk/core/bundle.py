@@ -6,6 +6,7 @@ A checkpoint is a folder with `model.safetensors` and `meta.json`.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,7 @@ from edgesdk.core.files import (
 )
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.tensors import TensorSpec
+from edgesdk.core.typed import check_types, fits
 
 # History of the schema: 1, the first one.
 SCHEMA_VERSION = 1
@@ -218,7 +220,7 @@ def parse_manifest(data: Any, folder: Path) -> Bundle:
     recorded = data.pop("manifest_sha256", None)
     try:
         found = sha256_bytes(canonical(data))
-    except ValueError:  # Python's JSON reads Infinity, which no manifest holds
+    except (ValueError, RecursionError):  # Python's JSON reads Infinity, which no manifest holds
         found = ""
     if recorded != found:
         raise EdgeSdkError(f"{folder / MANIFEST} was altered after the export; export it again")
@@ -234,17 +236,48 @@ def _bundle_from(data: dict[str, Any], folder: Path) -> Bundle:
         for key in ("inputs", "outputs"):
             values[key] = tuple(TensorSpec.from_json(s) for s in data[key])
         values["preprocess"] = {k: Preprocess.from_json(p) for k, p in data["preprocess"].items()}
-        return Bundle(path=folder, **values)
+        bundle = Bundle(path=folder, **values)
+        check_types(bundle)
+        _check_values(bundle)
+        return bundle
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise UsageError(
             f"{folder / MANIFEST} lacks or has unknown fields ({error}); export it again"
         ) from None
 
 
+def _check_values(bundle: Bundle) -> None:
+    """Raise ValueError or KeyError for values that no export writes."""
+    for word in filter(None, (bundle.model, bundle.target, bundle.precision, bundle.profile)):
+        check_name(word)
+    if not bundle.inputs or not bundle.outputs:
+        raise ValueError("no inputs or no outputs")
+    strangers = set(bundle.preprocess) - {spec.name for spec in bundle.inputs}
+    if strangers:
+        raise ValueError(f"preprocess of {', '.join(strangers)}, which is no input")
+    if bundle.proxy and bundle.proxy not in bundle.files:
+        raise ValueError(f"proxy {bundle.proxy!r} is not among the files")
+    if bundle.postprocess.get("kind") == "embedding" and not fits(bundle.postprocess["dim"], int):
+        raise ValueError("an embedding without dim")
+    for point in bundle.thresholds.values():
+        _ = point["value"], point["low"], point["high"]
+    for about in bundle.files.values():
+        if not fits(about["sha256"], str) or not fits(about["bytes"], int) or about["bytes"] < 0:
+            raise ValueError("a file without sha256 and bytes")
+    if not fits(tuple(bundle.build.get("batch", (1, 1, 1))), tuple[int, int, int]):
+        raise ValueError("build.batch is not smallest, usual and largest")
+
+
+def check_name(word: str) -> None:
+    """Raise ValueError where `word` cannot be a part of a folder's name on every system."""
+    if not re.fullmatch(r"\w[\w.+ -]*", word):
+        raise ValueError(f"name {word!r}")
+
+
 def _check_files(bundle: Bundle) -> None:
     for name, entry in bundle.files.items():
         parts = PurePosixPath(name)
-        if parts.is_absolute() or ".." in parts.parts:
+        if parts.is_absolute() or ".." in parts.parts or "\\" in name or ":" in name:
             raise UsageError(f"bundle {bundle.path} lists a file outside itself: {name!r}")
         path = bundle.path / name
         if not path.is_file():
@@ -322,6 +355,8 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         data["preprocess"] = {k: Preprocess.from_json(p) for k, p in data["preprocess"].items()}
         data["labels"] = tuple(data.get("labels", ()))
         checkpoint = Checkpoint(path=folder, **data)
+        check_types(checkpoint)
+        check_name(checkpoint.model)
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise UsageError(
             f"{folder / 'meta.json'} is no checkpoint ({error}); train again"

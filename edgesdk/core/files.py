@@ -17,6 +17,7 @@ from edgesdk.core.errors import EdgeSdkError, UsageError
 
 STALE_S = 3600.0
 ATTEMPTS = 20
+LARGEST_JSON = 2**26
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -62,9 +63,12 @@ def read_json(path: Path, what: str) -> Any:
     """Return the JSON of a file.
 
     Raises:
-        UsageError: the file is missing or not JSON.
+        UsageError: the file is missing, not JSON, or above 64 MiB.
     """
     try:
+        size = path.stat().st_size
+        if size > LARGEST_JSON:
+            raise ValueError(f"{size:,} bytes, {LARGEST_JSON:,} are allowed")
         return json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise UsageError(f"{what} {path} does not exist; check the path") from None

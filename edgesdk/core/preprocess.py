@@ -14,6 +14,7 @@ import numpy as np
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import tupled
 from edgesdk.core.tensors import Array
+from edgesdk.core.typed import check_types
 
 # Five points (left eye, right eye, nose, mouth corners; picture's left first) in a
 # 112x112 crop: the template of the ArcFace alignment, used by most face networks.
@@ -27,6 +28,14 @@ ARCFACE_112: Array = np.array(
     ]
 )
 TEMPLATES = {"arcface": ARCFACE_112}
+LARGEST_SIDE = 16_384
+CHOICES = {
+    "resize": ("stretch",),
+    "interpolation": ("bicubic",),
+    "color": ("RGB", "BGR"),
+    "layout": ("NCHW", "NHWC"),
+    "dtype": ("float32", "float16"),
+}
 CUBIC = -0.5  # Catmull-Rom's coefficient, which Pillow's BICUBIC uses as well
 
 
@@ -80,10 +89,33 @@ class Preprocess:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Preprocess":
-        """Rebuild from `to_json`'s dictionary."""
+        """Rebuild from `to_json`'s dictionary.
+
+        Raises:
+            TypeError: a field is absent, unknown, or of the wrong type.
+            ValueError: a value is none that this edgesdk can carry out.
+        """
         values = tupled(data)
         align = values.pop("align", None)
-        return cls(**values, align=None if align is None else Align(**align))
+        found = cls(**values, align=None if align is None else Align(**align))
+        check_types(found)
+        found._check()
+        return found
+
+    def _check(self) -> None:
+        """Raise for what `__call__` would carry out wrongly, or not at all."""
+        sides = self.size if self.align is None else (*self.size, self.align.size)
+        if not all(0 < side <= LARGEST_SIDE for side in sides):
+            raise ValueError(f"a side of {sides} pixels")
+        if 0 in self.std:
+            raise ValueError("a std of 0")
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} {getattr(self, name)!r}, known: {', '.join(known)}")
+        if self.align is not None:
+            check_types(self.align)
+            if self.align.template not in TEMPLATES:
+                raise ValueError(f"template {self.align.template!r}")
 
     def __call__(self, pictures: Sequence[Array]) -> Array:
         """Return the input tensor of a batch.

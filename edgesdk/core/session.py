@@ -1,12 +1,30 @@
 """The public session: names, types and shapes are checked once, here."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from edgesdk.core.bundle import Bundle
 from edgesdk.core.errors import EdgeSdkError
 from edgesdk.core.protocols import Session as RawSession
 from edgesdk.core.tensors import Arrays, check_inputs
+
+Run = Callable[[Arrays], Mapping[str, Any]]
+
+
+def guarded(run: Run, who: str, kind: type[EdgeSdkError] = EdgeSdkError) -> Run:
+    """Return `run`; whatever a runtime raises in it becomes one sentence of class `kind`."""
+
+    def safe(arrays: Arrays) -> Mapping[str, Any]:
+        try:
+            return run(arrays)
+        except EdgeSdkError:
+            raise
+        except Exception as error:
+            count = len(next(iter(arrays.values())))
+            text = " ".join(str(error).split())[:200]
+            raise kind(f"{who} fails on a batch of {count}: {text}") from error
+
+    return safe
 
 
 class Session:
@@ -44,8 +62,10 @@ class Session:
 
         Raises:
             UsageError: a name, shape or dtype differs, or a value is not finite.
+            EdgeSdkError: the runtime itself fails.
         """
-        return self.raw.run(check_inputs(self.bundle.inputs, inputs))
+        run = guarded(self.raw.run, f"runtime {self.runtime!r} of {self.bundle.path}")
+        return dict(run(check_inputs(self.bundle.inputs, inputs)))
 
     def placement(self) -> Mapping[str, int] | None:
         """Return the number of operators per unit, None where unknown."""

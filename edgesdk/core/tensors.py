@@ -8,9 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesdk.core.errors import UsageError, did_you_mean
+from edgesdk.core.typed import check_types
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
+
+MOST_ITEMS = 2**31
+DTYPES = (
+    "bool", "float16", "float32", "float64",
+    "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +48,19 @@ class TensorSpec:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "TensorSpec":
-        """Rebuild from `to_json`'s dictionary."""
-        return cls(**{**data, "shape": tuple(data["shape"])})
+        """Rebuild from `to_json`'s dictionary.
+
+        Raises:
+            TypeError: a field is absent, unknown, or of the wrong type.
+            ValueError: the shape or the dtype makes no sense.
+        """
+        spec = cls(**{**data, "shape": tuple(data["shape"])})
+        check_types(spec)
+        if not spec.shape or not all(n is None or 0 < n < MOST_ITEMS for n in spec.shape):
+            raise ValueError(f"tensor {spec.name!r} has shape {spec.shape}")
+        if spec.dtype not in DTYPES:
+            raise ValueError(f"tensor {spec.name!r} has dtype {spec.dtype!r}")
+        return spec
 
 
 def check_inputs(specs: Sequence[TensorSpec], inputs: Arrays) -> dict[str, Array]:

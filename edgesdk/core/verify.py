@@ -7,6 +7,7 @@ from typing import Any
 
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import clean, read_json, tupled, write_json
+from edgesdk.core.typed import check_types
 
 # History of the schema: 1, the first one.
 SCHEMA_VERSION = 1
@@ -78,6 +79,7 @@ class Verification:
             if values.pop("schema_version") != SCHEMA_VERSION:
                 raise ValueError("schema_version is not 1")
             found = cls(**values)
+            check_types(found)
             if found.verdict not in VERDICTS or found.level not in LEVELS:
                 raise ValueError(f"verdict {found.verdict!r} at level {found.level!r}")
             return found

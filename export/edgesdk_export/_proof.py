@@ -14,6 +14,7 @@ from edgesdk.core.compare import Difference, judge
 from edgesdk.core.errors import EdgeSdkError, UnsupportedError
 from edgesdk.core.hush import hush
 from edgesdk.core.protocols import Session
+from edgesdk.core.session import guarded
 from edgesdk.core.target import Tolerance
 from edgesdk.core.tensors import Array, Arrays
 from edgesdk.core.verify import Verification
@@ -113,22 +114,6 @@ class _Unreadable(BaseSession):
 
     def run(self, inputs: Arrays) -> dict[str, Any]:
         raise self._error
-
-
-def guarded(run: Run, who: str, kind: type[EdgeSdkError] = EdgeSdkError) -> Run:
-    """Return `run`; whatever a runtime raises in it becomes one sentence of class `kind`."""
-
-    def safe(arrays: Arrays) -> Mapping[str, Array]:
-        try:
-            return run(arrays)
-        except EdgeSdkError:
-            raise
-        except Exception as error:
-            count = len(next(iter(arrays.values())))
-            text = " ".join(str(error).split())[:200]
-            raise kind(f"{who} fails on a batch of {count}: {text}") from error
-
-    return safe
 
 
 def _device(runtime: Any) -> str:

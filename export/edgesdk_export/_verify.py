@@ -10,6 +10,7 @@ import numpy as np
 from edgesdk.core.bundle import VERIFY, Bundle, seal
 from edgesdk.core.errors import GateFailedError
 from edgesdk.core.samples import synthetic_faces
+from edgesdk.core.session import guarded
 from edgesdk.core.target import Tolerance
 from edgesdk.core.tensors import Array
 from edgesdk.core.verify import Verification, write_verification
@@ -18,7 +19,7 @@ from edgesdk_export._calibration import CROP, VERIFY_SEED, tensors_of
 from edgesdk_export._card import write_card
 from edgesdk_export._find import find_source
 from edgesdk_export._golden import check_golden, golden_tolerance
-from edgesdk_export._proof import Opened, compare, guarded, in_batches, opened, settle
+from edgesdk_export._proof import Opened, compare, in_batches, opened, settle
 from edgesdk_export._source import Run, Source, runner, specs
 from edgesdk_export._task import Judged, contrast, judge_task, thresholds_of
 

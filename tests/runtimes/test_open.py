@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from edgesdk.core import plugins
@@ -95,3 +96,11 @@ def test_the_older_interpreter_serves_where_only_it_is_installed(monkeypatch):
     assert interpreter_class() is object
     assert Litert().available() is None
     assert "old" in Litert().version()
+
+
+def test_whatever_a_runtime_raises_is_one_sentence(make_face_bundle):
+    bundle = make_face_bundle()
+    wrong = replace(bundle, outputs=(replace(bundle.outputs[0], name="nobody"),))
+    said = pytest.raises(EdgeSdkError, match="batch of 1: .*nobody")
+    with open_session(wrong) as session, said:
+        session.run({"image": np.zeros((1, 3, 16, 16), np.float32)})
