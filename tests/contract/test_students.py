@@ -9,6 +9,11 @@ class TestBridgeFace(StudentContract):
     most_parameters = 213_696
 
 
+class TestBridgeFacePlus(StudentContract):
+    student = "bridge-face-plus"
+    most_parameters = 220_000
+
+
 def test_every_student_is_covered():
     covered = {c.student for c in StudentContract.__subclasses__()}
     assert covered == set(plugins.names(plugins.STUDENTS))

@@ -66,15 +66,25 @@ def spoil(monkeypatch):
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory):
     """Return a checkpoint of bridge-face at 16 px, weights drawn by a seed."""
+    return _drawn("bridge-face", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def plus_checkpoint(tmp_path_factory):
+    """Return the same of bridge-face-plus."""
+    return _drawn("bridge-face-plus", tmp_path_factory)
+
+
+def _drawn(name, tmp_path_factory):
     torch = pytest.importorskip("torch", reason="needs the train extra")
     from edgesdk_training.checkpoint import save_checkpoint
 
-    student = plugins.load(plugins.STUDENTS, "bridge-face")
+    student = plugins.load(plugins.STUDENTS, name)
     config = student.config()
     torch.manual_seed(0)
     return save_checkpoint(
         tmp_path_factory.mktemp("checkpoint") / "checkpoint",
-        "bridge-face",
+        name,
         student,
         config,
         student.build(config),

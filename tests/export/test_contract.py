@@ -2,7 +2,10 @@
 
 import pytest
 
+from edgesdk.core import plugins
+from edgesdk.core.target import read_target
 from edgesdk.testing.exporter import ExporterContract
+from edgesdk_export._pipeline import ExportOptions, export_bundle
 
 pytestmark = pytest.mark.slow
 
@@ -57,3 +60,17 @@ class TestOnnxWithoutTorch(ExporterContract):
     @pytest.fixture
     def source(self, make_face_bundle):
         return make_face_bundle(bias=0.1)
+
+
+@pytest.mark.parametrize("target", plugins.names(plugins.EXPORTERS))
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_the_plus_student_converts_to_every_target(plus_checkpoint, target, precision, tmp_path):
+    absent = plugins.missing(plugins.load(plugins.EXPORTERS, target))
+    if absent:
+        pytest.skip(f"target {target} needs {', '.join(absent)}")
+    if precision not in read_target(target).precisions:
+        pytest.skip(f"target {target} has no {precision}")
+    bundle = export_bundle(plus_checkpoint, ExportOptions(target, precision), tmp_path)
+    # A TensorRT engine is not run where no GPU is.
+    assert bundle.verify["verdict"] in ("pass", "not-run")
+    assert bundle.cost["parameters"] == 203_408

@@ -96,11 +96,24 @@ def test_the_plus_student_takes_larger_faces(size):
     assert PLUS.cost(PLUS.config(size=size))["macs"] == PLUS_MACS[size]
 
 
+def test_a_reading_is_the_convolution_without_a_map_of_one_place():
+    from edgesdk_training.nets.bridge_face_plus import Reading
+
+    reading = Reading(8)
+    for side, shape in ((4, (3, 8)), (5, (3, 8, 2, 2)), (8, (3, 8, 5, 5))):
+        x = torch.randn(3, 8, side, side)
+        want = torch.nn.functional.conv2d(x, reading.weight, reading.bias, groups=8)
+        assert reading(x).shape == shape
+        assert torch.allclose(reading(x), want.view(shape), atol=1e-5)
+
+
 def test_the_plus_student_has_no_layer_but_portable_ones():
     kinds = {type(m) for m in PLUS.build(PLUS.config()).modules() if not list(m.children())}
+    from edgesdk_training.nets.bridge_face_plus import Reading
+
     nn = torch.nn
     assert kinds <= {
-        nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Identity, nn.MaxPool2d, nn.Linear
+        nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Identity, nn.MaxPool2d, nn.Linear, Reading
     }  # fmt: skip
     assert PLUS.model_name(PLUS.config()) == "bridge-face-plus"
     assert PLUS.model_name(PLUS.config(size=24)) == "bridge-face-plus-24"

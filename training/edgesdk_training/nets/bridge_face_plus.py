@@ -1,9 +1,8 @@
 """A residual student with the weights of bridge-face and seven times its work.
 
 Most of the work is done at full and half resolution, where a small face still has detail.
-A depthwise 4x4 convolution reads the last map place by place instead of averaging over it,
-because a face's parts have fixed places; larger faces give a larger map of such readings,
-which are averaged.
+The last map is read place by place instead of averaged, because a face's parts have fixed
+places; larger faces give several such readings, which are averaged.
 """
 
 import torch
@@ -28,6 +27,21 @@ class Residual(nn.Module):
         return torch.relu(x + self.leave(self.enter(x)))
 
 
+class Reading(nn.Conv2d):
+    """Weigh the places of each map of 4x4, or of all 4x4 windows of a larger one."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, width, 4, groups=width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [N, width] of a map of 4x4, one map [N, width, h, w] per window otherwise."""
+        if x.shape[-2:] == (4, 4):
+            # The convolution would leave a map of one place, and LiteRT writes the mean of
+            # that as a reshape to a batch of one.
+            return (x * self.weight.squeeze(1)).sum((2, 3)) + self.bias
+        return super().forward(x)
+
+
 class BridgeFacePlus(nn.Module):
     """Faces [N, 3, S, S] in, unit embeddings [N, 128] out; S is 16 or more."""
 
@@ -46,13 +60,14 @@ class BridgeFacePlus(nn.Module):
             ConvBnRelu(half, quarter, 3),
             Residual(quarter),
             ConvBnRelu(quarter, MIMIC, 1),
-            nn.Conv2d(MIMIC, MIMIC, 4, groups=MIMIC),
+            Reading(MIMIC),
         )
         self.identity = nn.Linear(MIMIC, IDENTITY)
 
     def heads(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mimic layer [N, 128], before its ReLU, and the identity layer [N, 128]."""
-        mimic = self.trunk(image).mean((2, 3))
+        read: Tensor = self.trunk(image)
+        mimic = read if read.ndim == 2 else read.mean((2, 3))
         return mimic, self.identity(torch.relu(mimic))
 
     def forward(self, image: Tensor) -> Tensor:
