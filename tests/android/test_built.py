@@ -15,7 +15,9 @@ from edgesdk.core.bundle import read_bundle
 from edgesdk.core.elf import HEAD_BYTES, read_elf
 from edgesdk.core.errors import UsageError
 from edgesdk.core.golden import read_golden
+from edgesdk.core.protocols import RemoteJob
 from edgesdk.core.result import read_result
+from edgesdk_runtimes._adb_result import result_of
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "android_demo"
@@ -66,6 +68,21 @@ def test_no_time_of_this_machine_can_pass_for_a_phones():
     assert result.device["kind"] == "android"
     assert result.device["emulated"] is True
     assert result.validity.verdict == "INVALID"
+    assert not result.ranked
+
+
+def test_what_the_app_writes_is_what_the_host_expects_over_adb():
+    """The two sides of `edgesdk bench --device android`, written apart, meet here."""
+    path, bundle = built(RESULTS["robolectric"]), packed_bundle()
+    report = json.loads(path.read_text())
+    plan = read_result(path).plan
+    facts = {
+        "manufacturer": "Acme", "model": "One", "soc_maker": "Acme", "soc": "A1", "release": "15",
+        "sdk": "35", "abi": "arm64-v8a", "page_size": "4096", "emulated": False,
+    }  # fmt: skip
+    result = result_of(report, RemoteJob(bundle, plan), plan, facts, "1.0.41")
+    assert result.environment["check"]["passed"] is True
+    assert result.device["emulated"] is True
     assert not result.ranked
 
 

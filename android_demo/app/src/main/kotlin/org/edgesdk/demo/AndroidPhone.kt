@@ -27,7 +27,7 @@ class AndroidPhone(private val context: Context) : Phone {
         "abi" to Build.SUPPORTED_ABIS.firstOrNull(),
         "sdk_int" to Build.VERSION.SDK_INT,
         "os" to "Android ${Build.VERSION.RELEASE} (SDK ${Build.VERSION.SDK_INT})",
-        "page_size" to Os.sysconf(OsConstants._SC_PAGESIZE),
+        "page_size" to Os.sysconf(OsConstants._SC_PAGESIZE).takeIf { it > 0 },
         "cores" to Runtime.getRuntime().availableProcessors(),
         "emulated" to emulated(),
     )

@@ -68,7 +68,7 @@ class MainActivityTest {
     @Before
     fun replaceCameraAndDetector() {
         MainActivity.newFrames = { frames }
-        MainActivity.newFinder = { { photo -> if (photo.width > 100) listOf(FoundFace(eyes)) else emptyList() } }
+        MainActivity.newFinder = { { seen -> if (seen === photo) listOf(FoundFace(eyes)) else emptyList() } }
         shadowOf(context).grantPermissions(Manifest.permission.CAMERA)
         controller = Robolectric.buildActivity(MainActivity::class.java)
     }

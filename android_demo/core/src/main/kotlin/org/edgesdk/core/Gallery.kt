@@ -8,9 +8,9 @@ data class Match(val name: String, val score: Float, val same: Boolean?)
 /**
  * Known faces, in memory and in one file; the pictures themselves are never kept.
  *
- * @param far Key of the bundle's threshold that decides, such as "far_1e-3".
+ * @param far Key of the bundle's threshold that decides; the default is that of the Python side.
  */
-class Gallery(private val bundle: Bundle, far: String = "far_1e-3") {
+class Gallery(private val bundle: Bundle, far: String = "far_1e-2") {
     private class Entry(val name: String, val row: FloatArray)
 
     private val entries = ArrayList<Entry>()

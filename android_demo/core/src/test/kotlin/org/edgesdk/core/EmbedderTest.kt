@@ -23,7 +23,8 @@ class EmbedderTest {
     @Test
     fun fromPictureToEmbeddingTheCosineStays() {
         val found = embedder.embed(golden.pictures())
-        golden.embeddings().zip(found) { a, b -> assertTrue(cosine(a, b) > 0.999) }
+        val least = if (realBundle.precision == "fp32") 0.999 else 0.9
+        golden.embeddings().zip(found) { a, b -> assertTrue(cosine(a, b) > least) }
         for (row in found) assertEquals(1.0, sqrt(row.sumOf { it.toDouble() * it }), 1e-5)
     }
 

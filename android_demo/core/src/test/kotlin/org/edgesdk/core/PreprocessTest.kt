@@ -51,7 +51,7 @@ class PreprocessTest {
     @Test
     fun twoEyesAreEnough() {
         val eyes = listOf(Point(38.2946, 51.6963), Point(73.5318, 51.5014))
-        val photo = Golden(realBundle).pictures().first()
+        val photo = Picture(64, 64, ByteArray(64 * 64 * 3) { (it % 251).toByte() })
         val same = Align("arcface", 112).crop(photo, eyes, 0.0)
         // The eyes lie where the template has them, so the photo stays where it is.
         assertEquals(photo.at(40, 40, 0), same.at(40, 40, 0))

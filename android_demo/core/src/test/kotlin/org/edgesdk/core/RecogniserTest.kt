@@ -13,7 +13,7 @@ class RecogniserTest {
         FoundFace(listOf(Point(x - apart / 2, y), Point(x + apart / 2, y)))
 
     private fun <T> with(vararg faces: FoundFace, work: (Recogniser) -> T): T =
-        OrtFaceEmbedder(realBundle, 1).use { work(Recogniser(it, Gallery(realBundle), { faces.toList() })) }
+        OrtFaceEmbedder(realBundle, 1).use { work(Recogniser(it, Gallery(thresholdBundle), { faces.toList() })) }
 
     @Test
     fun looksAtTheLargestFaceFirstAndLeavesTinyOnesOut() {
