@@ -251,6 +251,7 @@ def run(
     threads: int = 1,
     aligned: bool | None = None,
     require_commercial: bool = False,
+    force: bool = False,
     lan: bool = False,
     https: bool = False,
 ) -> dict[str, Any]:
@@ -264,6 +265,7 @@ def run(
         threads: Threads of the CPU.
         aligned: Pictures are aligned crops (or are not); default: small squares are.
         require_commercial: Refuse weights that may not be used commercially.
+        force: Open a rejected bundle.
         lan: Serve the page of `--device browser` on the local network.
         https: Serve it through TLS, with a certificate made for this run.
 
@@ -277,7 +279,7 @@ def run(
     """
     from edgesdk.core.shipped import open_bundle
 
-    opened = open_bundle(bundle)
+    opened = open_bundle(bundle, force=force)
     if require_commercial:
         from edgesdk.core.licence import require_commercial as check
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from edgesdk.core import plugins
 from edgesdk.core.bundle import VERIFY, Bundle
-from edgesdk.core.env import environment
+from edgesdk.core.env import environment, unlike
 from edgesdk.core.errors import GateFailedError, InvalidBenchmarkError, UnsupportedError, UsageError
-from edgesdk.core.files import canonical, sha256_bytes
+from edgesdk.core.files import canonical, check_writable, sha256_bytes
 from edgesdk.core.golden import Golden, read_golden
 from edgesdk.core.result import (
     BenchPlan,
@@ -59,7 +59,7 @@ class Contender:
     @property
     def name(self) -> str:
         """Unique name inside a run."""
-        return f"{self.bundle.name} {self.runtime} {self.bundle.sha256[:8]}"
+        return contender_name(self.bundle, self.runtime)
 
     @property
     def fixed(self) -> int | None:
@@ -77,6 +77,11 @@ class Contender:
         """Return one run on a batch, without the checks of the public session."""
         raw, inputs = self.session.raw, self.batch(size)
         return lambda: raw.run(inputs)
+
+
+def contender_name(bundle: Bundle, runtime: str) -> str:
+    """Return the name of a bundle opened by a runtime, unique inside a run."""
+    return f"{bundle.name} {runtime} {bundle.sha256[:8]}"
 
 
 def bench(
@@ -108,6 +113,8 @@ def bench(
     """
     plans = [plan] if isinstance(plan, BenchPlan) else list(plan)
     pairs = _pairs(bundles, runtimes)
+    if out is not None:
+        check_writable(out)
     results: list[BenchResult] = []
     for one in plans:
         done, todo = _known(pairs, one, device, out, force)
@@ -121,7 +128,7 @@ def bench(
 
 
 def _pairs(bundles: Sequence[Bundle], runtimes: Sequence[str] | None) -> list[tuple[Bundle, str]]:
-    pairs = []
+    pairs: list[tuple[Bundle, str]] = []
     for bundle in bundles:
         fitting = [r for r in runtimes or [] if bundle.format in _runtime(r).formats]
         if runtimes and not fitting:
@@ -135,8 +142,12 @@ def _pairs(bundles: Sequence[Bundle], runtimes: Sequence[str] | None) -> list[tu
                     f"runtime {name!r} interprets {bundle.path} here: it may give a verdict, "
                     "never a speed; measure it on the device itself"
                 )
-            if (bundle, name) not in pairs:
-                pairs.append((bundle, name))
+            twin = next((b for b, n in pairs if (b.sha256, n) == (bundle.sha256, name)), None)
+            if twin is not None:
+                raise UsageError(
+                    f"{bundle.path} and {twin.path} hold the same artefact; name it once"
+                )
+            pairs.append((bundle, name))
     if not pairs:
         raise UsageError("no bundle was given to measure; name one or more")
     return pairs
@@ -163,14 +174,18 @@ def _known(
     """Split into results that exist and pairs to measure.
 
     When one contender of an interleaved run is missing, all are measured again: ratios
-    hold inside one run only.
+    hold inside one run only. So they are where the results were taken on another machine.
     """
     paths = [None if out is None else result_path(out, b, r, device, plan) for b, r in pairs]
     todo = [(b, r, path) for (b, r), path in zip(pairs, paths, strict=True)]
     if force or any(path is None or not path.is_file() for path in paths):
         return [], todo
     stored = [read_result(path) for path in paths if path is not None]
-    worthless = any(r.validity.verdict == "INVALID" for r in stored)
+    names, here = sorted(contender_name(*pair) for pair in pairs), environment()
+    worthless = any(
+        r.validity.verdict == "INVALID" or sorted(r.order) != names or unlike(r.environment, here)
+        for r in stored
+    )
     return ([], todo) if worthless else (stored, [])
 
 

@@ -174,7 +174,7 @@ def read_bundle(path: Path | str, *, allow_rejected: bool = False) -> Bundle:
     if folder.name.endswith(".rejected") and not allow_rejected:
         raise EdgeSdkError(
             f"bundle {folder} was rejected by its verification, see {folder / VERIFY}; "
-            "export it again, or open it with --force"
+            "export it again, or look at what it does with: edgesdk run --force"
         )
     if not (folder / MANIFEST).is_file():
         raise UsageError(

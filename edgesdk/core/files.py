@@ -90,6 +90,13 @@ def os_errors(doing: str, path: Path) -> Iterator[None]:
         ) from error
 
 
+def check_writable(folder: Path) -> None:
+    """Make `folder` and raise EdgeSdkError where no file can be written: before hours of work."""
+    with os_errors("write", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write `data` to a temporary neighbour, then move it into place.
 

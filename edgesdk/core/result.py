@@ -59,7 +59,7 @@ class BenchPlan:
         if self.scenario == "latency":
             return (1,)
         if self.scenario == "throughput":
-            return (self.batch if self.batch > 1 else THROUGHPUT_BATCH,)
+            return (self.batch,)
         return BATCHES
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError, did_you_mean
@@ -41,12 +42,14 @@ def measure(
     runner = runner_of(device)
     duration = default_duration(runner) if duration is None else duration
     times = {"duration": duration, "timeout": timeout}
-    _check(scenarios, {"threads": threads, "iterations": iterations, **times}, batch)
+    if warmup < 0:
+        raise UsageError(f"--warmup must be 0 or more, found {warmup}")
+    counts = {"threads": threads, "iterations": iterations}
+    _check(scenarios, {**counts, **times}, batch)
     from edgesdk.core.protocols import Reach
-    from edgesdk.core.result import BenchPlan
+    from edgesdk.core.result import THROUGHPUT_BATCH, BenchPlan
     from edgesdk_benchmarks.bench import bench
 
-    options: dict[str, Any] = {} if batch is None else {"batch": batch}
     plans = [
         BenchPlan(
             scenario=s,
@@ -54,11 +57,17 @@ def measure(
             iterations=iterations,
             duration_s=duration,
             threads=threads,
-            **(options if s == "throughput" else {}),
+            batch=(batch or THROUGHPUT_BATCH) if s == "throughput" else 1,
         )
         for s in scenarios
     ]
     opened = [open_bundle(b) for b in bundles]
+    for bundle in opened:
+        if batch is not None and bundle.inputs[0].shape[0] not in (None, batch):
+            raise UsageError(
+                f"--batch {batch} was asked, bundle {bundle.path} takes batches of "
+                f"{bundle.inputs[0].shape[0]} alone; leave --batch out or export it again"
+            )
     if runner is not None:
         if runtimes:
             raise UsageError(f"--device {device} brings its own runtime; leave --runtime out")
@@ -83,7 +92,9 @@ def _check(scenarios: Sequence[str], numbers: Mapping[str, float], batch: int | 
             hint = did_you_mean(scenario, SCENARIOS)
             raise UsageError(f"unknown scenario {scenario!r}. {hint}")
     for name, value in numbers.items():
-        if not value > 0:
+        if not 0 < value < inf:
             raise UsageError(f"--{name} must be above 0, found {value}")
     if batch is not None and batch < 1:
         raise UsageError(f"--batch must be 1 or more, found {batch}")
+    if batch is not None and "throughput" not in scenarios:
+        raise UsageError("--batch is the size of --scenario throughput; add it, or leave it out")

@@ -73,6 +73,8 @@ def calibrate(source: Source, folder: Path | None, samples: int, seed: int) -> C
     """
     if samples < 1:
         raise UsageError(f"calib_samples must be 1 or more, found {samples}")
+    if seed < 0:
+        raise UsageError(f"calib_seed must be 0 or more, found {seed}")
     if folder is None:
         return _synthetic(source, samples, seed)
     return _real(source, folder, samples, seed)

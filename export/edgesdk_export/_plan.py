@@ -12,7 +12,9 @@ from edgesdk.core.protocols import Exporter, ExportJob
 from edgesdk.core.target import Profile, Target, Tolerance, read_profile, read_target
 from edgesdk.pairs import PairSet, read_pairs
 from edgesdk_export._calibration import Calibration, calibrate, refuse_overlap
+from edgesdk_export._graph import LARGEST_BATCH
 from edgesdk_export._source import Source, batch_of, own_sha256, root_sha256, student_of, versions
+from edgesdk_export._task import check_max_drop
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +143,11 @@ def make_plan(source: Source, options: ExportOptions) -> Plan:
     target = read_target(name, type(exporter).__module__.split(".")[0])
     precision, why = _precision(source, target, options.precision)
     profile = _profile(target, options.profile)
-    if options.batch is not None and options.batch < 1:
-        raise UsageError(f"batch must be 1 or more, found {options.batch}; leave it out for any")
+    if options.batch is not None and not 1 <= options.batch <= LARGEST_BATCH:
+        raise UsageError(
+            f"batch must be 1 to {LARGEST_BATCH}, found {options.batch}; leave it out for any"
+        )
+    check_max_drop(options.max_drop)
     _check_machine(name, exporter, source)
     bare = Plan(source, exporter, target, precision, profile, options, None, None, "", ())
     refusal = exporter.supports(bare.job(Path()))

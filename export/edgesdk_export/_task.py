@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from edgesdk.core.biometrics import best_threshold, cosine, cross_scores, fit_thresholds, unit
-from edgesdk.core.errors import UnsupportedError
+from edgesdk.core.errors import UnsupportedError, UsageError
 from edgesdk.core.tensors import Array
 from edgesdk.pairs import PairSet, embed_pictures, judge
 from edgesdk_export._calibration import tensors_of
@@ -33,6 +33,12 @@ class Judged:
     correct: Array
     accuracy: float
     tar: dict[str, Any]
+
+
+def check_max_drop(value: float) -> None:
+    """Raise UsageError for an allowed loss of accuracy that makes no sense, such as NaN."""
+    if not 0 <= value <= 1:
+        raise UsageError(f"max_drop is a part of all pairs, 0 to 1, found {value}")
 
 
 def judge_task(source: Source, runs: Sequence[Run], pairs: PairSet) -> list[Judged]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edgesdk.core.bundle import VERIFY, Bundle, seal
-from edgesdk.core.errors import GateFailedError
+from edgesdk.core.errors import GateFailedError, UnsupportedError
 from edgesdk.core.samples import synthetic_faces
 from edgesdk.core.session import guarded
 from edgesdk.core.target import Tolerance
@@ -21,7 +21,7 @@ from edgesdk_export._find import find_source
 from edgesdk_export._golden import check_golden, golden_tolerance
 from edgesdk_export._proof import Opened, compare, in_batches, opened, settle
 from edgesdk_export._source import Run, Source, runner, specs
-from edgesdk_export._task import Judged, contrast, judge_task, thresholds_of
+from edgesdk_export._task import Judged, check_max_drop, contrast, judge_task, thresholds_of
 
 Progress = Callable[[int, int, str], None]
 SAMPLES = 64
@@ -114,7 +114,13 @@ def verify_bundle(
     tell = progress or silent
     tell(0, 3, "open")
     origin = source or find_source(bundle)
+    check_max_drop(max_drop)
     pairs = read_pairs(data) if data else None
+    if pairs is not None and origin is None:
+        raise UnsupportedError(
+            f"the accuracy of {bundle.path} is judged beside its source, which is not here; put "
+            "the bundle or the run it was made of beside it, or leave --data out"
+        )
     with opened(bundle) as here:
         tell(1, 3, "compare")
         if not isinstance(here, Opened):

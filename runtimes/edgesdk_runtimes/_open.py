@@ -10,6 +10,9 @@ from edgesdk.core.bundle import Bundle
 from edgesdk.core.errors import UnsupportedError, UsageError
 from edgesdk.core.session import Session
 
+# Thousands of threads that wait for each other bring a machine to a standstill.
+MOST_THREADS = 256
+
 
 def choose(bundle: Bundle, runtime: str | None = None) -> tuple[str, Any]:
     """Return the name and plug-in of the runtime to open `bundle` with.
@@ -87,16 +90,16 @@ def open_session(
         bundle: What to open.
         runtime: Runtime by name or alias; None chooses.
         device: One of the runtime's devices, or "auto" for its fastest.
-        threads: Threads of the CPU, 1 or more.
+        threads: Threads of the CPU, 1 to 256.
         allow_fallback: Take the first device there is when `device` is absent; the
             session's `device` says which it became.
 
     Raises:
-        UsageError: fewer than one thread, or the runtime does not fit.
+        UsageError: a number of threads that makes no sense, or the runtime does not fit.
         UnsupportedError: no runtime works here, or the device is absent.
     """
-    if threads < 1:
-        raise UsageError(f"threads must be 1 or more, found {threads}")
+    if not 1 <= threads <= MOST_THREADS:
+        raise UsageError(f"threads must be 1 to {MOST_THREADS}, found {threads}")
     name, plugin = choose(bundle, runtime)
     where = _device(name, plugin, device, allow_fallback)
     return Session(plugin.open(bundle, where, threads), where, threads)

@@ -10,15 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import edgesdk
 from edgesdk.core import plugins
 from edgesdk.core.bundle import read_bundle, seal
 from edgesdk.core.errors import (
+    EdgeSdkError,
     GateFailedError,
     InvalidBenchmarkError,
     UnsupportedError,
     UsageError,
 )
-from edgesdk.core.result import BenchPlan, BenchResult, Measurement, Validity
+from edgesdk.core.result import BenchPlan, BenchResult, Measurement, Validity, write_result
 from edgesdk.core.shipped import shipped_bundle
 from edgesdk_benchmarks import bench as module
 from edgesdk_benchmarks import stats
@@ -183,6 +185,43 @@ def test_an_invalid_result_is_measured_again(bundle, tmp_path):
     write_result(path, replace(first, validity=Validity(verdict="INVALID"), date="old"))
     (again,) = bench([bundle], plan=QUICK, out=out)
     assert again.date != "old"
+
+
+def test_results_of_another_machine_or_run_are_measured_again(bundle, tmp_path):
+    out = tmp_path / "out"
+    (first,) = bench([bundle], plan=QUICK, out=out)
+    path = result_path(out, bundle, "ort", "cpu", QUICK)
+    for other in (
+        replace(first, date="x", environment={**first.environment, "cpu": "another"}),
+        replace(first, date="x", order=(*first.order, "a third one")),
+    ):
+        write_result(path, other)
+        (again,) = bench([bundle], plan=QUICK, out=out)
+        assert again.date != "x"
+        assert again.environment["cpu"] == first.environment["cpu"]
+
+
+def test_one_artefact_in_two_folders_is_no_comparison(bundle, tmp_path):
+    shutil.copytree(bundle.path, tmp_path / "copy")
+    with pytest.raises(UsageError, match="hold the same artefact"):
+        bench([bundle, read_bundle(tmp_path / "copy")], plan=QUICK)
+
+
+def test_the_throughput_batch_is_the_one_asked_for(bundle, tmp_path):
+    options = {"scenario": ["throughput"], "iterations": 5, "duration": 0.01, "warmup": 1}
+    for batch, measured_at in ((None, 64), (1, 1), (3, 3)):
+        (result,) = edgesdk.bench([bundle], batch=batch, output_dir=tmp_path, **options)
+        assert result.infer.batch == measured_at
+    fixed = replace(bundle, inputs=(replace(bundle.inputs[0], shape=(7, 3, 16, 16)),))
+    with pytest.raises(UsageError, match="takes batches of 7 alone"):
+        edgesdk.bench([fixed], batch=16, output_dir=tmp_path, **options)
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_measuring(bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_measure", lambda *_: pytest.fail("measured"))
+    (tmp_path / "file").touch()
+    with pytest.raises(EdgeSdkError, match="cannot write"):
+        bench([bundle], plan=QUICK, out=tmp_path / "file" / "out")
 
 
 def test_a_contender_with_wrong_outputs_is_dropped_not_ranked(bundle, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from edgesdk.core.bundle import list_files, read_bundle
+from edgesdk.core.errors import UnsupportedError, UsageError
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.samples import synthetic_faces
 from edgesdk.core.verify import read_verification
@@ -204,3 +205,12 @@ def test_preprocessing_is_that_of_the_manifest(export):
     pictures = np.fromfile(bundle.path / "golden" / "pictures.u8", np.uint8)
     made = bundle.preprocess["image"](list(pictures.reshape(8, 64, 64, 3)))
     assert np.array_equal(made.ravel(), tensor)
+
+
+def test_accuracy_without_the_source_is_refused_not_skipped(export, pairs, tmp_path):
+    alone = tmp_path / "elsewhere" / "tiny"
+    shutil.copytree(export().path, alone)
+    with pytest.raises(UnsupportedError, match="judged beside its source"):
+        verify_bundle(read_bundle(alone), data=pairs)
+    with pytest.raises(UsageError, match="max_drop"):
+        verify_bundle(read_bundle(alone), data=pairs, max_drop=float("nan"))
