@@ -54,7 +54,7 @@ export function axis(end) {
 }
 
 function ticks(end) {
-  const step = niceStep(end / 4);
+  const step = niceStep(end / 5);
   return Array.from({ length: Math.floor(end / step) + 1 }, (_, i) => i * step);
 }
 
