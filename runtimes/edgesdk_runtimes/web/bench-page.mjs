@@ -127,6 +127,7 @@ function showHidden() {
   show('failure');
 }
 
+const grouped = (number) => number.toLocaleString('en');
 const TITLES = { latency: 'One face at a time', throughput: 'In batches', offline: 'By batch size' };
 
 function resultCard(plan, one, series) {
@@ -139,11 +140,12 @@ function resultCard(plan, one, series) {
   rows.forEach(({ name, values }) => {
     const median = quantile([...values].sort((a, b) => a - b), 0.5);
     const value = element('div', 'value', element('b', '', `${short(median)} ms`),
-      element('span', '', `${Math.round(1000 / median).toLocaleString('en')} faces/s`));
+      element('span', '', `${grouped(Math.round(1000 / median))} faces/s`));
     card.append(element('div', 'row', element('span', 'name', name), value, strip(values, end)));
   });
-  const slower = rows.reduce((sum, { values }) => sum + values.filter((ms) => ms > end).length, 0);
-  const edge = slower ? ` ${slower} slower ones lie at the right edge.` : '';
+  const all = rows.flatMap(({ values }) => values);
+  const slower = all.filter((ms) => ms > end).length;
+  const edge = slower ? ` ${grouped(slower)} of ${grouped(all.length)} are slower and lie at the right edge.` : '';
   card.append(axis(end), element('p', 'soft small', `A dot is a sample, the line their median, in milliseconds per face.${edge}`));
   return card;
 }
