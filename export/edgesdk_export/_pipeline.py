@@ -30,6 +30,10 @@ __all__ = ["ExportOptions", "export_bundle", "verify_bundle"]
 INHERITED = (
     "thresholds: inherited from the source, not fitted on this artefact; give pairs (--data)"
 )
+REMEDIES = {
+    "int8": "; calibrate on crops like those it will see (--calib), or take --precision fp16",
+    "fp16": "; take --precision fp32",
+}
 UNFITTED = "thresholds: none, for the source has none; give pairs (--data) to fit them"
 
 
@@ -73,7 +77,7 @@ def export_bundle(
         bundle, found = _prove(plan, bundle, artefact, run, by)
         sealed = finish(bundle, found)
         if found.failed:
-            _reject(stage, final, found)
+            _reject(stage, final, found, plan.precision)
         publish(stage, final)
     tell(4, 4, "done")
     return replace(sealed, path=final)
@@ -151,7 +155,7 @@ def _rejected(final: Path) -> Path:
     return final.with_name(final.name + ".rejected")
 
 
-def _reject(stage: Path, final: Path, found: Verification) -> None:
+def _reject(stage: Path, final: Path, found: Verification, precision: str) -> None:
     """Leave the numbers in `<name>.rejected`, no bundle under the name itself, and raise."""
     rejected = _rejected(final)
     publish(stage, rejected)
@@ -161,7 +165,8 @@ def _reject(stage: Path, final: Path, found: Verification) -> None:
         publish(final, kept)
         aside = f"; the earlier bundle was moved to {kept}"
     reasons = "; ".join(found.reasons)
+    remedy = REMEDIES.get(precision, "")
     raise GateFailedError(
         f"{final.name} differs from its source: {reasons}. Its numbers are in "
-        f"{rejected / VERIFY}{aside}"
+        f"{rejected / VERIFY}{aside}{remedy}"
     )

@@ -70,7 +70,8 @@ def _convert(job: ExportJob, path: Path) -> None:
         torch.zeros((job.batch or 1, *spec.shape[1:]), dtype=getattr(torch, spec.dtype))
         for spec in specs(job.source)[0]
     )
-    litert_torch.convert(module, examples).export(str(path))
+    # Its own `export` ends the process where the disk is full.
+    path.write_bytes(litert_torch.convert(module, examples).model_content())
 
 
 def _to_fp16(path: Path) -> None:

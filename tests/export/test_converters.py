@@ -1,6 +1,8 @@
 """What each real converter leaves in its file."""
 
+import errno
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from edgesdk.core import plugins
 from edgesdk.core.bundle import read_bundle
 from edgesdk.core.compare import measure
-from edgesdk.core.errors import GateFailedError
+from edgesdk.core.errors import EdgeSdkError, GateFailedError
 from edgesdk.core.samples import synthetic_faces
 from edgesdk.core.shipped import shipped_bundle, shipped_checkpoint
 from edgesdk.core.verify import read_verification
@@ -169,3 +171,17 @@ def test_the_shipped_bundle_is_that_of_the_shipped_weights():
     bundle = read_bundle(shipped_bundle("bridge-face"))
     assert bundle.source_sha256 == root_sha256(read_checkpoint(shipped_checkpoint("bridge-face")))
     assert read_verification(bundle.path / "verify.json").verdict == "pass"
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_a_sentence_for_tflite(checkpoint, out, monkeypatch):
+    """The converter's own export ends the process there; ours goes through Python's files."""
+    pytest.importorskip("litert_torch", reason="needs the tflite extra")
+
+    def full(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(EdgeSdkError, match="No space left on device"):
+        export_bundle(checkpoint, ExportOptions("tflite"), out)
+    assert list(out.iterdir()) == []
