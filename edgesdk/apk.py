@@ -29,6 +29,7 @@ TELEMETRY = b"ai/onnxruntime/telemetry/"
 SIGNATURES = {0x7109871A: "v2", 0xF05368C0: "v3", 0x1B93AD61: "v3.1"}
 STORE_BYTES = 200_000_000  # what Google Play lets a user download at once
 TEXT_BYTES = 16_000_000
+PART_BYTES = 1 << 20
 DAMAGED = (
     zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, KeyError,
     RuntimeError, NotImplementedError, OverflowError,
@@ -66,7 +67,7 @@ class App:
     @property
     def is_library(self) -> bool:
         """Whether it is an AAR."""
-        return self.path.suffix == ".aar"
+        return _is_library(self.path)
 
     def first(self, *path: str) -> Mapping[str, Any]:
         """Return the attributes of the first element of that path, {} for none."""
@@ -90,6 +91,10 @@ class App:
         return found
 
 
+def _is_library(path: Path) -> bool:
+    return path.suffix.lower() == ".aar"
+
+
 def inspect_apk(path: Path) -> dict[str, Any]:
     """Return the facts of an APK or AAR and what is wrong with it.
 
@@ -99,16 +104,22 @@ def inspect_apk(path: Path) -> dict[str, Any]:
         see `Finding`).
 
     Raises:
-        UsageError: it is no {kind}, or damaged.
+        UsageError: it is no APK or AAR, or damaged.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            manifest = _manifest(archive, path.suffix == ".aar")
+            manifest = _manifest(archive, _is_library(path))
             app = App(path, archive, archive.infolist(), manifest)
-            return {**_facts(app), "findings": [asdict(row) for row in _findings(app)]}
+            return {**_facts(app), "findings": [_printable(row) for row in _findings(app)]}
     except DAMAGED as error:
-        kind = path.suffix[1:].upper()
+        kind = "AAR" if _is_library(path) else "APK"
         raise UsageError(f"{path} is no {kind}, or damaged ({error}); build it again") from None
+
+
+def _printable(row: Finding) -> dict[str, str]:
+    """Return a row for a terminal: names inside an app come from whoever packed it."""
+    texts = asdict(row).items()
+    return {key: "".join(c if c.isprintable() else "?" for c in text) for key, text in texts}
 
 
 def _manifest(archive: zipfile.ZipFile, is_library: bool) -> list[Element]:
@@ -288,7 +299,7 @@ def _sha256(app: App, name: str) -> str:
 
 def _digest(stream: IO[bytes]) -> str:
     digest = hashlib.sha256()
-    while part := stream.read(1 << 20):
+    while part := stream.read(PART_BYTES):
         digest.update(part)
     return digest.hexdigest()
 
@@ -301,9 +312,19 @@ def _privacy(app: App) -> Iterator[Finding]:
         yield Finding("offline", "ok", "", "does not ask for the permission INTERNET")
     for info in app.ending(".dex", ".jar"):
         with app.archive.open(info) as stream:
-            if TELEMETRY in stream.read():
+            if _holds(stream, TELEMETRY):
                 advice = "take ai/onnxruntime/telemetry and TelemetryInitializer out of the app"
                 yield Finding("telemetry", "warning", info.filename, "of ONNX Runtime", advice)
+
+
+def _holds(stream: IO[bytes], text: bytes) -> bool:
+    """Search in pieces: a small file may unpack to more than the memory holds."""
+    tail = b""
+    while part := stream.read(PART_BYTES):
+        if text in tail + part:
+            return True
+        tail = part[-len(text) :]
+    return False
 
 
 def _package(app: App) -> Iterator[Finding]:

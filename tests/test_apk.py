@@ -3,6 +3,7 @@
 import contextlib
 import json
 import struct
+import tracemalloc
 import zipfile
 
 import pytest
@@ -15,6 +16,7 @@ from edgesdk.core.axml import read_axml
 from edgesdk.core.elf import read_elf
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import sha256_bytes
+from tests import apks
 from tests.apks import axml, elf, manifest, write_apk
 
 LIBRARY = "lib/arm64-v8a/libonnxruntime.so"
@@ -229,6 +231,73 @@ def test_a_chunk_of_no_size_does_not_loop_for_ever():
         read_axml(struct.pack("<HHI", 3, 8, 100) + struct.pack("<HHI", 1, 0, 0) * 20)
 
 
+POOL = apks._pool(["manifest"] * 100, True)
+
+
+def tagged(pool, *starts):
+    """Return binary XML of elements: (bytes, number) of attributes; one of 20 bytes is there."""
+    body = pool
+    for size, count in starts:
+        body += struct.pack("<HHIII", 0x0102, 16, 56, 1, 0xFFFFFFFF)
+        body += struct.pack("<IIHHHHHH", 0xFFFFFFFF, 0, 20, size, count, 0, 0, 0)
+        body += struct.pack("<IIIHBBI", 0xFFFFFFFF, 0, 0, 8, 0, 3, 0)
+    return struct.pack("<HHI", 3, 8, 8 + len(body)) + body
+
+
+def overlapping(count=1000):
+    """Return a pool whose every text is the whole of one long text, a byte shorter each time."""
+    text = b"\xff\xff" * (count + 2) + b"a" * 32_767
+    begin = 28 + 4 * count
+    size = begin + len(text)
+    head = struct.pack("<HHIIIIII", 1, 28, size, count, 0, 256, begin, 0)
+    return head + struct.pack(f"<{count}I", *(2 * i for i in range(count))) + text
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        tagged(POOL, *[(0, 0)] * 5000),
+        tagged(overlapping()),
+        tagged(POOL, (0, 65_535)),
+        tagged(POOL, (20, 2), (20, 1)),
+    ],
+    ids=[
+        "nested without end",
+        "texts that overlap",
+        "attributes of no size",
+        "too many attributes",
+    ],
+)
+def test_a_manifest_that_would_fill_the_memory_is_refused(bomb):
+    assert len(read_axml(tagged(POOL, *[(20, 1)] * 100))) == 100
+    with pytest.raises(UsageError, match="no binary XML"):
+        read_axml(bomb)
+
+
+def test_code_is_searched_in_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr("edgesdk.apk.PART_BYTES", 4096)
+    tracemalloc.start()
+    code = bytes(50_000_000)
+    path = write_apk(tmp_path / "bomb.apk", good(**{"classes.dex": (code, True)}))
+    del code
+    tracemalloc.reset_peak()
+    assert wrong(path) == []
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
+    for at in range(4096 - 30, 4096 + 5):
+        code = bytes(at) + b"Lai/onnxruntime/telemetry/HttpClient;"
+        assert wrong(write_apk(path, good(**{"classes.dex": (code, True)}))) == [
+            ("telemetry", "warning")
+        ]
+
+
+def test_names_inside_an_app_do_not_write_on_the_terminal(tmp_path):
+    entries = {"lib/arm64-v8a/lib\x1b[31mx.so": elf(align=0x1000), MODEL: b"m"}
+    rows = inspect_apk(write_apk(tmp_path / "app.apk", entries))["findings"]
+    assert "lib/arm64-v8a/lib?[31mx.so" in {row["where"] for row in rows}
+    assert all(text.isprintable() for row in rows for text in row.values())
+
+
 def test_the_verb_shows_rows_and_asks_for_exit_code_4(tmp_path, capsys):
     path = write_apk(tmp_path / "app.apk", good(**{LIBRARY: elf(align=0x1000)}))
     assert cli.main(["inspect", str(path)]) == 4
@@ -237,7 +306,7 @@ def test_the_verb_shows_rows_and_asks_for_exit_code_4(tmp_path, capsys):
     assert "0x1000" in shown
     assert cli.main(["inspect", str(path), "--json"]) == 4
     assert json.loads(capsys.readouterr().out)["kind"] == "apk"
-    assert cli.main(["inspect", str(write_apk(tmp_path / "good.apk", good()))]) == 0
+    assert cli.main(["inspect", str(write_apk(tmp_path / "GOOD.APK", good()))]) == 0
     assert "offline" in capsys.readouterr().out
 
 

@@ -12,6 +12,8 @@ _XML, _STRINGS, _IDS, _START, _END = 0x0003, 0x0001, 0x0180, 0x0102, 0x0103
 _UTF8 = 1 << 8
 _NONE = 0xFFFFFFFF
 _STRING, _BOOLEAN = 0x03, 0x12
+_ATTRIBUTE = 20  # bytes of one
+_DEEPEST = 100  # the nesting that a file may ask for costs its square
 # Attributes are known by number; tools that shrink an app may drop their names.
 _ATTRIBUTES = {
     0x01010003: "name",
@@ -69,8 +71,10 @@ def _elements(data: bytes) -> Iterator[Element]:
             (head,) = struct.unpack_from("<H", data, at + 2)
             ids = [number for (number,) in struct.iter_unpack("<I", data[at + head : end])]
         elif kind == _START:
-            name, attributes = _start(data, at, texts, ids)
+            name, attributes = _start(data, at, end, texts, ids)
             path.append(name)
+            if len(path) > _DEEPEST:
+                raise struct.error
             yield Element(tuple(path), attributes)
         elif kind == _END:
             path.pop()
@@ -92,7 +96,13 @@ def _strings(data: bytes, at: int) -> list[str]:
         raise struct.error
     offsets = struct.unpack_from(f"<{count}I", data, at + head)
     read = _utf8 if flags & _UTF8 else _utf16
-    return [read(data, at + begin + offset) for offset in offsets]
+    texts: dict[int, str] = {}
+    for offset in set(offsets):
+        texts[offset] = read(data, at + begin + offset)
+        size -= len(texts[offset])
+        if size < 0:  # texts that overlap may unpack to more than the memory holds
+            raise struct.error
+    return [texts[offset] for offset in offsets]
 
 
 def _utf8(data: bytes, at: int) -> str:
@@ -112,10 +122,14 @@ def _utf16(data: bytes, at: int) -> str:
     return data[at : at + 2 * length].decode("utf-16-le", "replace")
 
 
-def _start(data: bytes, at: int, texts: list[str], ids: list[int]) -> tuple[str, dict[str, Value]]:
+def _start(
+    data: bytes, at: int, end: int, texts: list[str], ids: list[int]
+) -> tuple[str, dict[str, Value]]:
     (head,) = struct.unpack_from("<H", data, at + 2)
     base = at + head
     _, name, begin, size, count = struct.unpack_from("<IIHHH", data, base)
+    if count and (size < _ATTRIBUTE or base + begin + count * size > end):
+        raise struct.error
     attributes: dict[str, Value] = {}
     for i in range(count):
         _, key, raw, _, _, kind, value = struct.unpack_from(

@@ -32,7 +32,7 @@ def describe(path: Path) -> dict[str, Any]:
         return {"kind": "checkpoint", "path": str(folder), **read_json(folder / "meta.json", "")}
     if path.suffix == ".onnx":
         return {"kind": "onnx", **_file(path), **_onnx(path)}
-    if path.suffix in (".apk", ".aar"):
+    if path.suffix.lower() in (".apk", ".aar"):
         from edgesdk.apk import inspect_apk
 
         return {"kind": "apk", **_file(path), **inspect_apk(path)}
