@@ -104,7 +104,7 @@ def test_one_report_is_taken_from_the_right_sender(ask, site):
 def test_a_report_has_a_length_and_it_is_small(ask, site):
     huge = [("Content-Length", str(2 * MOST_BYTES))]
     assert ask("POST", "/report", b"x", token=site.token, headers=huge)[0] == 413
-    for length in ("0", "-1", "1e3", "abc", "٣"):
+    for length in ("0", "-1", "1e3", "abc", "٣", "9" * 5000):
         headers = [("Content-Length", length.encode())]
         assert ask("POST", "/report", b"x", token=site.token, headers=headers)[0] in (411, 413)
     assert ask("POST", "/report", b" " * (MOST_BYTES - 1) + b"1", token=site.token)[0] == 204
@@ -145,6 +145,7 @@ LINES = st.tuples(
 HEADS = st.lists(
     st.sampled_from(
         [b"Content-Length: -1", b"Content-Length: 7", b"Content-Length: \xb2", b"Host: [",
+         b"Content-Length: " + b"9" * 5000,
          b"Transfer-Encoding: chunked", b"X-Edgesdk-Token: \xe9", b"Expect: 100-continue", b": "]
     )
     | st.binary(max_size=9),
@@ -158,7 +159,8 @@ def test_no_request_of_a_stranger_is_a_fault_of_the_server(shared, request_):
     site, port, faults = shared
     with socket.create_connection(("127.0.0.1", port), timeout=10) as stranger:
         stranger.sendall(request_)
-        stranger.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # it may be closed already
+            stranger.shutdown(socket.SHUT_WR)
         with suppress(ConnectionError):
             while stranger.recv(65536):
                 pass
