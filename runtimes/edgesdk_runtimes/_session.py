@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Self
 
-import numpy as np
-
 from edgesdk.core.bundle import Bundle
-from edgesdk.core.tensors import Array, Arrays
+from edgesdk.core.tensors import Arrays
 
 
 class BaseSession:
@@ -51,9 +49,3 @@ def distribution_version(*names: str) -> str:
         except PackageNotFoundError:
             continue
     return ""
-
-
-def unit_rows(array: Array) -> Array:
-    """Return the rows of [N, D] at length 1, as float32; a zero row stays zero."""
-    length = np.linalg.norm(array, axis=1, keepdims=True)
-    return np.asarray(array / np.maximum(length, 1e-12), np.float32)

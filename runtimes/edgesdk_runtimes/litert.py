@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from edgesdk.core import plugins
+from edgesdk.core.biometrics import unit
 from edgesdk.core.bundle import Bundle
 from edgesdk.core.errors import EdgeSdkError
 from edgesdk.core.protocols import Runtime, Session
 from edgesdk.core.tensors import Array, Arrays
-from edgesdk_runtimes._session import BaseSession, distribution_version, unit_rows
+from edgesdk_runtimes._session import BaseSession, distribution_version
 
 NEW, OLD = "ai_edge_litert", "tflite_runtime"
 
@@ -77,7 +78,7 @@ class LitertSession(BaseSession):
         if np.issubdtype(array.dtype, np.integer) and scale:
             array = (array.astype(np.float32) - zero) * np.float32(scale)
             if self._renormalise:
-                array = unit_rows(array)
+                array = unit(array)
         return np.asarray(array)
 
     def close(self) -> None:
