@@ -111,9 +111,16 @@ def exported(bundle: Any) -> str:
         f"file     {bundle.entry}, {bundle.bytes:,} bytes, {bundle.precision}",
         f"proof    {bundle.verify['verdict']} (level {bundle.verify['level']})",
         *[f"decision {sentence}" for sentence in bundle.decisions],
-        f"next: edgesdk bench {bundle.path}",
+        f"next: {_after(bundle)}",
     ]
     return "\n".join(lines)
+
+
+def _after(bundle: Any) -> str:
+    """Return what to type next: a speed is measured where the artefact itself runs."""
+    if bundle.verify["level"] == "proxy":
+        return f"on the device it is for: edgesdk bench {bundle.path}"
+    return f"edgesdk bench {bundle.path}"
 
 
 def exported_several(rows: Sequence[Mapping[str, Any]]) -> str:
