@@ -21,12 +21,14 @@ def own_side(row: dict, rows: list[dict]) -> int:
 
 
 def main() -> None:
-    """Write the figure: every model at its own input size, the teacher at small sizes too."""
+    """Write the figure: every model at its own input size, the teacher at all of these."""
     rows = [row for row in accuracy_rows() if row["precision"] == "fp32"]
+    own = [row for row in rows if row["face_px"] == own_side(row, rows)]
+    sides = {row["face_px"] for row in own}
+    taught = [row for row in rows if row["model"] == TEACHER and row["face_px"] in sides]
     points = [
         (f"{row['model']}, {row['face_px']} px", row["ms_per_face"], 100 * row["accuracy"])
-        for row in rows
-        if row["model"] == TEACHER or row["face_px"] == own_side(row, rows)
+        for row in [row for row in own if row["model"] != TEACHER] + taught
     ]
     svg = accuracy_cost(points, "ms per face on one CPU thread, from crop to embedding")
     style = STYLE.read_text().replace("body {", "svg {")
