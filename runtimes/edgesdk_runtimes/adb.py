@@ -17,6 +17,15 @@ from edgesdk_runtimes._adb_link import COMMAND_S, Phone, find_phone, listed, ser
 from edgesdk_runtimes._adb_result import result_of
 from edgesdk_runtimes._session import distribution_version
 
+# What BenchActivity takes at most; it would measure less than the result says.
+LIMITS = {
+    "duration_s": 3600,
+    "threads": 64,
+    "warmup": 10_000,
+    "iterations": 1_000_000,
+    "batch": 1024,
+}
+
 
 class Adb:
     """The plug-in."""
@@ -61,7 +70,7 @@ class Adb:
         """Measure the bundles one after the other with the app on the phone.
 
         Raises:
-            UsageError: several phones are connected, or a plan needs more than one batch size.
+            UsageError: several phones are connected, or the app does not measure such a plan.
             UnsupportedError: no phone, one that adb may not use, a wrong ABI, or no app.
             GateFailedError: the phone answers the golden vectors wrongly.
             EdgeSdkError: the connection was lost, or the app gave no result.
@@ -85,7 +94,12 @@ def _plan_of(job: RemoteJob) -> BenchPlan:
             f"the app measures one batch size in a run, {job.plan.scenario} asks for {len(sizes)}; "
             "use --scenario latency or --scenario throughput"
         )
-    return replace(job.plan, batch=sizes[0])
+    plan = replace(job.plan, batch=sizes[0])
+    for name, most in LIMITS.items():
+        if getattr(plan, name) > most:
+            word = "duration" if name == "duration_s" else name
+            raise UsageError(f"the app takes --{word} {most} at most; ask for less")
+    return plan
 
 
 def _measure(

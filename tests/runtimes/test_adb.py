@@ -3,6 +3,7 @@ tests/phone/bin; the same commands run behind a real adb daemon in test_adb_daem
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -249,6 +250,18 @@ def test_a_sweep_of_batch_sizes_is_refused(phone, measure, plan):
     (found,) = measure(replace(plan, scenario="throughput", batch=8))
     assert found.plan.batch == 8
     assert "--ei batch 8" in phone.state.log
+
+
+@pytest.mark.parametrize("name", adb.LIMITS)
+def test_what_the_app_would_cut_short_is_refused(phone, measure, plan, name):
+    """A result says what was asked; an app that measures less would make that wrong."""
+    asked = replace(plan, scenario="throughput", **{name: adb.LIMITS[name] + 1})
+    with pytest.raises(UsageError, match=rf"takes --\w+ {adb.LIMITS[name]} at most"):
+        measure(asked)
+    kotlin = ROOT / "android_demo/app/src/main/kotlin/org/edgesdk/demo/BenchActivity.kt"
+    key = {"duration_s": "seconds"}.get(name, name)
+    (most,) = re.findall(rf'"{key}".*coerceIn\(1, ([\d_]+)\)', kotlin.read_text())
+    assert int(most) == adb.LIMITS[name]
 
 
 def batch_of(phone, size):
