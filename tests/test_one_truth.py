@@ -43,6 +43,9 @@ def test_an_answer_to_another_bundle_does_not_count(answers, bundle):
     jvm, chromium = one_truth.outside(bundle)
     assert np.array_equal(jvm.embedding, TRUTH)
     assert "to another bundle" in chromium.absent
+    del data["bundle_sha256"]
+    (answers / "chromium.json").write_text(json.dumps(data))
+    assert "to another bundle" in list(one_truth.outside(bundle))[1].absent
     (answers / "chromium.json").unlink()
     assert "no answer" in list(one_truth.outside(bundle))[1].absent
 

@@ -140,7 +140,7 @@ def outside(bundle: Any) -> Iterator[Answer]:
         data = json.loads(path.read_text()) if path.exists() else None
         if data is None:
             yield Answer(engine, absent=f"no answer in build/one_truth; make it with: {how}")
-        elif data.get("bundle_sha256", bundle.sha256) != bundle.sha256:
+        elif data.get("bundle_sha256") != bundle.sha256:
             yield Answer(engine, absent=f"its answer is to another bundle; make it with: {how}")
         else:
             yield Answer(engine, data["version"], np.array(data["embedding"], np.float32))
