@@ -3,10 +3,12 @@
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgesdk.cli import main
 from edgesdk.core.samples import synthetic_faces
+from edgesdk.core.shipped import shipped_bundle
 from edgesdk.images import read_image
 from edgesdk_runtimes import _web_vendor
 from tools.camera import camera_flags, frame, write_clip
@@ -64,13 +66,40 @@ def test_the_live_page_says_when_there_is_no_camera():
     assert visit(words, look, end=signal.SIGINT).code == 0
 
 
-def test_the_live_page_checks_the_bundle_first(changed_bundle):
-    bundle = changed_bundle("rgb", how={"color": "BGR"})
+def test_a_page_that_failed_looks_no_longer(tmp_path):
+    clip = write_clip(tmp_path / "clip.y4m", [frame(synthetic_faces(1, 5)[0])] * 2)
+    seen = {}
+
+    def look(browser, link):
+        browser.open(link)
+        browser.state("ready")
+        browser.value("HTMLMediaElement.prototype.play = () => Promise.reject(new Error('no'))")
+        browser.value("document.getElementById('camera').click()")
+        browser.state("failed")
+        tracks = "document.getElementById('video').srcObject.getTracks()"
+        seen["tracks"] = browser.value(f"{tracks}.map((track) => track.readyState)")
+
+    words = ["run", "bridge-face", "--device", "browser", "--quiet"]
+    assert visit(words, look, camera_flags(clip), end=signal.SIGINT).code == 0
+    assert seen["tracks"] == ["ended"]
+
+
+def drifted():
+    golden = np.fromfile(shipped_bundle("bridge-face") / "golden/embedding.f32", "<f4")
+    return {"files": {"golden/embedding.f32": (golden + 0.01).tobytes()}}
+
+
+@pytest.mark.parametrize(
+    ("stage", "changes"),
+    [("pre-processing", lambda: {"how": {"color": "BGR"}}), ("inference", drifted)],
+)
+def test_the_live_page_checks_the_bundle_first(changed_bundle, stage, changes):
+    bundle = changed_bundle("changed", **changes())
 
     def look(browser, link):
         browser.open(link)
         assert browser.state("failed") == "failed"
-        assert "stage: pre-processing" in browser.value("document.body.innerText")
+        assert f"stage: {stage}" in browser.value("document.body.innerText")
 
     words = ["run", str(bundle), "--device", "browser", "--quiet"]
     assert visit(words, look, end=signal.SIGINT).code == 0

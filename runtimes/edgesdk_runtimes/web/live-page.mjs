@@ -59,6 +59,7 @@ function fail(title, reason, advice) {
   byId('lead').textContent = '';
   document.querySelector('main').dataset.state = 'failed';
   for (const id of ['ready', 'live']) show(id, false);
+  for (const track of video.srcObject?.getTracks() ?? []) track.stop();
   show('failure');
 }
 
