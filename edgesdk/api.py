@@ -118,7 +118,7 @@ def export(
     batch: int | None = None,
     profile: str | None = None,
     calib: Path | str | None = None,
-    calib_samples: int = 128,
+    calib_samples: int = 512,
     calib_seed: int = 0,
     data: Path | str | None = None,
     max_drop: float = 0.01,
