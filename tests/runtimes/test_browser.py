@@ -140,6 +140,15 @@ def test_a_wrong_manifest_is_named_by_its_stage(bench, changed_bundle, name, how
     assert "Stage: pre-processing" in seen["text"]
 
 
+def test_a_wrong_crop_is_named_as_alignment(bench, changed_bundle):
+    crop = np.fromfile(shipped_bundle("bridge-face") / "golden/crop0.u8", np.uint8)
+    crop[crop.size // 2] += 9
+    bundle = changed_bundle("other-crop", files={"golden/crop0.u8": crop.tobytes()})
+    ended, seen, results = bench(bundles=(bundle,))
+    assert (ended.code, seen["state"], results) == (4, "failed", [])
+    assert "stage alignment: largest difference" in ended.err
+
+
 def test_wrong_outputs_are_a_failed_gate(bench, changed_bundle):
     golden = np.fromfile(shipped_bundle("bridge-face") / "golden/embedding.f32", "<f4")
     bundle = changed_bundle("drifted", files={"golden/embedding.f32": (golden + 0.01).tobytes()})
