@@ -1,6 +1,6 @@
 """A bundle whose pre-processing was swapped is named by its stage, on the command line.
 
-The app's core and the page have the same test in their own suites.
+The app's core, the page and the ARM64 kernels have the same test in their own suites.
 """
 
 import shutil
@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+import edgesdk
 from edgesdk.cli import main
 from edgesdk.core.bundle import read_bundle, seal
 from edgesdk.core.shipped import shipped_bundle
@@ -16,9 +17,15 @@ SWAPS = {"colour order": {"color": "BGR"}, "mean": {"mean": (123.7, 116.3, 103.5
 
 
 @pytest.mark.parametrize("what", SWAPS)
-def test_verify_names_the_stage_of_swapped_preprocessing(what, tmp_path, capsys):
-    folder = tmp_path / "bridge-face-onnx-fp32"
-    shutil.copytree(shipped_bundle("bridge-face"), folder)
+@pytest.mark.parametrize("target", ["onnx", pytest.param("tflite", marks=pytest.mark.slow)])
+def test_verify_names_the_stage_of_swapped_preprocessing(target, what, tmp_path, capsys):
+    folder = tmp_path / f"bridge-face-{target}-fp32"
+    if target == "onnx":
+        shutil.copytree(shipped_bundle("bridge-face"), folder)
+    else:
+        for module in ("torch", "litert_torch", "ai_edge_litert"):
+            pytest.importorskip(module, reason="exports the bundle")
+        folder = edgesdk.export("bridge-face", target=target, output_dir=tmp_path).path
     bundle = read_bundle(folder)
     assert main(["verify", str(folder)]) == 0
     capsys.readouterr()
