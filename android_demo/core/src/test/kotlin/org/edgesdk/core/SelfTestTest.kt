@@ -56,15 +56,31 @@ class SelfTestTest {
         assertTrue("NaN" in run(realBundle, broken).problem!!)
     }
 
+    private fun withFile(name: String, content: ByteArray) = Bundle.open(
+        Changed(files = mapOf(name to content)) { it.inner("files").inner(name)["sha256"] = sha256(content) },
+    )
+
+    @Test
+    fun aWrongCropIsNamedAsAlignment() {
+        val name = "golden/" + Golden(realBundle).index["align"].items.last()["crop"]["file"].string
+        val crop = realBundle.file(name).copyOf().also { it[it.size / 2] = (it[it.size / 2] + 9).toByte() }
+        assertEquals(listOf("align"), failed(run(withFile(name, crop))))
+    }
+
+    @Test
+    fun aWrongSimilarityIsNamedAsComparison() {
+        val index = Golden(realBundle).index
+        @Suppress("UNCHECKED_CAST")
+        val row = index["post"].items.first()["cosine"].items.first().value as MutableList<Any?>
+        row[row.lastIndex] = JsonNumber("0.5")
+        val text = Json.write(index.value).toByteArray()
+        assertEquals(listOf("post"), failed(run(withFile("golden/index.json", text))))
+    }
+
     @Test
     fun aDamagedIndexIsToldAsSuch() {
         val text = String(realBundle.file("golden/index.json")).replace("\"uint8\"", "\"int16\"").toByteArray()
-        val damaged = Bundle.open(
-            Changed(files = mapOf("golden/index.json" to text)) {
-                it.inner("files").inner("golden/index.json")["sha256"] = sha256(text)
-            },
-        )
-        refused("is damaged", "export it again") { run(damaged) }
+        refused("is damaged", "export it again") { run(withFile("golden/index.json", text)) }
     }
 
     @Test
