@@ -303,8 +303,10 @@ def _document(
 
 
 def _short(word: str) -> str:
-    """Leave out where files lie on this machine."""
-    return Path(word).name if "/" in word else word
+    """Leave out where files lie on this machine, but not which run a checkpoint is of."""
+    path = Path(word)
+    kept = path.parts[-2:] if path.name == "checkpoint" else path.parts[-1:]
+    return "/".join(kept) if "/" in word else word
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """What the rows of an accuracy result say about training: each claim, its numbers, its verdict.
 
-Rows are compared only where all but the one thing differs: same student, same face size,
-same epochs, trained on as many pictures.
+Rows are compared only where one thing differs: same student, same face size, same epochs,
+trained on as many pictures. A difference counts by its lower end, two standard errors down.
 """
 
 import math
@@ -82,15 +82,15 @@ def _alike(rows: Sequence[Row]) -> list[dict[str, Row]]:
 def _compared(found: Mapping[str, Row], below: str, above: str, margin: float) -> dict[str, Any]:
     points = 100 * (found[above]["accuracy"] - found[below]["accuracy"])
     by = f" by {margin:g} points or more" if margin else ""
-    row = found[above]
+    row, error = found[above], _standard_error(found[above]["folds"], found[below]["folds"])
     epochs = row["trained"]["epochs"]
     return {
         "claim": f"{row['model']} at {row['face_px']} px, {epochs} epochs: "
         f"{above} beats {below}{by}",
         "values": {kind: found[kind]["accuracy"] for kind in (below, above)},
         "points": points,
-        "standard_error": _standard_error(found[above]["folds"], found[below]["folds"]),
-        "holds": points >= margin,
+        "standard_error": error,
+        "holds": points - 2 * (error or 0.0) > margin,
     }
 
 

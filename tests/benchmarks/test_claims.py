@@ -38,6 +38,13 @@ def test_distillation_must_beat_the_labels_by_three_points():
     assert last["standard_error"] == 0
 
 
+def test_a_difference_within_its_noise_does_not_hold():
+    above = row(0.84, kind="bridge", folds=(0.9, 0.7))
+    (found,) = claims([row(0.82, kind="direct", folds=(0.6, 0.6)), above])
+    assert found["standard_error"] == pytest.approx(10)
+    assert not found["holds"]
+
+
 def test_unlike_runs_are_never_compared():
     rows = [row(0.8, kind="labels only"), row(0.9, kind="direct", epochs=5)]
     assert claims(rows) == []
