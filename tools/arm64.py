@@ -32,8 +32,13 @@ def missing() -> str | None:
     )
 
 
-def answers(bundles: Sequence[Path], cpu: str) -> tuple[list[Array], dict[str, Any]]:
-    """Return each bundle's first output for its golden crops on an ARM64 CPU, and versions.
+def answers(
+    bundles: Sequence[Path], cpu: str
+) -> tuple[list[Array], dict[str, Any], list[dict[str, str]]]:
+    """Return what the bundles answer on an ARM64 CPU.
+
+    That is each one's first output for its golden crops, the versions, and each one's golden
+    stages -> "pass" or "fail".
 
     Args:
         bundles: Folders, onnx or tflite.
@@ -54,7 +59,8 @@ def answers(bundles: Sequence[Path], cpu: str) -> tuple[list[Array], dict[str, A
         if done.returncode:
             raise EdgeSdkError(f"on {cpu}, exit code {done.returncode}: {done.stderr[-2000:]}")
         versions = json.loads((Path(out) / "versions.json").read_text())
-        return [np.load(Path(out) / f"{i}.npy") for i in range(len(bundles))], versions
+        golden = json.loads((Path(out) / "golden.json").read_text())
+        return [np.load(Path(out) / f"{i}.npy") for i in range(len(bundles))], versions, golden
 
 
 def _command(out: Path, bundles: Sequence[Path], cpu: str) -> list[str]:

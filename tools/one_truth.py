@@ -80,7 +80,7 @@ def exported(folder: Path) -> Iterator[tuple[Any, Answer]]:
             yield None, Answer(engine, absent=str(error))
 
 
-def on_arm64(bundles: Sequence[Any]) -> dict[str, tuple[list[Any], dict[str, str]] | str]:
+def on_arm64(bundles: Sequence[Any]) -> dict[str, tuple[Any, ...] | str]:
     """Return CPU -> embeddings of the bundles and versions, made by the aarch64 wheels under qemu.
 
     Where they cannot run it is CPU -> why.

@@ -3,11 +3,14 @@
 `make phones` prepares what this needs. Numbers only: qemu says nothing about speed.
 """
 
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import edgesdk
-from edgesdk.core.bundle import read_bundle
+from edgesdk.core.bundle import read_bundle, seal
 from edgesdk.core.compare import cosine
 from edgesdk.core.errors import EdgeSdkError
 from edgesdk.core.golden import read_golden
@@ -58,7 +61,7 @@ def answer(bundle):
 @pytest.fixture(scope="module", params=arm64.CPUS)
 def there(request, folders):
     """Return name -> [N, D] of an ARM64 CPU."""
-    found, versions = arm64.answers(list(folders.values()), request.param)
+    found, versions, _ = arm64.answers(list(folders.values()), request.param)
     assert versions["machine"] == "aarch64"
     assert set(versions) == {"machine", "ort", "litert"}
     return dict(zip(folders, found, strict=True))
@@ -80,6 +83,18 @@ def test_the_golden_vectors_pass_on_arm64(folders, there):
         golden = read_golden(read_bundle(folder))
         (output,) = golden.outputs
         assert golden.reasons({output: there[name]}) == [], name
+
+
+def test_swapped_preprocessing_is_named_by_its_stage_on_arm64(folders, tmp_path):
+    swaps = {"onnx fp32": {"color": "BGR"}, "tflite fp32": {"mean": (123.7, 116.3, 103.5)}}
+    swapped = [shutil.copytree(folders[name], tmp_path / name) for name in swaps]
+    for folder, how in zip(swapped, swaps.values(), strict=True):
+        bundle = read_bundle(folder)
+        prepare = {name: replace(p, **how) for name, p in bundle.preprocess.items()}
+        seal(replace(bundle, preprocess=prepare))
+    _, _, golden = arm64.answers(swapped, arm64.CPUS[0])
+    right = {"align": "pass", "infer": "pass", "post": "pass"}
+    assert golden == [{**right, "pre": "fail"}] * len(swaps)
 
 
 def test_a_bundle_that_cannot_run_there_is_an_error(folders, tmp_path):
