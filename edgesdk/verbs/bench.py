@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError, did_you_mean
@@ -13,7 +13,7 @@ from edgesdk.core.shipped import open_bundle
 
 if TYPE_CHECKING:
     from edgesdk.core.bundle import Bundle
-    from edgesdk.core.result import BenchResult
+    from edgesdk.core.result import BenchPlan, BenchResult
 
 SCENARIOS = ("latency", "throughput", "offline")
 
@@ -47,27 +47,12 @@ def measure(
     counts = {"threads": threads, "iterations": iterations}
     _check(scenarios, {**counts, **times}, batch)
     from edgesdk.core.protocols import Reach
-    from edgesdk.core.result import THROUGHPUT_BATCH, BenchPlan
     from edgesdk_benchmarks.bench import bench
 
-    plans = [
-        BenchPlan(
-            scenario=s,
-            warmup=warmup,
-            iterations=iterations,
-            duration_s=duration,
-            threads=threads,
-            batch=(batch or THROUGHPUT_BATCH) if s == "throughput" else 1,
-        )
-        for s in scenarios
-    ]
+    settings = {"warmup": warmup, "iterations": iterations, "threads": threads}
+    plans = _plans(scenarios, batch, {**settings, "duration_s": duration})
     opened = [open_bundle(b) for b in bundles]
-    for bundle in opened:
-        if batch is not None and bundle.inputs[0].shape[0] not in (None, batch):
-            raise UsageError(
-                f"--batch {batch} was asked, bundle {bundle.path} takes batches of "
-                f"{bundle.inputs[0].shape[0]} alone; leave --batch out or export it again"
-            )
+    _check_batch(opened, batch)
     if runner is not None:
         if runtimes:
             raise UsageError(f"--device {device} brings its own runtime; leave --runtime out")
@@ -98,3 +83,22 @@ def _check(scenarios: Sequence[str], numbers: Mapping[str, float], batch: int | 
         raise UsageError(f"--batch must be 1 or more, found {batch}")
     if batch is not None and "throughput" not in scenarios:
         raise UsageError("--batch is the size of --scenario throughput; add it, or leave it out")
+
+
+def _plans(
+    scenarios: Sequence[str], batch: int | None, settings: Mapping[str, Any]
+) -> list[BenchPlan]:
+    """Return one plan per scenario; batches belong to throughput alone."""
+    from edgesdk.core.result import THROUGHPUT_BATCH, BenchPlan
+
+    sizes = {s: (batch or THROUGHPUT_BATCH) if s == "throughput" else 1 for s in scenarios}
+    return [BenchPlan(scenario=s, batch=sizes[s], **settings) for s in scenarios]
+
+
+def _check_batch(bundles: Sequence[Bundle], batch: int | None) -> None:
+    for bundle in bundles:
+        if batch is not None and bundle.inputs[0].shape[0] not in (None, batch):
+            raise UsageError(
+                f"--batch {batch} was asked, bundle {bundle.path} takes batches of "
+                f"{bundle.inputs[0].shape[0]} alone; leave --batch out or export it again"
+            )
