@@ -5,30 +5,20 @@ python tools/figures.py
 
 from pathlib import Path
 
-from readme_tables import accuracy_rows
+from readme_tables import own_size_rows
 
 from edgesdk_benchmarks.report.charts import accuracy_cost
 
 ROOT = Path(__file__).parent.parent
 STYLE = ROOT / "benchmarks" / "edgesdk_benchmarks" / "report" / "style.css"
-# It enlarges small faces, so its cost is the same at every size.
-TEACHER = "sface-2021dec"
-
-
-def own_side(row: dict, rows: list[dict]) -> int:
-    """Return the side of a model's input: no model is judged at a larger one."""
-    return max(other["face_px"] for other in rows if other["model"] == row["model"])
 
 
 def main() -> None:
     """Write the figure: every model at its own input size, the teacher at all of these."""
-    rows = [row for row in accuracy_rows() if row["precision"] == "fp32"]
-    own = [row for row in rows if row["face_px"] == own_side(row, rows)]
-    sides = {row["face_px"] for row in own}
-    taught = [row for row in rows if row["model"] == TEACHER and row["face_px"] in sides]
     points = [
         (f"{row['model']}, {row['face_px']} px", row["ms_per_face"], 100 * row["accuracy"])
-        for row in [row for row in own if row["model"] != TEACHER] + taught
+        for row in own_size_rows()
+        if row["precision"] == "fp32"
     ]
     svg = accuracy_cost(points, "ms per face on one CPU thread, from crop to embedding")
     style = STYLE.read_text().replace("body {", "svg {")
