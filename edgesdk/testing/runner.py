@@ -14,7 +14,7 @@ import pytest
 
 from edgesdk.core import plugins
 from edgesdk.core.bundle import Bundle
-from edgesdk.core.errors import UnsupportedError
+from edgesdk.core.errors import UnsupportedError, UsageError
 from edgesdk.core.protocols import Reach, RemoteJob
 from edgesdk.core.result import BenchPlan
 
@@ -72,7 +72,7 @@ class RunnerContract:
     def test_an_absent_device_is_a_sentence(self, ready: Any, bundle: Bundle) -> None:
         """A device that is not there is refused before anything is measured."""
         jobs = [RemoteJob(bundle, BenchPlan(duration_s=0.1))]
-        with pytest.raises(UnsupportedError, match=r"\w"):
+        with pytest.raises((UnsupportedError, UsageError), match=r"\w"):
             ready.bench(jobs, f"{self.runner}:no-such-device", Reach(timeout_s=5))
 
     def test_a_device_gives_raw_times_of_every_job(
