@@ -13,6 +13,7 @@ from itertools import takewhile
 from typing import Any, NoReturn, TextIO
 
 from edgesdk import __version__, _show, api
+from edgesdk._interrupt import patient_interrupts
 from edgesdk._options import add_arguments, arguments, summary
 from edgesdk._progress import bar
 from edgesdk.core.errors import EdgeSdkError, UsageError, did_you_mean
@@ -94,7 +95,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
     try:
-        return _run(words)
+        with patient_interrupts():
+            return _run(words)
     except EdgeSdkError as error:
         if debug:
             raise

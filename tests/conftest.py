@@ -1,5 +1,6 @@
 """What several test modules share."""
 
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -13,6 +14,9 @@ from edgesdk.core.tensors import TensorSpec
 # On a busy machine any example may take long: times are compared, never asserted.
 hypothesis.settings.register_profile("edgesdk", deadline=None)
 hypothesis.settings.load_profile("edgesdk")
+
+# A shell that starts tests in the background has them, and all they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
