@@ -33,7 +33,7 @@ fi
 "$python" android_demo/tools/gradle_check.py
 "$python" android_demo/tools/write_vectors.py "$bundle" android_demo/build
 "$python" android_demo/tools/build_apk.py resources
-mvn -B -ntp -q -f android_demo verify
+mvn -B -ntp -q -Dstyle.color=never -f android_demo verify
 "$python" - <<'COUNT'
 import pathlib, re
 found = [re.search(r'tests="(\d+)"', p.read_text()) for p in pathlib.Path("android_demo").glob("*/build/surefire-reports/TEST-*.xml")]
