@@ -70,6 +70,14 @@ def test_every_extra_that_a_plugin_names_exists():
     assert named <= extras
 
 
+def test_the_onnx_extra_brings_what_lower_precisions_import():
+    from edgesdk_export._quantize import FP16, INT8
+
+    extra = metadata()["project"]["optional-dependencies"]["onnx"]
+    brought = {re.split(r"[<>=]", line)[0].replace("-", "_") for line in extra}
+    assert {*FP16.requires, *INT8.requires} <= brought
+
+
 def test_changelog_speaks_of_this_version():
     assert f"## {edgesdk.__version__}" in (ROOT / "CHANGELOG.md").read_text()
 

@@ -10,7 +10,7 @@ from edgesdk_export._quiet import converting
 from edgesdk_export._source import Needs, need
 
 FP16 = Needs(("onnx", "onnxconverter_common"), "onnx")
-INT8 = Needs(("onnx",), "onnx")
+INT8 = Needs(("onnx", "sympy"), "onnx")
 
 # The products do the work. In a convolutional net the operators between them follow, for
 # otherwise each boundary is rounded twice (bridge-face at 16 px: median cosine 0.9986 against
