@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgesdk.core.batches import CHUNK, in_batches
 from edgesdk.core.biometrics import cosine, far_key, unit
 from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.preprocess import align, check_picture
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from edgesdk.core.bundle import Bundle
     from edgesdk.detect import Detection, Detector
 
-BATCH = 256
 ALIGNED_SIDE = 160
 FAR = 1e-2
 
@@ -119,7 +119,7 @@ class FacePipeline:
         """
         (spec,) = self.bundle.inputs
         prepare, fixed = self.bundle.preprocess[spec.name], spec.shape[0]
-        step = fixed or BATCH
+        step = fixed or CHUNK
         rows = [np.empty((0, int(self.bundle.postprocess["dim"])), np.float32)]
         for start in range(0, len(crops), step):
             tensor = prepare(crops[start : start + step])
@@ -220,11 +220,8 @@ class FacePipeline:
         self.close()
 
     def _run(self, name: str, tensor: Array, fixed: int | None) -> Array:
-        """Run one batch; one of a fixed size is filled up with its last item."""
-        count = len(tensor)
-        if fixed is not None and count < fixed:
-            tensor = np.concatenate([tensor, np.repeat(tensor[-1:], fixed - count, 0)])
-        rows = np.asarray(self.session.run({name: tensor})[self.bundle.outputs[0].name])[:count]
+        output = self.bundle.outputs[0].name
+        rows = in_batches(self.session.run, {name: tensor}, fixed)[output]
         if not np.isfinite(rows).all():
             raise EdgeSdkError(
                 f"bundle {self.bundle.path} gave an embedding that is not finite in runtime "

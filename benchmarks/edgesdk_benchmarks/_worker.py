@@ -12,8 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from edgesdk.core.batches import repeated
 from edgesdk.core.bundle import Bundle, read_bundle
 from edgesdk.core.golden import read_golden
 
@@ -54,20 +53,13 @@ def peak_mb() -> float | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def one_item(bundle: Bundle) -> dict[str, Any]:
-    """Return golden inputs for one run: one item, or the batch that the file demands."""
-    golden = read_golden(bundle)
-    fixed = bundle.inputs[0].shape[0] or 1
-    return {k: np.take(a, range(fixed), 0, mode="wrap") for k, a in golden.inputs.items()}
-
-
 def main(words: list[str]) -> None:
     """Open, run once, and print what it cost."""
     path, runtime, device, threads = words
     from edgesdk_runtimes._open import open_session
 
     bundle = read_bundle(Path(path))
-    inputs = one_item(bundle)
+    inputs = repeated(read_golden(bundle).inputs, bundle.inputs[0].shape[0] or 1)
     baseline = peak_mb()
     begin = time.perf_counter_ns()
     session = open_session(bundle, runtime, device, int(threads))

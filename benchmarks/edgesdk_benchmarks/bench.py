@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgesdk.core import plugins
+from edgesdk.core.batches import in_batches, repeated
 from edgesdk.core.bundle import VERIFY, Bundle
 from edgesdk.core.env import environment, unlike
 from edgesdk.core.errors import GateFailedError, InvalidBenchmarkError, UnsupportedError, UsageError
@@ -26,7 +25,6 @@ from edgesdk.core.result import (
     write_result,
 )
 from edgesdk.core.session import Session
-from edgesdk.core.tensors import Arrays
 from edgesdk.core.verify import read_verification
 from edgesdk_benchmarks._timing import Call, Series, interleaved, timed, warm
 from edgesdk_benchmarks._worker import cold_start
@@ -66,16 +64,9 @@ class Contender:
         """Batch size that the file demands, None for a free one."""
         return self.bundle.inputs[0].shape[0]
 
-    def batch(self, size: int) -> Arrays:
-        """Return real inputs of `size` items, the golden ones over and over."""
-        return {
-            name: np.ascontiguousarray(np.resize(array, (size, *array.shape[1:])))
-            for name, array in self.golden.inputs.items()
-        }
-
     def call(self, size: int) -> Call:
         """Return one run on a batch, without the checks of the public session."""
-        raw, inputs = self.session.raw, self.batch(size)
+        raw, inputs = self.session.raw, repeated(self.golden.inputs, size)
         return lambda: raw.run(inputs)
 
 
@@ -121,10 +112,15 @@ def bench(
         results += done
         if todo:
             results += _measure(todo, one, device, progress or (lambda *_: None))
+    refuse_invalid(results)
+    return results
+
+
+def refuse_invalid(results: Sequence[BenchResult]) -> None:
+    """Raise InvalidBenchmarkError where no result is worth anything."""
     if results and all(r.validity.verdict == "INVALID" for r in results):
         reasons = "; ".join(sorted({r for x in results for r in x.validity.reasons}))
         raise InvalidBenchmarkError(f"every result is INVALID: {reasons}")
-    return results
 
 
 def _pairs(bundles: Sequence[Bundle], runtimes: Sequence[str] | None) -> list[tuple[Bundle, str]]:
@@ -216,7 +212,7 @@ def _measure(
 
 def _golden_reasons(contender: Contender) -> list[str]:
     golden = contender.golden
-    return golden.reasons(golden.answers(contender.session.run, contender.fixed))
+    return golden.reasons(in_batches(contender.session.run, golden.inputs, contender.fixed))
 
 
 def _times(

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgesdk.core import plugins
 from edgesdk.core.bundle import Bundle
-from edgesdk.core.errors import InvalidBenchmarkError, UnsupportedError, UsageError
+from edgesdk.core.errors import UnsupportedError, UsageError
 from edgesdk.core.protocols import Reach, RemoteJob
 from edgesdk.core.result import (
     VERDICTS,
@@ -19,7 +19,7 @@ from edgesdk.core.result import (
     read_result,
     write_result,
 )
-from edgesdk_benchmarks.bench import artefact_of, result_path
+from edgesdk_benchmarks.bench import artefact_of, refuse_invalid, result_path
 from edgesdk_benchmarks.validity import flag_pooling, judge
 
 DURATION_S = 3.0
@@ -85,7 +85,7 @@ def bench_remote(
         if (path := _path(out, jobs[index], runner, came)) is not None:
             write_result(path, result)
     ordered = [results[i] for i in range(len(jobs))]
-    _refuse_invalid(ordered)
+    refuse_invalid(ordered)
     return ordered
 
 
@@ -129,9 +129,3 @@ def _check(plugin: Any, runner: str, jobs: Sequence[RemoteJob]) -> None:
                 f"{runner} runs {', '.join(plugin.formats)}, the bundle {job.bundle.path} is "
                 f"{job.bundle.format}; export it with --target {plugin.formats[0]}"
             )
-
-
-def _refuse_invalid(results: Sequence[BenchResult]) -> None:
-    if results and all(r.validity.verdict == "INVALID" for r in results):
-        reasons = "; ".join(sorted({r for x in results for r in x.validity.reasons}))
-        raise InvalidBenchmarkError(f"every result is INVALID: {reasons}")

@@ -1,6 +1,5 @@
 """Read the golden vectors of a bundle; the exporter's pipeline writes and describes them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -30,29 +29,6 @@ class Golden:
     inputs: Arrays
     outputs: Arrays
     tolerance: Tolerance
-
-    def answers(self, run: Callable[[Arrays], Arrays], fixed: int | None) -> dict[str, Array]:
-        """Run all inputs, in batches of the one size that a file demands; the last is filled up.
-
-        Args:
-            run: Runs one batch.
-            fixed: Batch size of the file, None for a free one.
-
-        Returns:
-            Output name -> array [N, ...] of the N golden items.
-        """
-        count = len(next(iter(self.inputs.values())))
-        step = fixed or count
-        parts = [
-            run(
-                {
-                    k: np.take(a, range(at, at + step), 0, mode="wrap")
-                    for k, a in self.inputs.items()
-                }
-            )
-            for at in range(0, count, step)
-        ]
-        return {k: np.concatenate([part[k] for part in parts])[:count] for k in self.outputs}
 
     def reasons(self, found: Arrays) -> list[str]:
         """Return what is wrong with the outputs `found`; empty when they are right."""

@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 from edgesdk.core import plugins
+from edgesdk.core.batches import repeated
 from edgesdk.core.bundle import Bundle
 from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.golden import Golden, read_golden
 from edgesdk.core.session import Session
-from edgesdk.core.tensors import Array, Arrays
+from edgesdk.core.tensors import Arrays
 
 # Rows of one batch may differ from rows run alone by the order of additions.
 ROW_TOLERANCE = 2e-6
@@ -62,9 +63,6 @@ class RuntimeContract:
         """Return what the bundle must answer."""
         return read_golden(bundle)
 
-    def _batch(self, golden: Golden, size: int) -> dict[str, Array]:
-        return {n: np.resize(a, (size, *a.shape[1:])).copy() for n, a in golden.inputs.items()}
-
     def test_says_what_it_is(self, plugin: Any, bundle: Bundle) -> None:
         """Aliases lead to it, a version and devices are named, the kind is a known one."""
         assert all(plugins.resolve(plugins.RUNTIMES, a) == self.runtime for a in plugin.aliases)
@@ -79,7 +77,7 @@ class RuntimeContract:
 
     def test_outputs_are_as_specified(self, session: Session, golden: Golden) -> None:
         """Names, shapes and types are those of the bundle."""
-        found = session.run(self._batch(golden, 3))
+        found = session.run(repeated(golden.inputs, 3))
         assert list(found) == [spec.name for spec in session.bundle.outputs]
         for spec in session.bundle.outputs:
             assert found[spec.name].shape == (3, *spec.shape[1:])
@@ -89,7 +87,7 @@ class RuntimeContract:
         """Batches of 1, 3 and 8 give equal rows, in any order of calls."""
         alone = self._alone(session, golden)
         for size in (8, 3, 1, 8):
-            rows = session.run(self._batch(golden, size))
+            rows = session.run(repeated(golden.inputs, size))
             for name, want in alone.items():
                 wanted = np.resize(want, rows[name].shape)
                 assert np.abs(rows[name] - wanted).max() <= self.row_tolerance
@@ -103,7 +101,7 @@ class RuntimeContract:
 
     def test_results_belong_to_the_caller(self, session: Session, golden: Golden) -> None:
         """A second run, or writing into a result, changes no other result and no input."""
-        inputs = self._batch(golden, 2)
+        inputs = repeated(golden.inputs, 2)
         kept = {name: array.copy() for name, array in inputs.items()}
         first = session.run(inputs)
         copy = {name: array.copy() for name, array in first.items()}
@@ -138,7 +136,7 @@ class RuntimeContract:
     def test_wrong_input_is_refused_in_a_sentence(self, session: Session, golden: Golden) -> None:
         """Names, shapes, types and NaN are checked before the runtime sees them."""
         name = session.bundle.inputs[0].name
-        good = self._batch(golden, 1)
+        good = repeated(golden.inputs, 1)
         spoiled = good[name].copy()
         spoiled.flat[0] = np.nan
         wrong: list[dict[str, Any]] = [

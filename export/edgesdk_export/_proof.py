@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgesdk.core import plugins
+from edgesdk.core.batches import CHUNK, in_batches
 from edgesdk.core.bundle import Bundle
 from edgesdk.core.compare import Difference, judge
 from edgesdk.core.errors import EdgeSdkError, UnsupportedError
@@ -16,12 +17,11 @@ from edgesdk.core.hush import hush
 from edgesdk.core.protocols import Session
 from edgesdk.core.session import guarded
 from edgesdk.core.target import Tolerance
-from edgesdk.core.tensors import Array, Arrays
+from edgesdk.core.tensors import Arrays
 from edgesdk.core.verify import Verification
 from edgesdk_export._source import Run, as_onnx
 from edgesdk_runtimes._session import BaseSession
 
-CHUNK = 64
 BATCH, SPLITS = 32, (1, 7)
 # Kernels may round otherwise at another batch size; a leak between items is a hundred times
 # larger. Part of the largest output value.
@@ -132,26 +132,6 @@ def _largest(bundle: Bundle) -> int:
     """Return the largest batch that an engine was built for; others take any."""
     _, _, largest = bundle.build.get("batch", (1, 1, CHUNK))
     return int(largest)
-
-
-def in_batches(
-    run: Run, arrays: Arrays, size: int | None = None, most: int = CHUNK
-) -> dict[str, Array]:
-    """Run any number of items in batches.
-
-    Args:
-        run: Runs one batch.
-        arrays: Input name -> [N, ...].
-        size: The only batch size that `run` takes: the last batch is filled up. None for any.
-        most: Largest batch that `run` takes where it takes any.
-    """
-    count, step = len(next(iter(arrays.values()))), size or min(CHUNK, most)
-    parts = []
-    for start in range(0, count, step):
-        rows = np.arange(start, start + step if size else min(start + step, count))
-        found = run({name: array[rows % count] for name, array in arrays.items()})
-        parts.append({name: np.asarray(array) for name, array in found.items()})
-    return {name: np.concatenate([p[name] for p in parts])[:count] for name in parts[0]}
 
 
 def compare(

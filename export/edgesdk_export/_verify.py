@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgesdk.core.batches import in_batches
 from edgesdk.core.bundle import VERIFY, Bundle, seal
 from edgesdk.core.errors import GateFailedError, UnsupportedError
 from edgesdk.core.samples import synthetic_faces
@@ -19,7 +20,7 @@ from edgesdk_export._calibration import CROP, VERIFY_SEED, tensors_of
 from edgesdk_export._card import write_card
 from edgesdk_export._find import find_source
 from edgesdk_export._golden import check_golden, golden_tolerance
-from edgesdk_export._proof import Opened, compare, in_batches, opened, settle
+from edgesdk_export._proof import Opened, compare, opened, settle
 from edgesdk_export._source import Run, Source, runner, specs
 from edgesdk_export._task import Judged, check_max_drop, contrast, judge_task, thresholds_of
 

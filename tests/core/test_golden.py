@@ -33,20 +33,6 @@ def test_the_shipped_vectors_hold_pictures_tensors_and_outputs(bundle):
     assert golden.reasons(golden.outputs) == []
 
 
-@pytest.mark.parametrize(("fixed", "sizes"), [(None, [8]), (1, [1] * 8), (3, [3, 3, 3])])
-def test_a_file_of_one_batch_size_gets_its_batches(bundle, fixed, sizes):
-    golden, asked = read_golden(bundle), []
-
-    def run(inputs):
-        asked.append(len(inputs["image"]))
-        return {"embedding": inputs["image"].reshape(len(inputs["image"]), -1)[:, :128]}
-
-    found = golden.answers(run, fixed)
-    assert asked == sizes
-    whole = golden.inputs["image"].reshape(8, -1)[:, :128]
-    assert (found["embedding"] == whole).all()
-
-
 def test_wrong_outputs_are_named(bundle):
     golden = read_golden(bundle)
     assert golden.reasons({"embedding": golden.outputs["embedding"] + 0.01})

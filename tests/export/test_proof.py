@@ -1,23 +1,7 @@
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from edgesdk.core.verify import Verification
-from edgesdk_export._proof import in_batches, settle
-
-
-@given(st.integers(1, 200), st.one_of(st.none(), st.integers(1, 70)), st.integers(1, 70))
-def test_items_come_back_in_order_in_batches_that_fit(count, size, most):
-    seen = []
-
-    def run(arrays):
-        seen.append(len(arrays["x"]))
-        return {"y": arrays["x"] * 2}
-
-    found = in_batches(run, {"x": np.arange(count)}, size, most)
-    assert np.array_equal(found["y"], np.arange(count) * 2)
-    assert set(seen) == {size} if size else max(seen) <= min(64, most)
+from edgesdk_export._proof import settle
 
 
 @pytest.mark.parametrize(
