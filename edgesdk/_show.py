@@ -34,8 +34,8 @@ def exit_code(result: Any) -> int:
         return 4
     if isinstance(result, Mapping) and result.get("status") == "conflict":
         return 3
-    if isinstance(result, Mapping) and result.get("kind") == "apk":
-        return 4 if any(row["level"] == "error" for row in result["findings"]) else 0
+    if isinstance(result, Mapping) and any(_is_error(row) for row in result.get("findings", ())):
+        return 4
     if isinstance(result, list):
         codes = (r["exit_code"] for r in result if isinstance(r, dict) and r.get("exit_code"))
         return next(codes, 0)
@@ -184,18 +184,18 @@ def reported(path: Path) -> str:
 
 
 def inspected(data: Mapping[str, Any]) -> str:
-    """Show any description as indented JSON; raw samples are left to --json."""
-    if data["kind"] == "apk":
-        return _app(data)
-    brief = {k: f"{len(v)} entries" if _is_long(v) else v for k, v in data.items()}
-    return json.dumps(brief, indent=1, ensure_ascii=False, default=str)
-
-
-def _app(data: Mapping[str, Any]) -> str:
+    """Show any description as indented JSON, findings as a table; raw samples are for --json."""
     facts = {k: v for k, v in data.items() if k != "findings"}
+    brief = {k: f"{len(v)} entries" if _is_long(v) else v for k, v in facts.items()}
+    text = json.dumps(brief, indent=1, ensure_ascii=False, default=str)
+    if not data.get("findings"):
+        return text
     keys = ("level", "rule", "where", "found", "advice")
-    rows = [[row[k] for k in keys] for row in data["findings"]]
-    return f"{json.dumps(facts, indent=1, ensure_ascii=False)}\n{table(keys, rows)}"
+    return f"{text}\n{table(keys, [[row[k] for k in keys] for row in data['findings']])}"
+
+
+def _is_error(row: Mapping[str, Any]) -> bool:
+    return bool(row["level"] == "error")
 
 
 def _is_long(value: Any) -> bool:

@@ -22,23 +22,6 @@ from edgesdk.core.result import (
 from edgesdk_benchmarks.bench import artefact_of, refuse_invalid, result_path
 from edgesdk_benchmarks.validity import flag_pooling, judge
 
-DURATION_S = 3.0
-
-
-def runner_of(device: str) -> str | None:
-    """Return the runner behind a device such as "android:R58M" or "browser", None for a host's."""
-    head = device.partition(":")[0]
-    for name, plugin in plugins.every(plugins.RUNTIMES):
-        if plugin.kind == "remote" and head in (name, *plugin.aliases):
-            return name
-    return None
-
-
-def default_duration(runner: str | None) -> float:
-    """Return the seconds to measure where none were named: a runner may have its own."""
-    plugin = plugins.load(plugins.RUNTIMES, runner) if runner else None
-    return float(getattr(plugin, "duration_s", DURATION_S))
-
 
 def bench_remote(
     bundles: Sequence[Bundle],
@@ -71,17 +54,15 @@ def bench_remote(
     once = [b for i, b in enumerate(bundles) if b not in bundles[:i]]
     jobs = [RemoteJob(b, p) for b in once for p in plans]
     _check(plugin, runner, jobs)
-    device = getattr(plugin, "resolve", str)(device)
-    paths = [_path(out, job, runner, device) for job in jobs]
-    # Whose browser opens a link is known afterwards only: an old result may be another device's.
-    named = getattr(plugin, "named_devices", True)
-    results = {} if force or not named else _known(jobs, paths)
+    known_as = plugin.resolve(device)
+    paths = [_path(out, job, runner, known_as) for job in jobs]
+    results = {} if force else _known(jobs, paths)
     todo = [i for i in range(len(jobs)) if i not in results]
-    found = plugin.bench([jobs[i] for i in todo], device, reach) if todo else []
+    found = plugin.bench([jobs[i] for i in todo], known_as or device, reach) if todo else []
     fresh = [_judged(jobs[i], result) for i, result in zip(todo, found, strict=True)]
     for index, result in zip(todo, flag_pooling(fresh), strict=True):
         results[index] = result
-        came = device if named else str(result.device["name"])
+        came = known_as or str(result.device["name"])
         if (path := _path(out, jobs[index], runner, came)) is not None:
             write_result(path, result)
     ordered = [results[i] for i in range(len(jobs))]
@@ -111,8 +92,10 @@ def _judged(job: RemoteJob, result: BenchResult) -> BenchResult:
     return replace(result, artefact=artefact_of(job.bundle), validity=validity)
 
 
-def _path(out: Path | None, job: RemoteJob, runner: str, device: str) -> Path | None:
-    return None if out is None else result_path(out, job.bundle, runner, device, job.plan)
+def _path(out: Path | None, job: RemoteJob, runner: str, device: str | None) -> Path | None:
+    if out is None or device is None:
+        return None
+    return result_path(out, job.bundle, runner, device, job.plan)
 
 
 def _check(plugin: Any, runner: str, jobs: Sequence[RemoteJob]) -> None:

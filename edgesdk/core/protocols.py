@@ -177,12 +177,13 @@ class Reach:
 class Runner(Plugin, Protocol):
     """Drives bundles on a remote device; the clock is there, never here.
 
-    Four attributes may be left out: `duration_s`, the seconds to measure where the user names
-    none; `resolve(device)`, the full name of the device that a short one means just now, so that
-    no other device's stored result is taken for its own; `named_devices`, False where nobody
-    knows the device before it answers; `live(bundle, device, reach)`, which shows the bundle at
-    work there until it is interrupted.
+    One method may be left out: `live(bundle, device, reach)`, which shows the bundle at work
+    there until it is interrupted.
     """
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds to measure where the user names none."""
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -200,6 +201,12 @@ class Runner(Plugin, Protocol):
 
     def version(self) -> str:
         """Return the version of the library that drives the device."""
+
+    def resolve(self, device: str) -> str | None:
+        """Return the full name of the device that `device` means just now.
+
+        Stored results are kept by it. None where nobody knows the device before it answered.
+        """
 
     def bench(self, jobs: Sequence[RemoteJob], device: str, reach: Reach) -> list[BenchResult]:
         """Measure every job on the device in one visit; golden vectors first.

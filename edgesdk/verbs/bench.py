@@ -37,10 +37,10 @@ def measure(
     progress: Callable[[int, int, str], None] | None,
 ) -> list[BenchResult]:
     """See `edgesdk.api.bench`."""
-    from edgesdk_benchmarks.remote import bench_remote, default_duration, runner_of
+    from edgesdk_runtimes._open import runner_of
 
     runner = runner_of(device)
-    duration = default_duration(runner) if duration is None else duration
+    duration = _default_duration(runner) if duration is None else duration
     times = {"duration": duration, "timeout": timeout}
     if warmup < 0:
         raise UsageError(f"--warmup must be 0 or more, found {warmup}")
@@ -48,6 +48,7 @@ def measure(
     _check(scenarios, {**counts, **times}, batch)
     from edgesdk.core.protocols import Reach
     from edgesdk_benchmarks.bench import bench
+    from edgesdk_benchmarks.remote import bench_remote
 
     settings = {"warmup": warmup, "iterations": iterations, "threads": threads}
     plans = _plans(scenarios, batch, {**settings, "duration_s": duration})
@@ -69,6 +70,13 @@ def measure(
         force=force,
         progress=progress,
     )
+
+
+def _default_duration(runner: str | None) -> float:
+    from edgesdk.core.result import BenchPlan
+
+    plan = BenchPlan() if runner is None else plugins.load(plugins.RUNTIMES, runner)
+    return float(plan.duration_s)
 
 
 def _check(scenarios: Sequence[str], numbers: Mapping[str, float], batch: int | None) -> None:

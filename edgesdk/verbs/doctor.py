@@ -43,10 +43,10 @@ def _python() -> dict[str, str]:
 
 def _exporter(item: tuple[str, Any]) -> dict[str, str]:
     name, exporter = item
-    if plugins.unavailable(name, exporter) is None:
-        return _row("target", name, "ok", "ready")
     absent = plugins.missing(exporter)
     why = "no " + ", ".join(absent) if absent else exporter.available()
+    if why is None:
+        return _row("target", name, "ok", "ready")
     return _row("target", name, "missing", why, _install(exporter.extra))
 
 

@@ -24,7 +24,7 @@ def run(
     https: bool,
 ) -> dict[str, Any]:
     """See `edgesdk.api.run`."""
-    from edgesdk_benchmarks.remote import runner_of
+    from edgesdk_runtimes._open import runner_of
 
     runner = runner_of(device)
     if runner is not None:

@@ -63,6 +63,15 @@ def _candidates(bundle: Bundle) -> Iterator[tuple[str, Any]]:
                 yield name, plugin
 
 
+def runner_of(device: str) -> str | None:
+    """Return the runner behind a device such as "android:R58M" or "browser", None for a host's."""
+    head = device.partition(":")[0]
+    for name, plugin in plugins.every(plugins.RUNTIMES):
+        if plugin.kind == "remote" and head in (name, *plugin.aliases):
+            return name
+    return None
+
+
 def _device(name: str, plugin: Any, asked: str, allow_fallback: bool) -> str:
     devices = list(plugin.devices())
     if asked == "auto":

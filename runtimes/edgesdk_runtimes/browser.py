@@ -13,7 +13,6 @@ from edgesdk.core.protocols import Reach, RemoteJob, Runner
 from edgesdk.core.result import BenchResult
 from edgesdk_runtimes import _web_vendor
 from edgesdk_runtimes._web_result import refuse_wrong_outputs, result_of
-from edgesdk_runtimes._web_visit import Visit, open_page
 
 
 class Browser:
@@ -25,8 +24,7 @@ class Browser:
     requires = ()
     formats = ("onnx",)
     kind = "remote"
-    # Whose browser will come is not known before it came.
-    named_devices = False
+    duration_s = 3.0
 
     def available(self) -> str | None:
         """Return None, or the command that fetches onnxruntime-web."""
@@ -40,6 +38,10 @@ class Browser:
         """Return the version of the runtime in the page."""
         return f"onnxruntime-web {_web_vendor.VERSION}"
 
+    def resolve(self, device: str) -> str | None:
+        """Return None: whose browser will come is not known before it came."""
+        return None
+
     def bench(self, jobs: Sequence[RemoteJob], device: str, reach: Reach) -> list[BenchResult]:
         """Serve the page, wait for its one report, and read it.
 
@@ -49,6 +51,8 @@ class Browser:
             GateFailedError: the device answers the golden vectors wrongly.
             EdgeSdkError: what came back is no report.
         """
+        from edgesdk_runtimes._web_visit import Visit
+
         visit = Visit(jobs)
         report = visit.receive(device, reach)
         refuse_wrong_outputs(visit.bundles, report)
@@ -63,6 +67,8 @@ class Browser:
         Raises:
             UsageError: the bundle is no face embedding, or the page would get no camera.
         """
+        from edgesdk_runtimes._web_visit import open_page
+
         if bundle.task != "face-embedding" or bundle.format not in self.formats:
             raise UsageError(
                 f"bundle {bundle.path} is {bundle.task} in {bundle.format}; the live page runs "

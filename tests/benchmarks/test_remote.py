@@ -12,8 +12,8 @@ from edgesdk.core.errors import InvalidBenchmarkError, UnsupportedError, UsageEr
 from edgesdk.core.protocols import Reach
 from edgesdk.core.result import BenchPlan, BenchResult, Measurement, Validity, read_result
 from edgesdk.core.shipped import open_bundle
-from edgesdk_benchmarks.remote import bench_remote, default_duration, runner_of
-from edgesdk_runtimes._open import choose, open_session
+from edgesdk_benchmarks.remote import bench_remote
+from edgesdk_runtimes._open import choose, open_session, runner_of
 
 PLAN = BenchPlan(duration_s=0.1)
 TIMES = [2e6 + i for i in range(110)]
@@ -27,6 +27,8 @@ class FakePhone:
     requires = ()
     formats = ("onnx",)
     kind = "remote"
+    duration_s = 4.0
+    resolve = staticmethod(str)
 
     def __init__(self):
         self.visits, self.why, self.verdict, self.warmups = [], None, "VALID", 10
@@ -90,12 +92,6 @@ def test_a_runner_is_found_by_name_alias_and_serial(phone):
     assert [runner_of(d) for d in ("cpu", "cuda:0", "auto")] == [None] * 3
 
 
-def test_a_runner_may_want_more_time(phone):
-    assert default_duration(None) == default_duration("phone") == BenchPlan().duration_s
-    phone.duration_s = 30.0
-    assert default_duration("phone") == 30
-
-
 def test_all_jobs_travel_in_one_visit_and_are_kept(phone, bundle, tmp_path):
     plans = [PLAN, replace(PLAN, scenario="throughput")]
     reach = Reach(lan=True)
@@ -127,7 +123,7 @@ def test_bundles_of_a_plan_are_measured_together_again(phone, bundle, tmp_path):
 
 
 def test_a_device_without_a_name_is_always_asked(phone, bundle, tmp_path):
-    phone.named_devices = False
+    phone.resolve = lambda device: None
     for _ in range(2):
         bench_remote([bundle, bundle], [PLAN], "phone", "phone", Reach(), out=tmp_path)
     assert [jobs for jobs, *_ in phone.visits] == [1, 1], "it may be another device than before"
@@ -178,6 +174,12 @@ def test_the_command_reaches_the_runner(phone, tmp_path, capsys):
     assert "leave --runtime out" in capsys.readouterr().err
     assert main(["bench", "bridge-face", "--https", "-o", str(tmp_path), "--quiet"]) == 2
     assert "--device browser" in capsys.readouterr().err
+
+
+def test_a_runner_may_want_more_time(phone, tmp_path):
+    main(["bench", "bridge-face", "--device", "phone", "-o", str(tmp_path), "--quiet"])
+    (stored,) = map(read_result, tmp_path.glob("*.json"))
+    assert stored.plan.duration_s == phone.duration_s != BenchPlan().duration_s
 
 
 def test_runners_stand_in_the_lists(phone):

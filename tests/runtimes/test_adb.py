@@ -15,12 +15,13 @@ from edgesdk.core.errors import EdgeSdkError, GateFailedError, UnsupportedError,
 from edgesdk.core.protocols import Reach, RemoteJob
 from edgesdk.core.result import BenchPlan
 from edgesdk.core.shipped import open_bundle
-from edgesdk_benchmarks.remote import bench_remote, default_duration, runner_of
+from edgesdk_benchmarks.remote import bench_remote
 from edgesdk_benchmarks.report.build import row
 
 pytest.importorskip("adbutils", reason="needs the adb extra")
 
 from edgesdk_runtimes import _adb_app, adb
+from edgesdk_runtimes._open import runner_of
 
 ROOT = Path(__file__).parents[2]
 ACTIVITY = ROOT / "android_demo" / "app" / "build" / "results" / "robolectric.json"
@@ -82,7 +83,7 @@ def left_behind(phone):
 
 def test_android_is_a_runner_and_wants_half_a_minute():
     assert runner_of("android") == runner_of("android:127.0.0.1:6001") == "adb"
-    assert default_duration("adb") == 30
+    assert adb.PLUGIN.duration_s == 30
 
 
 def test_a_run_gives_a_result_like_every_other(phone, bundle, plan, measure):
