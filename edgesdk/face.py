@@ -275,7 +275,10 @@ def run_pictures(
         MissingDependencyError: a whole photo needs a detector, and there is none.
     """
     if not paths:
-        raise UsageError("no picture was given; give one to embed it, or two to compare them")
+        raise UsageError(
+            "no picture was given; give one to embed it, two to compare them, or --device browser "
+            "for a camera"
+        )
     with FacePipeline(bundle, runtime, device, threads) as pipeline:
         cuts = [pipeline.cut(path, aligned) for path in paths]
         rows = pipeline.embed([crop for _, crop in cuts])

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgesdk.core import plugins
 from edgesdk.core.bundle import Bundle
-from edgesdk.core.errors import UnsupportedError, UsageError
+from edgesdk.core.errors import UnsupportedError, UsageError, did_you_mean
 from edgesdk.core.session import Session
 
 # Thousands of threads that wait for each other bring a machine to a standstill.
@@ -63,13 +63,15 @@ def _candidates(bundle: Bundle) -> Iterator[tuple[str, Any]]:
                 yield name, plugin
 
 
+def runners() -> dict[str, str]:
+    """Return word for `--device` -> runner behind it, names and aliases."""
+    remote = (item for item in plugins.every(plugins.RUNTIMES) if item[1].kind == "remote")
+    return {word: name for name, plugin in remote for word in (name, *plugin.aliases)}
+
+
 def runner_of(device: str) -> str | None:
     """Return the runner behind a device such as "android:R58M" or "browser", None for a host's."""
-    head = device.partition(":")[0]
-    for name, plugin in plugins.every(plugins.RUNTIMES):
-        if plugin.kind == "remote" and head in (name, *plugin.aliases):
-            return name
-    return None
+    return runners().get(device.partition(":")[0])
 
 
 def _device(name: str, plugin: Any, asked: str, allow_fallback: bool) -> str:
@@ -80,9 +82,9 @@ def _device(name: str, plugin: Any, asked: str, allow_fallback: bool) -> str:
         return asked
     if allow_fallback:
         return str(devices[0])
+    hint = did_you_mean(asked, [*devices, "auto", *runners()])
     raise UnsupportedError(
-        f"device {asked!r} was asked, runtime {name!r} finds {', '.join(devices)} here; choose "
-        "one of them or pass allow_fallback"
+        f"device {asked!r} was asked, runtime {name!r} finds {', '.join(devices)} here. {hint}"
     )
 
 

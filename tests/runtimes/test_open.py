@@ -105,3 +105,8 @@ def test_whatever_a_runtime_raises_is_one_sentence(make_face_bundle):
     said = pytest.raises(EdgeSdkError, match=r"batch of 1: .*nobody")
     with open_session(wrong) as session, said:
         session.run({"image": np.zeros((1, 3, 16, 16), np.float32)})
+
+
+def test_a_mistyped_device_gets_the_nearest_one(bundle):
+    with pytest.raises(UnsupportedError, match="Did you mean 'browser'"):
+        open_session(bundle, device="brwser")
