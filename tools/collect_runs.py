@@ -1,0 +1,55 @@
+"""Collect what training runs left behind into one committed file.
+
+    python tools/collect_runs.py face16=runs/bridge-… -o training/results/runs.json
+
+Of each run: what it was asked, its accuracy on the people held out, and the last line of its
+log (losses, images per second of the process, share of the time that data took).
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from edgesdk.core.errors import UsageError
+from edgesdk.core.files import read_json, write_json
+
+
+def collected(folder: Path) -> dict:
+    """Return what one finished run says; data sets by name, not by place."""
+    asked = read_json(folder / "settings.json", "settings")
+    lines = (folder / "log.jsonl").read_text().splitlines()
+    first, last = json.loads(lines[0]), json.loads(lines[-1])
+    return {
+        **asked,
+        "data": {role: [Path(p).name for p in paths] for role, paths in asked["data"].items()},
+        "settings": {k: shown(v) for k, v in asked["settings"].items()},
+        "metrics": read_json(folder / "result.json", "result")["metrics"],
+        "logged_s": round(last["time"] - first["time"], 1),
+        "last_log": {k: v for k, v in last.items() if k != "time"},
+    }
+
+
+def shown(value: object) -> object:
+    """Return a setting; of a path (`init`) the run's own name."""
+    if not isinstance(value, str) or "/" not in value:
+        return value
+    return next((p for p in reversed(Path(value).parts) if p != "checkpoint"), value)
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="+", metavar="NAME=FOLDER")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    asked = parser.parse_args()
+    named = dict(word.partition("=")[::2] for word in asked.runs)
+    for name, folder in named.items():
+        if not Path(folder, "result.json").is_file():
+            raise SystemExit(
+                str(UsageError(f"run {name} is not finished: {folder or 'no folder'}"))
+            )
+    write_json(asked.output, {n: collected(Path(f)) for n, f in named.items()})
+
+
+if __name__ == "__main__":
+    main()
