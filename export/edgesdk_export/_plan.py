@@ -41,8 +41,8 @@ class ExportOptions:
     batch: int | None = None
     profile: str | None = None
     calib: Path | None = None
-    # With 128 drawn faces the lowest percentile of the cosine of bridge-face-plus on real
-    # faces hung on the draw (0.959 to 0.992); with 512 it did not fall below 0.98.
+    # With 128 drawn faces it hangs on the draw whether int8 passes its gate on real ones; see
+    # benchmarks/results/calibration-spread.json.
     calib_samples: int = 512
     calib_seed: int = 0
     data: Path | None = None
