@@ -66,6 +66,7 @@ def test_a_bundle_gets_one_row_per_size(make_face_bundle, faces, tmp_path, capsy
     assert data["environment"]["numpy"] == np.__version__
 
 
+@pytest.mark.slow
 def test_keeping_judges_only_what_is_new(make_face_bundle, faces, tmp_path, capsys, monkeypatch):
     output, bundle = tmp_path / "a.json", make_face_bundle()
     words = ("--pairs", faces, "--bundle", bundle.path, "--keep", "-o", output)
@@ -87,6 +88,7 @@ def test_keeping_judges_only_what_is_new(make_face_bundle, faces, tmp_path, caps
     assert sizes == [12, 8, 16]
 
 
+@pytest.mark.slow
 def test_shipped_models_are_judged_by_one_word(make_face_bundle, faces, tmp_path, capsys):
     output = tmp_path / "a.json"
     assert run(capsys, "--pairs", faces, "--shipped", "--sizes", "16", "-o", output)[0] == 0
@@ -149,6 +151,7 @@ def test_sizes(side, asked, sizes):
     assert sizes_of(Model({}, np.asarray, side), asked) == sizes
 
 
+@pytest.mark.slow
 @needs_sface
 def test_faces_known_from_training_are_found(faces, tmp_path):
     pairs = read_pairs(faces)
@@ -162,6 +165,7 @@ def test_faces_known_from_training_are_found(faces, tmp_path):
     assert not leaked_faces(pairs, [str(tmp_path / "other.npz")], threads=1).any()
 
 
+@pytest.mark.slow
 @needs_sface
 def test_the_teacher_tells_the_portrait_from_nobody(examples, faces, tmp_path, capsys):
     embed = _sface.embedder(_sface.weights(), threads=1)
