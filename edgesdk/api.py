@@ -79,7 +79,7 @@ def train(
         config: TOML file of settings; NAME=VALUE wins over it.
         teacher: Teacher by name (sface) or path of an ONNX file; default: the recipe's.
         seed: Seed of weights, order and augmentation.
-        device: Device to train on.
+        device: cpu; no other device trains so far.
         threads: Threads of the CPU.
         fresh: Start over instead of continuing.
         output_dir: Folder that holds the runs.

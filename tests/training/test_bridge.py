@@ -12,7 +12,7 @@ import pytest
 
 from edgesdk.core import plugins
 from edgesdk.core.bundle import read_checkpoint
-from edgesdk.core.errors import UsageError
+from edgesdk.core.errors import UnsupportedError, UsageError
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
@@ -205,3 +205,9 @@ def test_the_plus_student_trains(teacher, tmp_path):
 def test_nothing_to_learn_is_refused(tiny):
     with pytest.raises(UsageError, match="no loss"):
         tiny(classes=0.0, mimic=0.0)
+
+
+def test_a_device_that_would_be_ignored_is_refused(teacher, tmp_path):
+    with pytest.raises(UnsupportedError, match="'cuda:0' was asked, training runs on the CPU"):
+        train("bridge", data={"public": [Path("synthetic")]}, out=tmp_path, device="cuda:0")
+    assert list(tmp_path.iterdir()) == []
