@@ -13,6 +13,7 @@ import pytest
 from edgesdk.core import plugins
 from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.errors import UnsupportedError, UsageError
+from edgesdk_training._train import train
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
