@@ -13,8 +13,7 @@ FP16 = Needs(("onnx", "onnxconverter_common"), "onnx")
 INT8 = Needs(("onnx", "sympy"), "onnx")
 
 # The products do the work. In a convolutional net the operators between them follow, for
-# otherwise each boundary is rounded twice (bridge-face at 16 px: median cosine 0.9986 against
-# 0.9992, and a fifth slower); in a transformer they must stay in float.
+# otherwise each boundary is rounded twice; in a transformer they must stay in float.
 PRODUCTS = ["Conv", "MatMul", "Gemm"]
 BETWEEN = ["MaxPool", "Relu", "Add"]
 LAST_IN_FLOAT = {"OpTypesToExcludeOutputQuantization": ["Gemm"]}
