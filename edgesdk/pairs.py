@@ -22,6 +22,7 @@ from edgesdk.core.biometrics import (
     VerificationMetrics,
     cosine,
     cross_scores,
+    fit_thresholds,
     unit,
     verification,
 )
@@ -226,6 +227,18 @@ def judge(
         seen = [np.unique(np.concatenate([a[fold == k], b[fold == k]])) for k in np.unique(fold)]
         every = np.concatenate([cross_scores(embeddings[s], pairs.people[s])[1] for s in seen])
     return verification(scores, pairs.same[chosen], fold, fars=fars, all_impostors=every)
+
+
+def thresholds(embeddings: Array, pairs: PairSet) -> dict[str, dict[str, float]]:
+    """Return the decision thresholds fitted on these embeddings, as a bundle stores them.
+
+    All pairs of different people are impostors where the list names people, else the listed ones.
+    """
+    scores = cosine(*embeddings[pairs.pairs])
+    impostor = scores[~pairs.same]
+    if pairs.people is not None:
+        impostor = cross_scores(embeddings, pairs.people)[1]
+    return fit_thresholds(scores[pairs.same], impostor)
 
 
 def embed_pictures(

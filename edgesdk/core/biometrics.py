@@ -141,14 +141,29 @@ def cross_scores(embeddings: Array, identities: Array, block: int = 1024) -> tup
 
 def fold_accuracies(scores: Array, same: Array, folds: Array) -> list[float]:
     """Return each fold's accuracy at the threshold that is best on the other folds."""
+    right = decided_rightly(scores, same, folds)
+    return [float(np.mean(right[folds == number])) for number in np.unique(folds)]
+
+
+def decided_rightly(scores: Array, same: Array, folds: Array) -> Array:
+    """Return bool [N]: whether each pair is decided rightly; the other folds set the threshold."""
+    right = np.zeros(len(scores), bool)
     numbers = np.unique(folds)
-    result = []
     for number in numbers:
         judged = folds == number
         chosen = ~judged if len(numbers) > 1 else judged
         threshold = best_threshold(scores[chosen], same[chosen])
-        result.append(float(np.mean((scores[judged] >= threshold) == same[judged])))
-    return result
+        right[judged] = (scores[judged] >= threshold) == same[judged]
+    return right
+
+
+def drop_interval(before: Array, after: Array) -> list[float]:
+    """Return the 95 % bootstrap interval of the mean of bool [N] `before` - `after`, in pairs."""
+    lost = np.asarray(before, int) - np.asarray(after, int)
+    counts = [int((lost == value).sum()) for value in (-1, 0, 1)]
+    drawn = np.random.default_rng(0).multinomial(len(lost), np.array(counts) / len(lost), REPLICAS)
+    drops = (drawn[:, 2] - drawn[:, 0]) / len(lost)
+    return [float(q) for q in np.quantile(drops, [0.025, 0.975])]
 
 
 def best_threshold(scores: Array, same: Array) -> float:

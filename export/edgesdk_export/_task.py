@@ -6,14 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from edgesdk.core.biometrics import best_threshold, cosine, cross_scores, fit_thresholds, unit
+from edgesdk.core.biometrics import cosine, decided_rightly, drop_interval, unit
 from edgesdk.core.errors import UnsupportedError, UsageError
 from edgesdk.core.tensors import Array
 from edgesdk.pairs import PairSet, embed_pictures, judge
 from edgesdk_export._calibration import tensors_of
 from edgesdk_export._source import Run, Source, specs
-
-REPLICAS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +65,8 @@ def _judged(embeddings: Array, pairs: PairSet) -> Judged:
     metrics = judge(embeddings, pairs)
     scores = cosine(embeddings[pairs.pairs[0]], embeddings[pairs.pairs[1]])
     tar = metrics.tar_all or metrics.tar
-    return Judged(embeddings, scores, _correct(scores, pairs), metrics.accuracy, dict(tar))
-
-
-def _correct(scores: Array, pairs: PairSet) -> Array:
-    """Return for each pair whether it is decided rightly; the other folds set the threshold."""
-    correct = np.zeros(len(scores), bool)
-    folds = np.unique(pairs.fold)
-    for fold in folds:
-        here = pairs.fold == fold
-        rest = ~here if len(folds) > 1 else here
-        threshold = best_threshold(scores[rest], pairs.same[rest])
-        correct[here] = (scores[here] >= threshold) == pairs.same[here]
-    return correct
+    correct = decided_rightly(scores, pairs.same, pairs.fold)
+    return Judged(embeddings, scores, correct, metrics.accuracy, dict(tar))
 
 
 def contrast(
@@ -93,7 +80,7 @@ def contrast(
     task: dict[str, Any] = {
         "metric": "accuracy",
         **_pair_of(source.accuracy, artefact.accuracy),
-        "interval": _interval(source.correct, artefact.correct),
+        "interval": drop_interval(source.correct, artefact.correct),
         "pairs": len(pairs),
         "data_sha256": pairs.sha256,
         "max_drop": max_drop,
@@ -119,7 +106,7 @@ def _tar(source: Judged, artefact: Judged, pairs: PairSet) -> dict[str, Any]:
                 for judged, side in zip((source, artefact), sides, strict=True)
             ]
             values = _pair_of(*(float(side["value"]) for side in sides))
-            return {"far": far, **values, "interval": _interval(*accepted)}
+            return {"far": far, **values, "interval": drop_interval(*accepted)}
     return {}
 
 
@@ -127,25 +114,8 @@ def _pair_of(source: float, artefact: float) -> dict[str, float]:
     return {"source": source, "artefact": artefact, "drop": source - artefact}
 
 
-def _interval(source: Array, artefact: Array) -> list[float]:
-    """Return the 95 % bootstrap interval of mean(source) - mean(artefact), drawn in pairs."""
-    lost = source.astype(int) - artefact.astype(int)
-    counts = [int((lost == value).sum()) for value in (-1, 0, 1)]
-    drawn = np.random.default_rng(0).multinomial(len(lost), np.array(counts) / len(lost), REPLICAS)
-    drops = (drawn[:, 2] - drawn[:, 0]) / len(lost)
-    return [float(q) for q in np.quantile(drops, [0.025, 0.975])]
-
-
 def _sentence(what: str, values: dict[str, Any], max_drop: float) -> str:
     return (
         f"{what} falls from {values['source']:.4f} to {values['artefact']:.4f}, "
         f"a drop of at most {max_drop:g} is allowed"
     )
-
-
-def thresholds_of(judged: Judged, pairs: PairSet) -> dict[str, dict[str, float]]:
-    """Return the decision thresholds fitted on this network's own scores."""
-    genuine, impostor = judged.scores[pairs.same], judged.scores[~pairs.same]
-    if pairs.people is not None:
-        impostor = cross_scores(judged.embeddings, pairs.people)[1]
-    return fit_thresholds(genuine, impostor)

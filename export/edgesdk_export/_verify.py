@@ -15,14 +15,14 @@ from edgesdk.core.session import guarded
 from edgesdk.core.target import Tolerance
 from edgesdk.core.tensors import Array
 from edgesdk.core.verify import Verification, write_verification
-from edgesdk.pairs import PairSet, read_pairs
+from edgesdk.pairs import PairSet, read_pairs, thresholds
 from edgesdk_export._calibration import CROP, VERIFY_SEED, tensors_of
 from edgesdk_export._card import write_card
 from edgesdk_export._find import find_source
 from edgesdk_export._golden import check_golden, golden_tolerance
 from edgesdk_export._proof import Opened, compare, opened, settle
 from edgesdk_export._source import Run, Source, runner, specs
-from edgesdk_export._task import Judged, check_max_drop, contrast, judge_task, thresholds_of
+from edgesdk_export._task import Judged, check_max_drop, contrast, judge_task
 
 Progress = Callable[[int, int, str], None]
 SAMPLES = 64
@@ -73,7 +73,7 @@ def with_task(
 ) -> tuple[Bundle, Verification]:
     """Add the task's numbers to the verdict and the thresholds fitted on it to the bundle."""
     task, reasons = contrast(before, after, pairs, max_drop)
-    fitted = thresholds_of(after, pairs)
+    fitted = thresholds(after.embeddings, pairs)
     said = f"thresholds: fitted on this artefact with {len(pairs)} pairs"
     bundle = replace(bundle, thresholds=fitted, decisions=(*bundle.decisions, said))
     proxy = found.verdict == "not-run"

@@ -69,7 +69,17 @@ def test_the_threshold_is_chosen_on_the_other_folds():
     same = np.array([True, False, True, False, True, False])
     folds = np.array([0, 0, 1, 1, 2, 2])
     assert biometrics.fold_accuracies(scores, same, folds)[0] == 0.0
+    assert biometrics.decided_rightly(scores, same, folds).tolist() == [False] * 2 + [True] * 4
     assert biometrics.fold_accuracies(scores[2:], same[2:], folds[2:]) == [1.0, 1.0]
+
+
+def test_a_drop_is_drawn_over_the_same_pairs():
+    before = np.arange(1000) % 2 == 0
+    assert biometrics.drop_interval(before, before) == [0.0, 0.0]
+    worse = before & (np.arange(1000) >= 40)
+    low, high = biometrics.drop_interval(before, worse)
+    assert 0.01 < low < 0.02 < high < 0.03
+    assert biometrics.drop_interval(worse, before)[1] < 0
 
 
 @given(SCORES, st.floats(0.01, 0.99))

@@ -12,7 +12,7 @@ from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.samples import synthetic_faces
 from edgesdk.core.verify import read_verification
 from edgesdk_export._pipeline import verify_bundle
-from edgesdk_export._task import Judged, contrast, judge_task, thresholds_of
+from edgesdk_export._task import Judged, contrast, judge_task
 
 onnx = pytest.importorskip("onnx", reason="needs the onnx extra")
 
@@ -166,7 +166,7 @@ def test_tar_fails_only_beyond_its_noise(lost, fails):
 
 def test_thresholds_follow_the_scores_of_the_artefact(make_face_bundle, pairs):
     """Opening 2: a shifted score keeps its false accept rate only with its own threshold."""
-    from edgesdk.pairs import read_pairs
+    from edgesdk.pairs import read_pairs, thresholds
 
     # Many impostors, so that FAR 1e-2 can be told.
     listed = [f"{i}_{v}.png" for i in range(40) for v in (0, 1)]
@@ -183,7 +183,7 @@ def test_thresholds_follow_the_scores_of_the_artefact(make_face_bundle, pairs):
         return {"embedding": np.hstack([rows, np.full((len(rows), 1), 12.0, np.float32)])}
 
     plain, moved = (judge_task(source, [r], read)[0] for r in (run, shifted))
-    own, foreign = (thresholds_of(j, read)["far_1e-2"]["value"] for j in (moved, plain))
+    own, foreign = (thresholds(j.embeddings, read)["far_1e-2"]["value"] for j in (moved, plain))
     impostor = moved.scores[~read.same].astype(np.float64)
     assert (impostor >= own).mean() <= 0.01
     assert (impostor >= foreign).mean() > 0.02
