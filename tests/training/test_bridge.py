@@ -80,6 +80,7 @@ def test_a_finished_run_is_returned_untouched_and_fresh_starts_over(tiny):
         {"labels_only": True},
         {"identity": 10.0, "relation": 1.0, "contrast": 1.0, "bank": 16},
         {"average": 0.9, "optimiser": "adamw", "lr": 1e-3},
+        {"optimiser": "muon", "lr": 1e-2},
         {"size": 32, "epochs": 1},
         {"direct": True, "mimic": 0.0, "identity": 10.0, "centre": 0.5, "bf16": True},
         {"class_bank": 4},
@@ -92,6 +93,11 @@ def test_every_setting_trains(tiny, settings):
     result = tiny(**settings)
     assert read_checkpoint(result.checkpoints["student"])
     assert bool(result.metrics) == (settings.get("holdout") != 0)
+
+
+def test_an_unknown_optimiser_is_refused(tiny):
+    with pytest.raises(UsageError, match="Did you mean 'muon'"):
+        tiny(optimiser="mion")
 
 
 def test_faces_without_classes_are_refused(tiny):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgesdk.core.errors import UsageError, did_you_mean
 from edgesdk_training import _dist
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # A killed run loses at most this much work.
 SAVE_EVERY_S = 60.0
+OPTIMISERS = ("sgd", "adamw", "muon")
 
 Batch = Any
 Draw = Callable[["Tensor", "Generator"], Batch]
@@ -33,7 +35,7 @@ class Plan:
         epochs: Passes over them.
         batch: Items per step and process.
         lr: Highest learning rate; it rises for one twentieth and falls as a cosine to 0.
-        optimiser: "sgd" (momentum 0.9, Nesterov) or "adamw".
+        optimiser: "sgd" (momentum 0.9, Nesterov), "adamw" or "muon" (see muon.py).
         weight_decay: On matrices and kernels only.
         clip: Largest norm of the gradient.
         average: Decay of the averaged weights that are returned, 0 for the last ones.
@@ -128,13 +130,21 @@ def _indices(plan: Plan, seed: int, step: int) -> Tensor:
 def _optimiser(plan: Plan, modules: Any) -> Any:
     import torch
 
+    if plan.optimiser == "muon":
+        from edgesdk_training.muon import Muon, groups
+
+        return Muon(groups(modules, plan.weight_decay), plan.lr)
     decayed = [p for p in modules.parameters() if p.requires_grad and p.ndim > 1]
     free = [p for p in modules.parameters() if p.requires_grad and p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": plan.weight_decay}]
-    groups += [{"params": free, "weight_decay": 0.0}] if free else []
+    found = [{"params": decayed, "weight_decay": plan.weight_decay}]
+    found += [{"params": free, "weight_decay": 0.0}] if free else []
     if plan.optimiser == "adamw":
-        return torch.optim.AdamW(groups, lr=plan.lr)
-    return torch.optim.SGD(groups, lr=plan.lr, momentum=0.9, nesterov=True)
+        return torch.optim.AdamW(found, lr=plan.lr)
+    if plan.optimiser == "sgd":
+        return torch.optim.SGD(found, lr=plan.lr, momentum=0.9, nesterov=True)
+    raise UsageError(
+        f"there is no optimiser {plan.optimiser!r}. {did_you_mean(plan.optimiser, OPTIMISERS)}"
+    )
 
 
 def _averaged(plan: Plan, modules: Any) -> Any:
