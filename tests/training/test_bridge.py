@@ -83,6 +83,7 @@ def test_a_finished_run_is_returned_untouched_and_fresh_starts_over(tiny):
         {"optimiser": "muon", "lr": 1e-2},
         {"size": 32, "epochs": 1},
         {"direct": True, "mimic": 0.0, "identity": 10.0, "centre": 0.5, "bf16": True},
+        {"size": 32, "smallest": 16, "epochs": 1},
         {"class_bank": 4},
         {"classes": 0.0, "whiten": 0.1, "same_names": True},
         {"init": "bridge-face", "size": 24},
@@ -189,6 +190,17 @@ def test_a_run_begins_with_the_weights_of_init(tiny):
     faces = torch.rand(64, 3, 16, 16) * 2 - 1
     before, after = (student.load(c)(faces) for c in (first, found))
     assert torch.nn.functional.cosine_similarity(before, after).min() > 0.9
+
+
+def test_a_kernel_of_another_size_keeps_what_it_says_of_a_flat_map():
+    from edgesdk_training.checkpoint import _resized
+
+    kernel = torch.rand(3, 1, 4, 4)
+    larger = _resized(kernel, torch.empty(3, 1, 6, 6))
+    assert larger.shape == (3, 1, 6, 6)
+    assert torch.allclose(larger.sum((2, 3)), kernel.sum((2, 3)), rtol=0.2)
+    assert _resized(kernel, torch.empty(3, 1, 4, 4)) is kernel
+    assert _resized(kernel, torch.empty(3, 2, 6, 6)) is kernel
 
 
 def test_an_unknown_init_is_refused_and_a_folder_leaves_no_path(tiny):

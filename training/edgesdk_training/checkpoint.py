@@ -64,7 +64,10 @@ def save_checkpoint(
 
 
 def load_weights(
-    module: Any, checkpoint: Checkpoint, may_miss: frozenset[str] = frozenset()
+    module: Any,
+    checkpoint: Checkpoint,
+    may_miss: frozenset[str] = frozenset(),
+    resize: bool = False,
 ) -> Any:
     """Load the checkpoint's tensors into a folded module and return it.
 
@@ -72,6 +75,7 @@ def load_weights(
         module: The network.
         checkpoint: The stored weights.
         may_miss: Tensors of the network that the checkpoint need not hold.
+        resize: Whether kernels of another size are interpolated.
 
     Raises:
         EdgeSdkError: the tensors do not fit the network.
@@ -81,7 +85,10 @@ def load_weights(
 
     try:
         tensors = load_file(checkpoint.weights_path)
-        own = {k: v for k, v in module.state_dict().items() if k in may_miss}
+        whole = module.state_dict()
+        own = {k: v for k, v in whole.items() if k in may_miss}
+        if resize:
+            tensors = {k: _resized(v, whole.get(k, v)) for k, v in tensors.items()}
         module.load_state_dict(own | tensors)
     except (RuntimeError, SafetensorError) as error:
         first = str(error).splitlines()[0]
@@ -99,7 +106,8 @@ def warm_start(module: Any, checkpoint: Checkpoint, sample: Any) -> Any:
 
     Args:
         module: A fresh network with the layers of the checkpoint.
-        checkpoint: Of the same student, at any size.
+        checkpoint: Of the same student, at any size; kernels that grow with the size of the
+            face are interpolated.
         sample: Inputs [N, 3, S, S] whose statistics the BatchNorms take.
 
     Raises:
@@ -110,7 +118,7 @@ def warm_start(module: Any, checkpoint: Checkpoint, sample: Any) -> Any:
 
     norms = {n: m for n, m in module.named_modules() if isinstance(m, nn.BatchNorm2d)}
     missing = {f"{n}.{key}" for n, norm in norms.items() for key in norm.state_dict()}
-    load_weights(module, checkpoint, frozenset(missing))
+    load_weights(module, checkpoint, frozenset(missing), resize=True)
     hooks = [norm.register_forward_pre_hook(_leave_unchanged) for norm in norms.values()]
     module.train()
     with torch.no_grad():
@@ -118,6 +126,16 @@ def warm_start(module: Any, checkpoint: Checkpoint, sample: Any) -> Any:
     for hook in hooks:
         hook.remove()
     return module
+
+
+def _resized(kernel: Any, like: Any) -> Any:
+    """Return [O, I, h, w] as high and wide as `like`; what it says of a flat map stays."""
+    from torch.nn.functional import interpolate
+
+    if kernel.ndim != 4 or kernel.shape[:2] != like.shape[:2] or kernel.shape == like.shape:
+        return kernel
+    resized = interpolate(kernel, like.shape[2:], mode="bilinear", align_corners=False)
+    return resized * (kernel.shape[2:].numel() / like.shape[2:].numel())
 
 
 def _leave_unchanged(norm: Any, inputs: tuple[Any, ...]) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from edgesdk.core.protocols import RunContext
 
+SIZES_PER_BATCH = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Faces:
@@ -32,6 +34,7 @@ class Faces:
         labelled: Those of them that have a class.
         held: People kept out, None for none.
         how: Ranges of augmentation.
+        smallest: Smallest face shown in pixels, 0 for the student's size alone.
         teacher: Name of the teacher.
         name: Names of the data sets.
         seed: Seed of the student's first weights.
@@ -45,13 +48,25 @@ class Faces:
     labelled: Tensor
     held: Holdout | None
     how: Augmentation
+    smallest: int
     teacher: str
     name: str
     seed: int
 
     def batch(self, chosen: Tensor, size: int, generator: Generator) -> Tensor:
-        """Return varied inputs of the student, [B, 3, size, size] in -1..1."""
-        return augment(self.pictures[chosen], size, self.how, generator) / 127.5 - 1
+        """Return varied inputs of the student, [B, 3, size, size] in -1..1.
+
+        With `smallest`, each part of the batch is seen at a size of its own and enlarged.
+        """
+        import torch
+
+        if not self.smallest:
+            return augment(self.pictures[chosen], size, self.how, generator) / 127.5 - 1
+        views = []
+        for part in chosen.chunk(SIZES_PER_BATCH):
+            seen = int(torch.randint(self.smallest, size + 1, (), generator=generator))
+            views.append(shrink(augment(self.pictures[part], seen, self.how, generator), size))
+        return torch.cat(views) / 127.5 - 1
 
     def sample(self, size: int, seed: int, count: int = 512) -> Tensor:
         """Return inputs of some training faces, [count, 3, size, size] in -1..1."""
@@ -82,6 +97,24 @@ class Faces:
                 rows.append(module(shrink(picture, size).round() / 127.5 - 1).numpy())
         return np.concatenate(rows)
 
+    def likeness(self, model: Any, size: int) -> dict[str, float]:
+        """Return holdout_cosine: of the identity layer to the teacher's centred embedding.
+
+        It tells runs apart that differ by less than their accuracies' error.
+        """
+        import torch
+        from torch.nn.functional import normalize
+
+        from edgesdk_training.losses import in_width
+
+        if self.held is None:
+            return {}
+        model.eval()
+        items = self.held.items
+        rows = torch.from_numpy(self.embed(lambda x: model.heads(x)[1], items, size))
+        wanted = in_width(self.features, rows.shape[1], self.seed)[torch.from_numpy(items)]
+        return {"holdout_cosine": float((normalize(rows) * wanted).sum(1).mean())}
+
     def judge(self, module: Any, size: int) -> dict[str, float]:
         """Return holdout_accuracy and holdout_auc of a folded module; nothing without people."""
         if self.held is None:
@@ -96,7 +129,8 @@ def load_faces(context: RunContext, side: int, settings: Any) -> Faces:
     Args:
         context: Of the run.
         side: Side at which pictures are kept.
-        settings: Fields holdout, class_pictures, same_names and those of Augmentation.
+        settings: Fields holdout, class_pictures, same_names, smallest and those of
+            Augmentation.
     """
     import torch
 
@@ -120,6 +154,7 @@ def load_faces(context: RunContext, side: int, settings: Any) -> Faces:
         labelled=torch.from_numpy(np.flatnonzero(labels >= 0)),
         held=held if held is not None and len(held.same) else None,
         how=Augmentation(**ranges),
+        smallest=settings.smallest,
         teacher=teacher,
         name=dataset.name,
         seed=context.seed,

@@ -44,11 +44,12 @@ class Settings:
     Attributes:
         size: Side of the student's input in pixels.
         base: Side at which pictures are kept in memory and varied; 0 chooses.
+        smallest: Smallest face shown in pixels, enlarged to `size`; 0 for faces of `size` alone.
         epochs: Passes of step 2.
         adapt_epochs: Passes of step 1.
         batch: Faces per step and process.
         lr: Highest learning rate of step 2.
-        optimiser: sgd or adamw.
+        optimiser: sgd, adamw or muon.
         weight_decay: Of kernels and matrices.
         average: Decay of the averaged weights, 0 for none.
         class_pictures: Least pictures of an identity that becomes a class.
@@ -79,6 +80,7 @@ class Settings:
 
     size: int = 16
     base: int = 0
+    smallest: int = 0
     epochs: int = 30
     adapt_epochs: int = 25
     batch: int = 128
@@ -137,9 +139,10 @@ class Bridge:
         target = self.targets(settings, context, faces, model.mimic_width)
         model = self.first_weights(settings, context, faces, model)
         model = distil(settings, context, faces, target, model)
+        likeness = faces.likeness(model, settings.size)
         if settings.whiten:
             whiten(model, faces, settings)
-        metrics = faces.judge(student.folded(model), settings.size)
+        metrics = likeness | faces.judge(student.folded(model), settings.size)
         folder = context.folder / "checkpoint"
         if context.rank == 0:
             save_checkpoint(

@@ -1,0 +1,67 @@
+"""The public faces as training sees them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+
+from edgesdk_training.augment import Augmentation, shrink  # noqa: E402
+from edgesdk_training.faces import SIZES_PER_BATCH, Faces  # noqa: E402
+from edgesdk_training.holdout import hold_out  # noqa: E402
+
+STILL = Augmentation(0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+@pytest.fixture
+def faces():
+    generator = torch.Generator().manual_seed(0)
+    count = 40
+    features = torch.nn.functional.normalize(torch.randn(count, 8, generator=generator))
+    return Faces(
+        pictures=torch.randint(0, 256, (count, 32, 32, 3), generator=generator, dtype=torch.uint8),
+        features=features, labels=torch.arange(count) // 2, classes=20,
+        train=torch.arange(20), labelled=torch.arange(20),
+        held=hold_out(np.arange(count) // 2, 5, 0), how=STILL, smallest=0,
+        teacher="none", name="noise", seed=0,
+    )  # fmt: skip
+
+
+def test_smaller_faces_are_shown_enlarged(faces):
+    chosen = torch.arange(8)
+    sharp = faces.batch(chosen, 32, torch.Generator().manual_seed(1))
+    mixed = replace(faces, smallest=16).batch(chosen, 32, torch.Generator().manual_seed(1))
+    assert mixed.shape == sharp.shape == (8, 3, 32, 32)
+    parts = [
+        (size, part)
+        for part in torch.arange(8).chunk(SIZES_PER_BATCH)
+        for size in range(16, 33)
+        if torch.allclose(mixed[part], seen_at(faces, part, size), atol=1e-5)
+    ]
+    assert len(parts) == SIZES_PER_BATCH
+    assert len({size for size, _ in parts}) > 1
+
+
+def seen_at(faces, part, size):
+    pictures = faces.pictures[part].permute(0, 3, 1, 2).float()
+    return shrink(shrink(pictures, size), 32) / 127.5 - 1
+
+
+def test_likeness_is_one_for_the_teacher_itself(faces):
+    from edgesdk_training.losses import in_width
+
+    wanted = in_width(faces.features, 8, faces.seed)
+
+    class Knows(torch.nn.Module):
+        def __init__(self, rows):
+            super().__init__()
+            self.rows = rows
+
+        def heads(self, x):
+            return None, self.rows[: len(x)]
+
+    held = torch.from_numpy(faces.held.items)
+    assert faces.likeness(Knows(wanted[held]), 16)["holdout_cosine"] == pytest.approx(1, abs=1e-5)
+    assert faces.likeness(Knows(-wanted[held]), 16)["holdout_cosine"] == pytest.approx(-1, abs=1e-5)
+    assert replace(faces, held=None).likeness(Knows(wanted), 16) == {}
