@@ -62,6 +62,7 @@ def train(
     settings: Sequence[str] | Mapping[str, Any] = (),
     config: Path | str | None = None,
     teacher: str | None = None,
+    qat: bool = False,
     seed: int = 0,
     device: str = "cpu",
     threads: int = 1,
@@ -78,6 +79,7 @@ def train(
         settings: One setting of the recipe as NAME=VALUE; repeat for more.
         config: TOML file of settings; NAME=VALUE wins over it.
         teacher: Teacher by name (sface) or path of an ONNX file; default: the recipe's.
+        qat: Quantisation-aware training as the last step, for int8; the same as qat=true.
         seed: Seed of weights, order and augmentation.
         device: cpu; no other device trains so far.
         threads: Threads of the CPU.
@@ -101,6 +103,7 @@ def train(
         settings=settings,
         config=config,
         teacher=teacher,
+        qat=qat,
         seed=seed,
         device=device,
         threads=threads,
@@ -131,8 +134,7 @@ def export(
     """Export a model to a target and prove that its numbers survived.
 
     Args:
-        model: Checkpoint, run or bundle folder, or a shipped name; default: the newest run, else
-            bridge-face.
+        model: Checkpoint, run, bundle folder or shipped name; default: newest run or bridge-face.
         target: Target, see `edgesdk targets`; the command line takes several, joined by commas.
         precision: fp32, fp16 or int8; default: the target's first one.
         batch: Fixed batch size; default: a free one.
@@ -270,8 +272,7 @@ def run(
         https: Serve it through TLS, with a certificate made for this run.
 
     Returns:
-        "faces" (embedding and box per picture) and "comparisons" (similarity, same); "served",
-        the address of the page, where it ran live in a browser.
+        "faces" (embedding, box) and "comparisons" (similarity, same); live: "served".
 
     Raises:
         UsageError: a picture cannot be read or shows no face.

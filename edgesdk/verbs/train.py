@@ -21,6 +21,7 @@ def start(
     settings: Sequence[str] | Mapping[str, Any],
     config: Path | str | None,
     teacher: str | None,
+    qat: bool,
     seed: int,
     device: str,
     threads: int,
@@ -36,7 +37,7 @@ def start(
     pairs = settings if isinstance(settings, Mapping) else dict(map(_split, settings))
     return train(
         plugins.resolve(plugins.RECIPES, recipe),
-        settings=pairs,
+        settings={**pairs, **({"qat": True} if qat else {})},
         config=None if config is None else Path(config),
         student=student,
         data=_roles(data, plugin.needs),

@@ -50,6 +50,8 @@ def test_true_has_many_words(word):
 
 @pytest.mark.parametrize("name", shipped())
 def test_a_shipped_model_has_the_settings_of_its_recipe(name):
+    # A setting that is younger than the weights stands at its default.
     stored = read_checkpoint(shipped_checkpoint(name)).provenance["settings"]
     config = Path(__file__).parents[2] / "training" / "recipes" / f"{name}.toml"
-    assert asdict(read_settings(Settings, config, {})) == stored
+    assert stored.keys() <= asdict(Settings()).keys()
+    assert read_settings(Settings, config, {}) == Settings(**stored)

@@ -10,6 +10,8 @@ and the schedule are our own choice. Two steps:
 2. Distil: the student sees the same faces small and degraded; its mimic layer regresses
    the adapted embedding, its identity layer learns the labels.
 
+With `qat=true` the student then learns to bear int8 (`qat.py`).
+
 Baselines by setting: `direct=true` regresses the raw teacher embedding, turned into the
 mimic layer's dimensions, and skips step 1; `labels_only=true` drops every distillation
 term. The terms `identity`, `relation` and `contrast` are ours: they act on the identity
@@ -70,6 +72,9 @@ class Settings:
         bf16: Whether the network computes in bfloat16.
         direct: Baseline: regress the raw teacher, skip step 1.
         labels_only: Baseline: class loss alone.
+        qat: Last, teach the student to bear int8 (quantisation-aware training).
+        qat_epochs: Passes of that.
+        qat_lr: Highest learning rate of that, by AdamW.
         holdout: People kept out of training, to judge settings on; at most a quarter of all.
         flip: Probability of mirroring.
         shift: Largest shift, part of the width.
@@ -106,6 +111,9 @@ class Settings:
     bf16: bool = False
     direct: bool = False
     labels_only: bool = False
+    qat: bool = False
+    qat_epochs: int = 2
+    qat_lr: float = 3e-5
     holdout: int = 200
     flip: float = 0.5
     shift: float = 0.03
@@ -125,10 +133,11 @@ class Bridge:
     settings = Settings
 
     def run(self, settings: Settings, context: RunContext) -> RunResult:
-        """Train: data, teacher, adapt, distil, judge, save."""
+        """Train: data, teacher, adapt, distil, whiten, bear int8, judge, save."""
         from edgesdk_training.checkpoint import save_checkpoint
         from edgesdk_training.distiller import distil
         from edgesdk_training.faces import load_faces
+        from edgesdk_training.qat import quantise_aware
         from edgesdk_training.whiten import whiten
 
         _check(settings)
@@ -142,7 +151,10 @@ class Bridge:
         likeness = faces.likeness(model, settings.size)
         if settings.whiten:
             whiten(model, faces, settings)
-        metrics = likeness | faces.judge(student.folded(model), settings.size)
+        model, rounded = student.folded(model), {}
+        if settings.qat:
+            rounded = quantise_aware(settings, context, faces, model)
+        metrics = likeness | faces.judge(model, settings.size) | rounded
         folder = context.folder / "checkpoint"
         if context.rank == 0:
             save_checkpoint(
