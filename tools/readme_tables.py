@@ -1,13 +1,13 @@
 """Tables of the README, made from shipped manifests and committed results by `make docs`."""
 
 import json
+import math
 from pathlib import Path
 
 import edgesdk
+from edgesdk_benchmarks import _plot
 
 ROOT = Path(__file__).parent.parent
-# It enlarges small faces, so its cost is the same at every size.
-TEACHER = "sface-2021dec"
 ACCURACY = ROOT / "benchmarks" / "results" / "accuracy" / "lfw-folds1to5.json"
 
 
@@ -23,19 +23,11 @@ def accuracy_rows() -> list[dict]:
 
 
 def own_size_rows() -> list[dict]:
-    """Return every student at its own input size, and the teacher at these and at its own."""
-    rows = accuracy_rows()
-    side = {name: max(r["face_px"] for r in rows if r["model"] == name) for name in _names(rows)}
-    sides = set(side.values())
-    shown = [r for r in rows if r["face_px"] == side[r["model"]] or r["model"] == TEACHER]
+    """Return every model at its own input size, and what enlarges at the sizes of the others."""
     return sorted(
-        (r for r in shown if r["face_px"] in sides),
-        key=lambda r: (r["macs"], r["face_px"], r["model"], r["precision"]),
+        _plot.own_size_rows(accuracy_rows()),
+        key=lambda r: (r["macs"] or math.inf, r["face_px"], r["model"], r["precision"]),
     )
-
-
-def _names(rows: list[dict]) -> set[str]:
-    return {row["model"] for row in rows}
 
 
 def accuracy() -> str:
@@ -53,9 +45,34 @@ def _accuracy_row(row: dict) -> list[object]:
         f"{100 * row['accuracy']:.2f} ± {100 * row['accuracy_std']:.2f}",
         f"{row['auc']:.4f}",
         f"{tar['value']:.3f} ({tar['low']:.3f} to {tar['high']:.3f})",
-        f"{row['macs'] / 1e6:.2f}",
+        f"{row['macs'] / 1e6:.2f}" if row["macs"] else "-",
         f"{row['ms_per_face']:.3g}",
     ]
+
+
+def artefacts() -> str:
+    """Return accuracy and threshold of every exported artefact, beside its checkpoint's."""
+    rows = json.loads(ACCURACY.read_text()).get("artefacts", [])
+    head = ["model", "target", "precision", "LFW accuracy %", "points lost (95 % interval)",
+            "threshold at FAR 1e-2 (95 % interval)"]  # fmt: skip
+    return table(head, [_artefact_row(row) for row in rows if "reason" not in row])
+
+
+def _artefact_row(row: dict) -> list[object]:
+    low, high = row["drop"]["interval"]
+    fitted = row["thresholds"].get("far_1e-2")
+    return [
+        row["model"],
+        "torch" if row["target"] == "checkpoint" else f"{row['target']}{PROXIES[row['kind']]}",
+        row["precision"],
+        f"{100 * row['accuracy']:.2f} ± {100 * row['accuracy_std']:.2f}",
+        f"{row['drop']['points']:.2f} ({low:.2f} to {high:.2f})",
+        f"{fitted['value']:.3f} ({fitted['low']:.3f} to {fitted['high']:.3f})" if fitted else "-",
+    ]
+
+
+# What stands behind a target where its own runtime did not run.
+PROXIES = {"native": "", "interpreter": " (interpreted)"}
 
 
 def models() -> str:

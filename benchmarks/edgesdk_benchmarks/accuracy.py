@@ -16,7 +16,7 @@ that OUTPUT names, so that only what is new is judged; times are always measured
 
 Each row also tells the median time of one face on the threads asked for, from an aligned
 crop to its embedding; all models are timed in turns in one run. A file of a fixed batch is
-timed with its batch full, per face.
+timed with its batch full, per face. `--plot FILE.svg` draws accuracy against that time.
 
 `--artefacts MODEL` (a shipped name or a checkpoint) exports every target and precision that
 this machine can build and run, and judges each at the model's own size: its accuracy, the
@@ -39,7 +39,7 @@ import numpy as np
 
 from edgesdk.core.biometrics import unit
 from edgesdk.core.errors import EdgeSdkError, UsageError
-from edgesdk.core.files import read_json, write_json
+from edgesdk.core.files import read_json, write_atomic, write_json
 from edgesdk.core.shipped import shipped
 from edgesdk.core.tensors import Array
 from edgesdk.pairs import PairSet, embed_pictures, judge, read_pairs
@@ -52,6 +52,7 @@ from edgesdk_benchmarks._models import (
     sizes_of,
 )
 from edgesdk_benchmarks._peers import dlib_model, mobilefacenet_model
+from edgesdk_benchmarks._plot import plot
 from edgesdk_benchmarks._timing import interleaved
 from edgesdk_benchmarks.claims import claims, small_losses
 
@@ -209,6 +210,9 @@ def _run(asked: argparse.Namespace, words: list[str], stack: ExitStack) -> None:
         _say(_artefacts.line(row))
     write_json(asked.output, _document(words, pairs, leaks, rows, artefacts))
     _say(f"written {asked.output}")
+    if asked.plot and rows:
+        write_atomic(asked.plot, plot(rows).encode())
+        _say(f"written {asked.plot}")
 
 
 def _openers(asked: argparse.Namespace, stack: ExitStack) -> list[Callable[[], Model]]:
@@ -318,6 +322,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--keep", action="store_true", help="judge only what OUTPUT does not hold yet")
     add("--runtime", help="runtime of the bundles")
     add("--threads", type=int, default=1, help="threads of the CPU")
+    add("--plot", type=Path, help="SVG file to draw: accuracy against the time of one face")
     add("-o", "--output", type=Path, required=True, help="JSON file to write")
     return parser
 

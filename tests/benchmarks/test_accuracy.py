@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from edgesdk.core.shipped import shipped
 from edgesdk.images import read_image
 from edgesdk.pairs import embed_pictures, evaluate, read_pairs
 from edgesdk_benchmarks import _sface, accuracy
+from edgesdk_benchmarks._plot import own_size_rows
 from edgesdk_benchmarks.accuracy import (
     Model,
     judge_model,
@@ -118,6 +120,27 @@ def test_faces_reach_the_model_at_the_size_of_the_row(faces):
     assert [row["face_px"] for row in rows] == [16, 32]
     assert seen == [(16, 16, 3)] * 8 + [(32, 32, 3)] * 8
     assert all("without_leaks" not in row for row in rows)
+
+
+def test_the_plot_stands_alone(make_face_bundle, faces, tmp_path, capsys):
+    output, drawn = tmp_path / "a.json", tmp_path / "plots" / "a.svg"
+    words = ("--pairs", faces, "--bundle", make_face_bundle().path, "--sizes", "8", "-o", output)
+    assert run(capsys, *words, "--plot", drawn)[0] == 0
+    text = drawn.read_text()
+    # One dot, at the model's own size.
+    assert "tiny-face, 16 px: " in text
+    assert "tiny-face, 8 px" not in text
+    assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
+    assert str(tmp_path) not in output.read_text()
+
+
+def test_what_enlarges_is_shown_at_the_sizes_of_the_others():
+    sizes = {"bridge": (16,), "bridge-32": (16, 32), "sface-2021dec": (16, 24, 32, 112)}
+    rows = [{"model": m, "face_px": size} for m, every in sizes.items() for size in every]
+    assert [(row["model"], row["face_px"]) for row in own_size_rows(rows)] == [
+        ("bridge", 16), ("bridge-32", 32),
+        ("sface-2021dec", 16), ("sface-2021dec", 32), ("sface-2021dec", 112),
+    ]  # fmt: skip
 
 
 def test_a_model_of_a_fixed_batch_is_timed_with_its_batch_full(faces):

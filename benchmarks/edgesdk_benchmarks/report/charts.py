@@ -73,12 +73,15 @@ def ratios(results: Sequence[BenchResult]) -> str:
     )
 
 
-def accuracy_cost(points: Sequence[tuple[str, float, float]], x_label: str) -> str:
+def accuracy_cost(
+    points: Sequence[tuple[str, float, float]], x_label: str, y_label: str = "accuracy, %"
+) -> str:
     """Return accuracy against cost.
 
     Args:
         points: Name, cost, accuracy in percent.
         x_label: What the cost is.
+        y_label: What the accuracy is of.
     """
     x = around([p[1] for p in points], x_label, log=True)
     x = Axis(x.label, x.low / 1.3, x.high * 1.3, log=True)
@@ -86,7 +89,7 @@ def accuracy_cost(points: Sequence[tuple[str, float, float]], x_label: str) -> s
         "Accuracy against cost",
         "Each dot is a model; up and left is better.",
         x,
-        around([p[2] for p in points], "LFW accuracy, %"),
+        around([p[2] for p in points], y_label),
     )
     for i, (name, cost, accuracy) in enumerate(points):
         chart.dot((cost, accuracy), i, f"{name}: {accuracy:.2f} % at {cost:.4g}", name)

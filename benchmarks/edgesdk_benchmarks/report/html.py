@@ -130,7 +130,10 @@ def _accuracy(groups: Sequence[Group]) -> str:
     return (
         "<section><h2>Accuracy against cost</h2><p>Accuracy on LFW pairs at the model's own input "
         "size, as its manifest records it; time is the median latency above.</p>"
-        + _figure("Up and left is better", charts.accuracy_cost(points, "ms per face, batch 1"))
+        + _figure(
+            "Up and left is better",
+            charts.accuracy_cost(points, "ms per face, batch 1", "LFW accuracy, %"),
+        )
         + _scroll(
             "<table><thead><tr><th>contender</th><th>LFW %</th><th>p50 ms</th></tr></thead>"
             f"<tbody>{rows}</tbody></table>"

@@ -1,0 +1,41 @@
+"""Accuracy against time, drawn from the rows of an accuracy result as one SVG file."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from edgesdk_benchmarks.report.charts import accuracy_cost
+
+# They enlarge small faces, so their cost is the same at every size.
+ENLARGING = ("sface-2021dec", "mobilefacenet", "dlib-resnet-v1")
+Row = dict[str, Any]
+
+
+def own_size_rows(rows: Sequence[Row]) -> list[Row]:
+    """Return every model at its own input size, and what enlarges at the sizes of the others."""
+    side: dict[str, int] = {}
+    for row in rows:
+        side[row["model"]] = max(row["face_px"], side.get(row["model"], 0))
+    sides = set(side.values())
+    return [
+        row
+        for row in rows
+        if row["face_px"] == side[row["model"]]
+        or (row["model"] in ENLARGING and row["face_px"] in sides)
+    ]
+
+
+def plot(rows: Sequence[Row], y_label: str = "accuracy, %") -> str:
+    """Return the SVG file of the fp32 rows of `own_size_rows`; it stands alone."""
+    points = [
+        (f"{row['model']}, {row['face_px']} px", row["ms_per_face"], 100 * row["accuracy"])
+        for row in own_size_rows(rows)
+        if row["precision"] == "fp32"
+    ]
+    svg = accuracy_cost(points, "ms per face on one CPU thread, from crop to embedding", y_label)
+    style = files("edgesdk_benchmarks.report").joinpath("style.css").read_text("utf-8")
+    style = style.replace("body {", "svg {")
+    svg = svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    inside = svg.index(">") + 1
+    ground = '<rect width="100%" height="100%" style="fill:var(--card)"/>'
+    return f"{svg[:inside]}<style>{style}</style>{ground}{svg[inside:]}\n"
