@@ -85,6 +85,7 @@ def judge_artefacts(plan: Plan, pairs: PairSet, threads: int) -> Iterator[Row]:
 
     Yields:
         Columns of an accuracy row without times, and "kind" (native or interpreter),
+        "calib_sha256" of the crops that an int8 artefact was calibrated on,
         "thresholds" as a bundle holds them, "drop" ("points" of accuracy lost and their 95 %
         bootstrap "interval" over the same pairs). Of what cannot be built or run here: model,
         target, precision and the "reason".
@@ -123,7 +124,7 @@ def _one(path: Path, about: Row, before: Judged, calib: str | None, threads: int
         except EdgeSdkError as error:
             return {**about, "reason": str(error).replace(f"{folder}/", "")}
     kind = plugins.load(plugins.RUNTIMES, model.facts["runtime"]).kind
-    return _row(model, str(kind), before, after)
+    return _row(model, str(kind), before, after) | {"calib_sha256": bundle.calib_sha256}
 
 
 def _why_not(target: str) -> str | None:
@@ -145,7 +146,7 @@ def _exported(path: Path, about: Row, calib: str | None, folder: Path) -> Bundle
     """Export into `folder` in a process of its own."""
     words = [sys.executable, "-m", "edgesdk", "export", str(path), "--json", "--quiet"]
     words += ["--target", about["target"], "--precision", about["precision"]]
-    words += ["--output-dir", str(folder), *(["--calib", calib] if calib else [])]
+    words += ["--output-dir", str(folder), *_calibration(about, calib)]
     ended = subprocess.run(words, capture_output=True, text=True, check=False)
     if ended.returncode == 0:
         return read_bundle(folder / bundle_name(**about))
@@ -154,6 +155,12 @@ def _exported(path: Path, about: Row, calib: str | None, folder: Path) -> Bundle
     except (ValueError, KeyError, TypeError):
         said = ended.stderr.strip()[-500:] or f"the export ended with code {ended.returncode}"
     raise EdgeSdkError(said)
+
+
+def _calibration(about: Row, calib: str | None) -> list[str]:
+    """Return the words for the calibration crops, none where the target needs none."""
+    calibrated = read_target(about["target"]).options.get("calibrated", ())
+    return ["--calib", calib] if calib and about["precision"] in calibrated else []
 
 
 def _judged(model: Model, pairs: PairSet) -> Judged:

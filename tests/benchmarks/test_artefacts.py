@@ -47,6 +47,16 @@ def test_a_failed_export_says_why(tmp_path):
         _artefacts._exported(shipped_checkpoint(NAME), about, None, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("target", "precision", "words"),
+    [("onnx", "int8", ["--calib", "c"]), ("onnx", "fp16", []), ("coreml", "int8", [])],
+)
+def test_only_what_is_calibrated_gets_the_crops(target, precision, words):
+    about = {"target": target, "precision": precision}
+    assert _artefacts._calibration(about, "c") == words
+    assert _artefacts._calibration(about, None) == []
+
+
 def test_the_loss_is_counted_over_the_same_pairs(faces):
     pairs = read_pairs(faces)
     good = np.repeat(np.eye(4, dtype=np.float32), 2, axis=0)
@@ -85,6 +95,7 @@ def test_every_onnx_artefact_of_a_shipped_model_is_judged(faces, tmp_path, capsy
         assert (row["kind"], row["face_px"], row["genuine"]) == ("native", 16, 4)
         assert row["drop"]["points"] == pytest.approx(100 * (rows[0]["accuracy"] - row["accuracy"]))
         assert row["thresholds"] == {}
+    assert [bool(row.get("calib_sha256")) for row in rows] == [False, False, False, True]
     assert document["claims"][-1]["claim"] == f"{NAME} onnx int8 loses at most 0.3 points"
     assert len(capsys.readouterr().out.splitlines()) == 5
     assert not list(Path(tmp_path).glob("*-onnx-*"))
