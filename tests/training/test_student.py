@@ -77,8 +77,8 @@ def test_the_skip_starts_after_the_first_1x1():
 
 
 PLUS = plugins.load(plugins.STUDENTS, "bridge-face-plus")
-PLUS_PARAMETERS = 203_408
-PLUS_MACS = {16: 10_250_240, 24: 23_056_384, 32: 40_994_816, 64: 164_071_424}
+PLUS_PARAMETERS = 208_416
+PLUS_MACS = {16: 18_176_000, 24: 40_875_520, 32: 18_434_048, 64: 19_171_328}
 
 
 def test_the_plus_student_keeps_the_budget_of_weights():
@@ -99,12 +99,18 @@ def test_the_plus_student_takes_larger_faces(size):
 def test_a_reading_is_the_convolution_without_a_map_of_one_place():
     from edgesdk_training.nets.bridge_face_plus import Reading
 
-    reading = Reading(8)
-    for side, shape in ((4, (3, 8)), (5, (3, 8, 2, 2)), (8, (3, 8, 5, 5))):
-        x = torch.randn(3, 8, side, side)
+    for side in (3, 4, 6):
+        reading, x = Reading(8, side), torch.randn(3, 8, side, side)
         want = torch.nn.functional.conv2d(x, reading.weight, reading.bias, groups=8)
-        assert reading(x).shape == shape
-        assert torch.allclose(reading(x), want.view(shape), atol=1e-5)
+        assert torch.allclose(reading(x), want.view(3, 8), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [16, 20, 24, 32, 48, 64, 96, 112])
+def test_the_first_layer_of_the_plus_student_leaves_maps_of_16_to_24(size):
+    module = PLUS.build(PLUS.config(size=size)).eval()
+    side = module.trunk[0](torch.zeros(1, 3, size, size)).shape[-1]
+    assert 16 <= side <= 24
+    assert side == size or size >= 32
 
 
 def test_the_plus_student_has_no_layer_but_portable_ones():

@@ -1,8 +1,9 @@
-"""A residual student with the weights of bridge-face and seven times its work.
+"""A residual student with the weights of bridge-face and twelve times its work.
 
 Most of the work is done at full and half resolution, where a small face still has detail.
 The last map is read place by place instead of averaged, because a face's parts have fixed
-places; larger faces give several such readings, which are averaged.
+places. Faces of 32 px and more are first shrunk to maps of about 16 by the first layer, so
+that they cost hardly more than small ones.
 """
 
 import torch
@@ -11,7 +12,9 @@ from torch import Tensor, nn
 from edgesdk_training.nets.common import ConvBnRelu, unit
 
 MIMIC = IDENTITY = 128
-WIDTHS = (32, 48, 64)
+WIDTHS = (48, 64, 64)
+SMALL = 32
+MAP = 16
 
 
 class Residual(nn.Module):
@@ -28,46 +31,48 @@ class Residual(nn.Module):
 
 
 class Reading(nn.Conv2d):
-    """Weigh the places of each map of 4x4, or of all 4x4 windows of a larger one."""
+    """Weigh the places of each map: a depthwise convolution as large as the map."""
 
-    def __init__(self, width: int) -> None:
-        super().__init__(width, width, 4, groups=width)
+    def __init__(self, width: int, side: int) -> None:
+        super().__init__(width, width, side, groups=width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return [N, width] of a map of 4x4, one map [N, width, h, w] per window otherwise."""
-        if x.shape[-2:] == (4, 4):
-            # The convolution would leave a map of one place, and LiteRT writes the mean of
-            # that as a reshape to a batch of one.
-            return (x * self.weight.squeeze(1)).sum((2, 3)) + self.bias
-        return super().forward(x)
+        """Return [N, width]."""
+        # As a convolution it would leave a map of one place, and LiteRT writes the mean of
+        # that as a reshape to a batch of one.
+        return (x * self.weight.squeeze(1)).sum((2, 3)) + self.bias
+
+
+def first_stride(size: int) -> int:
+    """Return how far the first layer shrinks a face of `size` px."""
+    return 1 if size < SMALL else size // MAP
 
 
 class BridgeFacePlus(nn.Module):
-    """Faces [N, 3, S, S] in, unit embeddings [N, 128] out; S is 16 or more."""
+    """Faces [N, 3, size, size] in, unit embeddings [N, 128] out; size is 16 or more."""
 
     mimic_width, identity_width = MIMIC, IDENTITY
 
-    def __init__(self) -> None:
+    def __init__(self, size: int = 16) -> None:
         super().__init__()
         full, half, quarter = WIDTHS
+        stride = first_stride(size)
         self.trunk = nn.Sequential(
-            ConvBnRelu(3, full, 3),
+            ConvBnRelu(3, full, stride + 2, stride=stride),
             Residual(full),
             nn.MaxPool2d(2),
             ConvBnRelu(full, half, 3),
             Residual(half),
             nn.MaxPool2d(2),
             ConvBnRelu(half, quarter, 3),
-            Residual(quarter),
             ConvBnRelu(quarter, MIMIC, 1),
-            Reading(MIMIC),
+            Reading(MIMIC, size // stride // 4),
         )
         self.identity = nn.Linear(MIMIC, IDENTITY)
 
     def heads(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mimic layer [N, 128], before its ReLU, and the identity layer [N, 128]."""
-        read: Tensor = self.trunk(image)
-        mimic = read if read.ndim == 2 else read.mean((2, 3))
+        mimic: Tensor = self.trunk(image)
         return mimic, self.identity(torch.relu(mimic))
 
     def forward(self, image: Tensor) -> Tensor:

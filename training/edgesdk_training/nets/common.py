@@ -14,11 +14,17 @@ def unit(x: Tensor) -> Tensor:
 
 
 class ConvBnRelu(nn.Module):
-    """Convolution with bias and same padding, BatchNorm, ReLU; `fold` drops the BatchNorm."""
+    """Convolution with bias, BatchNorm, ReLU; `fold` drops the BatchNorm.
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, relu: bool = True) -> None:
+    The map keeps its size, or shrinks `stride` times where the kernel is two larger than that.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, relu: bool = True, stride: int = 1
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+        padding = kernel // 2 if stride == 1 else 1
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding)
         self.bn: nn.Module = nn.BatchNorm2d(outputs)
         self.relu: nn.Module = nn.ReLU() if relu else nn.Identity()
 

@@ -19,7 +19,7 @@ class BridgeFacePlusStudent(BridgeFaceStudent):
         """Return the torch module in training form."""
         from edgesdk_training.nets.bridge_face_plus import BridgeFacePlus
 
-        return BridgeFacePlus()
+        return BridgeFacePlus(config.size)
 
 
 PLUGIN: Student = BridgeFacePlusStudent()
