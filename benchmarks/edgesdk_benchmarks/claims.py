@@ -14,6 +14,7 @@ from typing import Any
 MARGIN = 3.0
 # Points of accuracy that int8 may lose.
 SMALL_LOSS = 0.3
+TEACHER = "sface-2021dec"
 KINDS = ("labels only", "direct", "bridge")
 Row = Mapping[str, Any]
 
@@ -34,7 +35,10 @@ def trained(provenance: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def claims(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Return every claim that the rows allow to be judged."""
-    return [*_grows(rows), *_against_labels(rows), *_against_direct(rows)]
+    own = _own_size(rows)
+    return [
+        *_grows(own), *_against_teacher(own, rows), *_against_labels(rows), *_against_direct(rows)
+    ]  # fmt: skip
 
 
 def small_losses(artefacts: Sequence[Row]) -> list[dict[str, Any]]:
@@ -55,12 +59,17 @@ def small_losses(artefacts: Sequence[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def _grows(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
-    """Each student of several sizes, every model at its own size."""
+def _own_size(rows: Sequence[Row]) -> dict[str, Row]:
+    """Return every fp32 model's row at its largest face."""
     own: dict[str, Row] = {}
     for row in rows:
         if row["precision"] == "fp32" and row["face_px"] >= own.get(row["model"], row)["face_px"]:
             own[row["model"]] = row
+    return own
+
+
+def _grows(own: Mapping[str, Row]) -> Iterator[dict[str, Any]]:
+    """Each student of several sizes, every model at its own size."""
     families: dict[str, list[Row]] = {}
     for name, row in own.items():
         stem, _, size = name.rpartition("-")
@@ -74,6 +83,24 @@ def _grows(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
                 "values": {str(r["face_px"]): v for r, v in zip(ordered, values, strict=True)},
                 "holds": all(a < b for a, b in pairwise(values)),
             }
+
+
+def _against_teacher(own: Mapping[str, Row], rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    """Each student at its own size against the teacher, which gets the same faces enlarged."""
+    teacher = {row["face_px"]: row for row in rows if row["model"] == TEACHER}
+    for name, row in own.items():
+        above = teacher.get(row["face_px"])
+        if above is None or row.get("source_sha256") is None:
+            continue
+        points = 100 * (row["accuracy"] - above["accuracy"])
+        error = _standard_error(row["folds"], above["folds"])
+        yield {
+            "claim": f"{name} at {row['face_px']} px beats its teacher on the same faces",
+            "values": {"teacher": above["accuracy"], "student": row["accuracy"]},
+            "points": points,
+            "standard_error": error,
+            "holds": points - 2 * (error or 0.0) > 0,
+        }
 
 
 def _against_labels(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:

@@ -22,6 +22,18 @@ def test_accuracy_grows_or_does_not():
     assert not claims([row(0.9), row(0.8, "m-32", 32)])[0]["holds"]
 
 
+def test_a_student_is_held_against_its_teacher_on_the_same_faces():
+    student = row(0.93) | {"source_sha256": "of the weights"}
+    rows = [student, row(0.92, "sface-2021dec", 16), row(0.99, "sface-2021dec", 112)]
+    (found,) = claims(rows)
+    assert found["claim"] == "m at 16 px beats its teacher on the same faces"
+    assert found["points"] == pytest.approx(1)
+    assert found["holds"]
+    rows[1]["folds"] = [0.9, 0.2]
+    assert not claims(rows)[0]["holds"]
+    assert claims([row(0.93, "somebody else's"), *rows[1:]]) == []
+
+
 def test_int8_rows_claim_nothing_of_the_size():
     assert claims([row(0.8), row(0.7, "m-32", 32) | {"precision": "int8"}]) == []
 
