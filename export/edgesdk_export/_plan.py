@@ -41,7 +41,7 @@ class ExportOptions:
     batch: int | None = None
     profile: str | None = None
     calib: Path | None = None
-    # With 128 drawn faces it hangs on the draw whether int8 passes its gate on real ones; see
+    # With 128 drawn faces the worst cosines of int8 hang twice as much on the draw; see
     # benchmarks/results/calibration-spread.json.
     calib_samples: int = 512
     calib_seed: int = 0
