@@ -8,6 +8,7 @@ from edgesdk_benchmarks.report.charts import accuracy_cost
 
 # They enlarge small faces, so their cost is the same at every size.
 ENLARGING = ("sface-2021dec", "mobilefacenet", "dlib-resnet-v1")
+LEAST_STEP = 0.01
 Row = dict[str, Any]
 
 
@@ -25,12 +26,37 @@ def own_size_rows(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
+def _label(row: Row, shown: set[str]) -> str:
+    """Return name and face size; the size alone where the name stands at an earlier dot."""
+    size, name = f"{row['face_px']} px", str(row["model"])
+    if name in shown:
+        return size
+    shown.add(name)
+    stem, _, last = name.rpartition("-")
+    return f"{stem if stem and last[0].isdigit() else name}, {size}"
+
+
+def _apart(rows: Sequence[Row]) -> list[Row]:
+    shown: dict[str, float] = {}
+    kept = []
+    for row in sorted(rows, key=lambda row: int(row["face_px"])):
+        name, accuracy = row["model"], row["accuracy"]
+        if name not in ENLARGING or accuracy >= shown.get(name, 0.0) + LEAST_STEP:
+            shown[name] = accuracy
+            kept.append(row)
+    return kept
+
+
 def plot(rows: Sequence[Row], y_label: str = "accuracy, %") -> str:
-    """Return the SVG file of the fp32 rows of `own_size_rows`; it stands alone."""
+    """Return the SVG file of the fp32 rows of `own_size_rows`; it stands alone.
+
+    Of a network that enlarges, sizes that bring less than a point more are left out: their
+    dots would cover each other.
+    """
+    shown: set[str] = set()
     points = [
-        (f"{row['model']}, {row['face_px']} px", row["ms_per_face"], 100 * row["accuracy"])
-        for row in own_size_rows(rows)
-        if row["precision"] == "fp32"
+        (_label(row, shown), row["ms_per_face"], 100 * row["accuracy"])
+        for row in _apart([row for row in own_size_rows(rows) if row["precision"] == "fp32"])
     ]
     svg = accuracy_cost(points, "ms per face on one CPU thread, from crop to embedding", y_label)
     style = files("edgesdk_benchmarks.report").joinpath("style.css").read_text("utf-8")

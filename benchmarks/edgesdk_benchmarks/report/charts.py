@@ -91,6 +91,8 @@ def accuracy_cost(
         x,
         around([p[2] for p in points], y_label),
     )
+    for _, cost, accuracy in points:
+        chart.keep_clear((cost, accuracy))
     for i, (name, cost, accuracy) in enumerate(points):
         chart.dot((cost, accuracy), i, f"{name}: {accuracy:.2f} % at {cost:.4g}", name)
     return chart.svg()

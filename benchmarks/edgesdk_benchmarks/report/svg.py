@@ -124,13 +124,18 @@ class Chart:
             f'<circle {style} cx="{x:.1f}" cy="{y:.1f}" r="5"><title>{escape(tip)}</title></circle>'
         )
         if label:
-            left = x > WIDTH * 0.72
+            left = x > WIDTH * 0.7
             anchor, step = ("end", -10) if left else ("start", 10)
             free = self._free(x + step, y + 4, -1 if left else 1, len(label) * LETTER)
             self._shapes.append(
                 f'<text class="label" x="{x + step:.1f}" y="{free:.1f}" '
                 f'text-anchor="{anchor}">{escape(label)}</text>'
             )
+
+    def keep_clear(self, point: Point) -> None:
+        """Let no label cover the dot at `point`."""
+        x, y = self.at(point)
+        self._labels.append((x - 6, x + 6, y + 4))
 
     def _free(self, x: float, y: float, way: int, width: float) -> float:
         """Return the height nearest to `y` at which a label covers no earlier one."""
