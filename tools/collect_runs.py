@@ -3,7 +3,8 @@
     python tools/collect_runs.py face16=runs/bridge-… -o training/results/runs.json
 
 Of each run: what it was asked, its accuracy on the people held out, and the last line of its
-log (losses, images per second of the process, share of the time that data took).
+log (losses, images per second of the process, share of the time that data took). Runs that the
+file holds already and that are not named stay.
 """
 
 import argparse
@@ -48,7 +49,8 @@ def main() -> None:
             raise SystemExit(
                 str(UsageError(f"run {name} is not finished: {folder or 'no folder'}"))
             )
-    write_json(asked.output, {n: collected(Path(f)) for n, f in named.items()})
+    known = read_json(asked.output, "runs") if asked.output.is_file() else {}
+    write_json(asked.output, known | {n: collected(Path(f)) for n, f in named.items()})
 
 
 if __name__ == "__main__":

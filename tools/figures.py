@@ -5,7 +5,7 @@ python tools/figures.py
 
 from pathlib import Path
 
-from readme_tables import own_size_rows
+from readme_tables import accuracy_rows
 
 from edgesdk_benchmarks._plot import plot
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 def main() -> None:
     """Write the figure: every model at its own input size, what enlarges at all of these."""
     out = ROOT / "docs" / "images" / "accuracy-cost.svg"
-    out.write_text(plot(own_size_rows(), "LFW accuracy, %"))
+    out.write_text(plot(accuracy_rows(), "LFW accuracy, %"))
     print(out)
 
 

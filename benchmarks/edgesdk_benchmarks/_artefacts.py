@@ -17,9 +17,9 @@ from typing import Any
 
 from edgesdk.core import plugins
 from edgesdk.core.biometrics import VerificationMetrics, cosine, decided_rightly, drop_interval
-from edgesdk.core.bundle import Bundle, bundle_name, read_bundle, read_checkpoint
+from edgesdk.core.bundle import Bundle, bundle_name, read_bundle
 from edgesdk.core.errors import EdgeSdkError, UsageError
-from edgesdk.core.shipped import shipped, shipped_checkpoint
+from edgesdk.core.shipped import open_checkpoint
 from edgesdk.core.target import read_target
 from edgesdk.core.tensors import Array
 from edgesdk.pairs import PairSet, embed_pictures, judge, thresholds
@@ -77,7 +77,7 @@ def make_plan(names: Sequence[str], targets: Sequence[str], calib: str | None) -
         raise UsageError(f"--calib {calib} does not exist; give a folder or tar of face crops")
     resolved = {plugins.resolve(plugins.EXPORTERS, target) for target in targets}
     wanted = sorted(resolved) or plugins.names(plugins.EXPORTERS)
-    return Plan(tuple(_checkpoint_folder(name) for name in names), tuple(wanted), calib)
+    return Plan(tuple(open_checkpoint(name).path for name in names), tuple(wanted), calib)
 
 
 def judge_artefacts(plan: Plan, pairs: PairSet, threads: int) -> Iterator[Row]:
@@ -102,13 +102,6 @@ def judge_artefacts(plan: Plan, pairs: PairSet, threads: int) -> Iterator[Row]:
             for precision in read_target(target).precisions:
                 about = {"model": source.facts["model"], "target": target, "precision": precision}
                 yield _one(path, about, before, plan.calib, threads)
-
-
-def _checkpoint_folder(name: str) -> Path:
-    path = Path(name)
-    if not path.exists() and name in shipped():
-        return shipped_checkpoint(name)
-    return read_checkpoint(path).path
 
 
 def _one(path: Path, about: Row, before: Judged, calib: str | None, threads: int) -> Row:

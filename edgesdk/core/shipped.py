@@ -3,7 +3,7 @@
 from importlib.resources import files
 from pathlib import Path
 
-from edgesdk.core.bundle import Bundle, read_bundle
+from edgesdk.core.bundle import Bundle, Checkpoint, read_bundle, read_checkpoint
 from edgesdk.core.errors import UsageError, did_you_mean
 
 SHIPPED_TARGET = "onnx-fp32"
@@ -27,6 +27,23 @@ def shipped_checkpoint(name: str) -> Path:
 def shipped_bundle(name: str) -> Path:
     """Return the ONNX bundle folder of a shipped model."""
     return zoo() / f"{name}-{SHIPPED_TARGET}"
+
+
+def open_checkpoint(checkpoint: Path | str) -> Checkpoint:
+    """Return the checkpoint in a folder, or the shipped one of that name.
+
+    Raises:
+        UsageError: there is neither.
+    """
+    path = Path(checkpoint)
+    if path.exists():
+        return read_checkpoint(path)
+    if str(checkpoint) in shipped():
+        return read_checkpoint(shipped_checkpoint(str(checkpoint)))
+    raise UsageError(
+        f"checkpoint {checkpoint} does not exist and no shipped model has that name. "
+        f"{did_you_mean(str(checkpoint), shipped())}"
+    )
 
 
 def open_bundle(bundle: Path | str | Bundle, force: bool = False) -> Bundle:

@@ -190,3 +190,17 @@ def test_labels_of_near_dots_do_not_cover_each_other():
     heights = [float(y) for y in re.findall(r'class="label" x="[\d.]+" y="([\d.]+)"', drawn)]
     assert len(heights) == 3
     assert min(abs(a - b) for i, a in enumerate(heights) for b in heights[:i]) >= 14
+
+
+def test_every_series_has_a_colour_of_its_own():
+    from importlib.resources import files
+
+    from edgesdk_benchmarks.report.svg import SERIES_COLOURS
+
+    style = files("edgesdk_benchmarks.report").joinpath("style.css").read_text("utf-8")
+    light, dark = style.split("@media (prefers-color-scheme: dark)", 1)
+    for part in (light, dark.split("* {", 1)[0]):
+        colours = re.findall(r"--c(\d+): (#\w+);", part)
+        assert [int(number) for number, _ in colours] == list(range(SERIES_COLOURS))
+        assert len({colour for _, colour in colours}) == SERIES_COLOURS
+    assert all(f".s{i} {{ --c: var(--c{i}); }}" in style for i in range(SERIES_COLOURS))

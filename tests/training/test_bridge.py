@@ -96,9 +96,23 @@ def test_every_setting_trains(tiny, settings):
     assert bool(result.metrics) == (settings.get("holdout") != 0)
 
 
-def test_an_unknown_optimiser_is_refused(tiny):
+def test_an_unknown_optimiser_is_refused_before_anything_is_trained(tiny):
+    steps = []
     with pytest.raises(UsageError, match="Did you mean 'muon'"):
-        tiny(optimiser="mion")
+        tiny(optimiser="mion", progress=lambda *step: steps.append(step))
+    assert not steps
+
+
+@pytest.mark.parametrize("name", ["epochs", "adapt_epochs", "qat_epochs"])
+def test_fewer_than_no_epochs_are_refused(tiny, name):
+    with pytest.raises(UsageError, match=f"{name} must be 0 or more"):
+        tiny(**{name: -1})
+
+
+@pytest.mark.parametrize("smallest", [-1, 17])
+def test_a_smallest_face_above_the_input_is_refused(tiny, smallest):
+    with pytest.raises(UsageError, match="from 1 to size=16"):
+        tiny(smallest=smallest)
 
 
 def test_faces_without_classes_are_refused(tiny):

@@ -56,12 +56,13 @@ def train(
     )  # fmt: skip
     try:
         result: RunResult = plugin.run(chosen, context)
+        if context.rank == 0:
+            _write_result(result)
         _dist.wait()
     finally:
         _dist.stop()
-    if context.rank == 0:
-        _write_result(result)
-    return result
+    # Every process tells what the first one's weights are worth.
+    return _read_result(folder)
 
 
 def _student(recipe: Any, name: str | None) -> str:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgesdk.core.bundle import Checkpoint, read_checkpoint
+from edgesdk.core.bundle import Checkpoint
 from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.files import clean, os_errors, write_atomic
-from edgesdk.core.shipped import shipped, shipped_checkpoint
+from edgesdk.core.shipped import open_checkpoint
 from edgesdk_training import _dist
 from edgesdk_training.data import join
 from edgesdk_training.teachers import embed_all, open_teacher
@@ -69,9 +69,7 @@ class Context:
         Raises:
             UsageError: there is neither.
         """
-        if not Path(name).exists() and name in shipped():
-            return read_checkpoint(shipped_checkpoint(name))
-        return read_checkpoint(Path(name))
+        return open_checkpoint(name)
 
     def embeddings(self, teacher: Any, pictures: Any) -> Any:
         """Return the teacher's unit embeddings of `pictures`, cached beside the runs."""

@@ -51,6 +51,9 @@ class Plan:
     clip: float = 5.0
     average: float = 0.0
 
+    def __post_init__(self) -> None:
+        check_optimiser(self.optimiser)
+
     @property
     def steps_per_epoch(self) -> int:
         """Steps per pass; an incomplete last batch is left out."""
@@ -140,11 +143,13 @@ def _optimiser(plan: Plan, modules: Any) -> Any:
     found += [{"params": free, "weight_decay": 0.0}] if free else []
     if plan.optimiser == "adamw":
         return torch.optim.AdamW(found, lr=plan.lr)
-    if plan.optimiser == "sgd":
-        return torch.optim.SGD(found, lr=plan.lr, momentum=0.9, nesterov=True)
-    raise UsageError(
-        f"there is no optimiser {plan.optimiser!r}. {did_you_mean(plan.optimiser, OPTIMISERS)}"
-    )
+    return torch.optim.SGD(found, lr=plan.lr, momentum=0.9, nesterov=True)
+
+
+def check_optimiser(name: str) -> None:
+    """Raise UsageError where there is no optimiser of that name."""
+    if name not in OPTIMISERS:
+        raise UsageError(f"there is no optimiser {name!r}. {did_you_mean(name, OPTIMISERS)}")
 
 
 def _averaged(plan: Plan, modules: Any) -> Any:

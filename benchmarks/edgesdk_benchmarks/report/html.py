@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgesdk.core.result import BenchResult
 from edgesdk_benchmarks.report import charts
 from edgesdk_benchmarks.report.markdown import LIMITS, machine
+from edgesdk_benchmarks.report.svg import SERIES_COLOURS
 
 if TYPE_CHECKING:
     from edgesdk_benchmarks.report.build import Group
@@ -68,7 +69,7 @@ def _figure(caption: str, svg: str) -> str:
 
 def _legend(results: Sequence[BenchResult]) -> str:
     items = "".join(
-        f'<li><span class="key s{i % 8}"></span>{escape(r.name)}</li>'
+        f'<li><span class="key s{i % SERIES_COLOURS}"></span>{escape(r.name)}</li>'
         for i, r in enumerate(results)
     )
     return f'<ul class="legend">{items}</ul>'

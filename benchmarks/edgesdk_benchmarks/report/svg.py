@@ -1,4 +1,4 @@
-"""Small charts as inline SVG: axes, lines, dots and bars. Colours are CSS classes s0 … s7."""
+"""Small charts as inline SVG: axes, lines, dots and bars. Colours are CSS classes s0 … s11."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from html import escape
 
 WIDTH, HEIGHT = 720, 340
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 16, 46
-SERIES_COLOURS = 8
+SERIES_COLOURS = 12
 # Width of a letter and height of a line of a label, in pixels of the view box.
 LETTER, LINE = 6.5, 15.0
 

@@ -16,15 +16,14 @@ def unit(x: Tensor) -> Tensor:
 class ConvBnRelu(nn.Module):
     """Convolution with bias, BatchNorm, ReLU; `fold` drops the BatchNorm.
 
-    The map keeps its size, or shrinks `stride` times where the kernel is two larger than that.
+    The map shrinks `stride` times; the kernel is larger than that by an even number.
     """
 
     def __init__(
         self, inputs: int, outputs: int, kernel: int, relu: bool = True, stride: int = 1
     ) -> None:
         super().__init__()
-        padding = kernel // 2 if stride == 1 else 1
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding)
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, (kernel - stride) // 2)
         self.bn: nn.Module = nn.BatchNorm2d(outputs)
         self.relu: nn.Module = nn.ReLU() if relu else nn.Identity()
 

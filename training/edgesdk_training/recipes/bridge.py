@@ -50,7 +50,7 @@ class Settings:
         epochs: Passes of step 2.
         adapt_epochs: Passes of step 1.
         batch: Faces per step and process.
-        lr: Highest learning rate of step 2.
+        lr: Highest learning rate of step 2; with muon of kernels, ten times that of the rest.
         optimiser: sgd, adamw or muon.
         weight_decay: Of kernels and matrices.
         average: Decay of the averaged weights, 0 for none.
@@ -209,9 +209,20 @@ class Bridge:
 
 
 def _check(settings: Settings) -> None:
+    """Refuse what cannot be meant before anything is read or trained."""
+    from edgesdk_training.loop import check_optimiser
+
+    check_optimiser(settings.optimiser)
+    for name in ("epochs", "adapt_epochs", "qat_epochs"):
+        if getattr(settings, name) < 0:
+            raise UsageError(f"{name} must be 0 or more, found {getattr(settings, name)}")
     taught = ("classes",) if settings.labels_only else LOSSES
     if not any(getattr(settings, name) > 0 for name in taught):
         raise UsageError(f"no loss is left: set one of {', '.join(taught)} above 0")
+    if settings.smallest and not 1 <= settings.smallest <= settings.size:
+        raise UsageError(
+            f"smallest is 0 or a size from 1 to size={settings.size}, found {settings.smallest}"
+        )
 
 
 def base_side(size: int) -> int:
