@@ -256,7 +256,7 @@ def test_the_cache_of_a_run_is_read(tmp_path):
         (["--pairs", "{faces}", "--bundle", "no-such"], 2, "no-such does not exist"),
         (["--pairs", "{faces}", "--checkpoint", "no-such"], 2, "does not exist"),
         (["--pairs", "{faces}", "--mobilefacenet", "no-such"], 2, "does not exist"),
-        (["--pairs", "nowhere", "--artefacts", "no-such"], 2, "no-such/meta.json does not exist"),
+        (["--pairs", "nowhere", "--artefacts", "no-such"], 2, "checkpoint no-such does not exist"),
         (["--pairs", "nowhere", "--sface", "--targets", "no-such"], 2, "unknown target"),
         (["--pairs", "nowhere", "--sface", "--calib", "no-such"], 2, "--calib no-such does not"),
     ],
