@@ -81,7 +81,7 @@ def train(
         teacher: Teacher by name (sface) or path of an ONNX file; default: the recipe's.
         qat: Quantisation-aware training as the last step, for int8; the same as qat=true.
         seed: Seed of weights, order and augmentation.
-        device: cpu; no other device trains so far.
+        device: cpu, cuda or cuda:N.
         threads: Threads of the CPU.
         fresh: Start over instead of continuing.
         output_dir: Folder that holds the runs.

@@ -118,5 +118,5 @@ def coarse_teacher(monkeypatch):
     from edgesdk_training import context
 
     fake = CoarseTeacher()
-    monkeypatch.setattr(context, "open_teacher", lambda name, threads: fake)
+    monkeypatch.setattr(context, "open_teacher", lambda *_: fake)
     return fake

@@ -21,7 +21,11 @@ def tiny(coarse_teacher, tmp_path):
 
     def run(out="runs", seed=0, **settings):
         data = {"public": [Path("synthetic")]}
-        given = {"fresh": settings.pop("fresh", False), "progress": settings.pop("progress", None)}
+        given = {
+            "fresh": settings.pop("fresh", False),
+            "progress": settings.pop("progress", None),
+            "device": settings.pop("device", "cpu"),
+        }
         return train(
             "bridge", settings=TINY | settings, data=data, seed=seed, out=tmp_path / out, **given
         )

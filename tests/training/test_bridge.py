@@ -240,7 +240,47 @@ def test_nothing_to_learn_is_refused(tiny):
         tiny(classes=0.0, mimic=0.0)
 
 
-def test_a_device_that_would_be_ignored_is_refused(teacher, tmp_path):
-    with pytest.raises(UnsupportedError, match="'cuda:0' was asked, training runs on the CPU"):
-        train("bridge", data={"public": [Path("synthetic")]}, out=tmp_path, device="cuda:0")
+@pytest.mark.parametrize(
+    ("device", "processes", "error", "message"),
+    [
+        ("cuda:0", "1", UnsupportedError, "'cuda:0' was asked, torch .* finds no CUDA GPU"),
+        ("cuda", "2", UnsupportedError, "'cuda' was asked of 2 processes"),
+        ("mps", "1", UsageError, "cpu, cuda or cuda:N, found --device mps"),
+        ("gpu please", "1", UsageError, "found --device gpu please"),
+    ],
+)
+def test_a_device_that_cannot_be_had_is_refused(
+    teacher, tmp_path, monkeypatch, device, processes, error, message
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: processes == "2")
+    monkeypatch.setenv("WORLD_SIZE", processes)
+    with pytest.raises(error, match=message):
+        train("bridge", data={"public": [Path("synthetic")]}, out=tmp_path, device=device)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.device("cuda")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_a_gpu_trains_and_goes_on(tiny, monkeypatch):
+    monkeypatch.setattr("edgesdk_training.loop.SAVE_EVERY_S", 0.0)
+    settings = {
+        "base": 48,
+        "morphs": 64,
+        "bf16": True,
+        "whiten": 1.0,
+        "optimiser": "muon",
+        "lr": 0.01,
+    }
+    with pytest.raises(Killed):
+        tiny("stopped", device="cuda", progress=stop_at("distil", 2), **settings)
+    resumed = tiny("stopped", device="cuda", **settings)
+    assert 0.5 < resumed.metrics["holdout_auc"] <= 1
+
+
+def test_morphs_are_labelled_by_the_teacher_and_trained_on(tiny, teacher):
+    settings = {"direct": True, "identity": 20.0, "base": 48, "morph_batch": 16}
+    plain = tiny("runs", **settings)
+    before = teacher.calls
+    first = tiny("runs", morphs=48, **settings)
+    assert teacher.calls - before == 48 / 16
+    assert weights(first) == weights(tiny("again", morphs=48, **settings)) != weights(plain)

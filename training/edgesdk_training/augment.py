@@ -44,7 +44,7 @@ def shrink(pictures: Tensor, size: int) -> Tensor:
     """
     import torch
 
-    matrix = torch.from_numpy(resize_matrix(pictures.shape[-1], size))
+    matrix = torch.from_numpy(resize_matrix(pictures.shape[-1], size)).to(pictures.device)
     return (matrix @ pictures @ matrix.T).clamp(0, 255)
 
 
@@ -55,7 +55,7 @@ def augment(pictures: Tensor, size: int, how: Augmentation, generator: Generator
         pictures: uint8 [B, S, S, 3].
         size: Side of the student's input.
         how: Ranges.
-        generator: Decides everything, so that a batch can be drawn again.
+        generator: Decides everything, so that a batch can be drawn again; on the pictures' device.
     """
     count, side = pictures.shape[:2]
     x = pictures.float()
@@ -73,7 +73,7 @@ def _uniform(count: int, generator: Generator) -> Tensor:
     """Return [count] values in -1..1."""
     import torch
 
-    return torch.rand(count, generator=generator) * 2 - 1
+    return torch.rand(count, generator=generator, device=generator.device) * 2 - 1
 
 
 def _axis(side: int, size: int, how: Augmentation, count: int, generator: Generator) -> Tensor:
@@ -82,11 +82,11 @@ def _axis(side: int, size: int, how: Augmentation, count: int, generator: Genera
 
     scale = 1 + how.zoom * _uniform(count, generator)
     move = side * (0.5 + how.shift * _uniform(count, generator))
-    edges = (torch.arange(size + 1) / size - 0.5) * side
+    edges = (torch.arange(size + 1, device=move.device) / size - 0.5) * side
     edges = scale[:, None] * edges + move[:, None]
     low = edges[:, :-1, None].clamp(0, side - 1)
     high = edges[:, 1:, None].clamp(1, side)
-    place = torch.arange(side)
+    place = torch.arange(side, device=move.device)
     weights = (torch.minimum(high, place + 1) - torch.maximum(low, place)).clamp_min(0)
     return weights / weights.sum(2, keepdim=True)
 
@@ -95,7 +95,7 @@ def _gaussian(sigma: Tensor, size: int) -> Tensor:
     """Return [B, size, size]: blurring along one axis, by [B] standard deviations."""
     import torch
 
-    place = torch.arange(size, dtype=torch.float32)
+    place = torch.arange(size, dtype=torch.float32, device=sigma.device)
     distance = (place[:, None] - place[None]).square()
     weights = torch.exp(-distance / (2 * sigma.clamp_min(1e-3).square())[:, None, None])
     return weights / weights.sum(2, keepdim=True)
@@ -104,7 +104,8 @@ def _gaussian(sigma: Tensor, size: int) -> Tensor:
 def _mirrored(matrix: Tensor, probability: float, generator: Generator) -> Tensor:
     import torch
 
-    chosen = torch.rand(len(matrix), generator=generator) < probability
+    drawn = torch.rand(len(matrix), generator=generator, device=generator.device)
+    chosen = drawn < probability
     return torch.where(chosen[:, None, None], matrix.flip(1), matrix)
 
 

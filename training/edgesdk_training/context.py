@@ -61,7 +61,7 @@ class Context:
 
     def teacher(self, name: str) -> Any:
         """Return the teacher the user chose, else the one called `name`."""
-        return open_teacher(self._teacher or name, self._threads)
+        return open_teacher(self._teacher or name, self._threads, self.device)
 
     def checkpoint(self, name: str) -> Checkpoint:
         """Return the checkpoint in the folder `name`, or the shipped model of that name.
@@ -73,7 +73,8 @@ class Context:
 
     def embeddings(self, teacher: Any, pictures: Any) -> Any:
         """Return the teacher's unit embeddings of `pictures`, cached beside the runs."""
-        return embed_all(teacher, pictures, self.folder.parent / "cache", self.progress)
+        batch = 16 if self.device == "cpu" else 512
+        return embed_all(teacher, pictures, self.folder.parent / "cache", self.progress, batch)
 
     def log(self, step: int, **scalars: float) -> None:
         """Append one line to log.jsonl; the first process only."""
@@ -107,7 +108,7 @@ class Context:
         import torch
 
         try:
-            state: Mapping[str, Any] = torch.load(path, weights_only=True)
+            state: Mapping[str, Any] = torch.load(path, self.device, weights_only=True)
         except (RuntimeError, EOFError, ValueError, KeyError) as error:
             raise EdgeSdkError(
                 f"the saved state {path} is damaged ({error}); start over with --fresh"

@@ -29,21 +29,24 @@ def distil(
     from edgesdk_training.loop import Plan, fit
 
     torch.manual_seed(context.seed)
-    student = student.to(memory_format=torch.channels_last)
+    student = student.to(context.device, memory_format=torch.channels_last)
     classes = max(faces.classes, 1) if settings.classes else 1
-    head = nn.Linear(student.identity_width, classes)
+    head = nn.Linear(student.identity_width, classes).to(context.device)
     wanted = wanted_rows(settings, context, faces, student.identity_width)
-    train = faces.train
+    train, morphs = faces.train, settings.morph_batch if settings.morphs else 0
 
     def draw(order: Tensor, generator: Any) -> Any:
-        chosen = train[order]
-        others = train[torch.randint(len(train), (settings.bank,), generator=generator)]
-        rivals = torch.randint(classes, (settings.class_bank,), generator=generator)
+        def some(most: int, count: int) -> Tensor:
+            return torch.randint(max(most, 1), (count,), generator=generator, device=context.device)
+
+        chosen = torch.cat([train[order], len(faces.pictures) + some(settings.morphs, morphs)])
+        others = train[some(len(train), settings.bank if settings.contrast else 0)]
+        rivals = some(classes, settings.class_bank)
         return faces.batch(chosen, settings.size, generator), chosen, others, rivals
 
     def loss(batch: Any) -> Any:
         pictures, chosen, others, rivals = batch
-        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
+        with torch.autocast(pictures.device.type, torch.bfloat16, enabled=settings.bf16):
             mimic, identity = student.heads(pictures)
         terms = {}
         if settings.classes:
@@ -81,7 +84,7 @@ def wanted_rows(settings: Any, context: RunContext, faces: Faces, width: int) ->
     if not settings.centre or not len(known):
         return rows
     labels = faces.labels[known]
-    sums = torch.zeros(faces.classes, width).index_add_(0, labels, rows[known])
+    sums = rows.new_zeros(faces.classes, width).index_add_(0, labels, rows[known])
     drawn = rows.clone()
     drawn[known] = torch.lerp(rows[known], normalize(sums)[labels], settings.centre)
     return normalize(drawn)
@@ -109,7 +112,7 @@ def _identity_terms(
         terms["relation"] = losses.relation(identity, own)
     if settings.contrast:
         bank = torch.cat([own, wanted[others]])
-        index = torch.arange(len(own))
+        index = torch.arange(len(own), device=own.device)
         terms["contrast"] = losses.contrast(identity, bank, index, settings.scale)
     return terms
 
@@ -127,10 +130,12 @@ def class_loss(head: Any, identity: Tensor, labels: Tensor, rivals: Tensor) -> T
     import torch.nn.functional as F
 
     known = labels >= 0
+    if not len(rivals):
+        # Without a look at the labels, for which a GPU would have to be waited for.
+        total = F.cross_entropy(head(identity), labels, ignore_index=-1, reduction="sum")
+        return total / known.sum().clamp_min(1)
     if not known.any():
         return identity.sum() * 0
-    if not len(rivals):
-        return F.cross_entropy(head(identity[known]), labels[known])
     among = torch.cat([labels[known], rivals]).unique()
     answer = F.linear(identity[known], head.weight[among], head.bias[among])
     return F.cross_entropy(answer, torch.searchsorted(among, labels[known]))

@@ -12,6 +12,7 @@ from edgesdk.core.tensors import Array
 from edgesdk_training.augment import Augmentation, augment, shrink
 from edgesdk_training.data import decode, people
 from edgesdk_training.holdout import Holdout, hold_out
+from edgesdk_training.morphs import Morphs, draw_morphs
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -27,8 +28,9 @@ class Faces:
 
     Attributes:
         pictures: uint8 [N, S, S, 3].
-        features: Unit embeddings of the teacher, [N, K].
-        labels: Class per picture, -1 for none, [N].
+        morphs: M blends of the training pictures, numbered from N on; None for none.
+        features: Unit embeddings of the teacher, [N + M, K].
+        labels: Class per picture, -1 for none, [N + M].
         classes: Number of classes.
         train: Indices of the pictures to train on.
         labelled: Those of them that have a class.
@@ -41,6 +43,7 @@ class Faces:
     """
 
     pictures: Tensor
+    morphs: Morphs | None
     features: Tensor
     labels: Tensor
     classes: int
@@ -57,23 +60,41 @@ class Faces:
         """Return varied inputs of the student, [B, 3, size, size] in -1..1.
 
         With `smallest`, each part of the batch is seen at a size of its own and enlarged.
+
+        Args:
+            chosen: Numbers of pictures and morphs [B].
+            size: Side of the student's input.
+            generator: Decides everything random, on the device of the pictures.
         """
         import torch
 
+        pictures = self._look(chosen)
         if not self.smallest:
-            return augment(self.pictures[chosen], size, self.how, generator) / 127.5 - 1
-        views = []
-        for part in chosen.chunk(SIZES_PER_BATCH):
-            seen = int(torch.randint(self.smallest, size + 1, (), generator=generator))
-            views.append(shrink(augment(self.pictures[part], seen, self.how, generator), size))
+            return augment(pictures, size, self.how, generator) / 127.5 - 1
+        views, device = [], generator.device
+        for part in pictures.chunk(SIZES_PER_BATCH):
+            seen = torch.randint(self.smallest, size + 1, (), generator=generator, device=device)
+            views.append(shrink(augment(part, int(seen), self.how, generator), size))
         return torch.cat(views) / 127.5 - 1
+
+    def _look(self, chosen: Tensor) -> Tensor:
+        """Return pictures and morphs by number, uint8 [B, S, S, 3]."""
+        import torch
+
+        pictures = self.pictures[chosen.clamp_max(len(self.pictures) - 1)]
+        if self.morphs is None:
+            return pictures
+        number = chosen - len(self.pictures)
+        blends = self.morphs.blend(number.clamp_min(0))
+        return torch.where(number[:, None, None, None] < 0, pictures, blends)
 
     def sample(self, size: int, seed: int, count: int = 512) -> Tensor:
         """Return inputs of some training faces, [count, 3, size, size] in -1..1."""
         import torch
 
-        generator = torch.Generator().manual_seed(seed)
-        place = torch.randint(len(self.train), (count,), generator=generator)
+        device = self.pictures.device
+        generator = torch.Generator(device).manual_seed(seed)
+        place = torch.randint(len(self.train), (count,), generator=generator, device=device)
         return self.batch(self.train[place], size, generator)
 
     def fresh(self, module: Any) -> Any:
@@ -92,9 +113,9 @@ class Faces:
 
         rows = []
         with torch.no_grad():
-            for part in torch.from_numpy(chosen).split(512):
+            for part in torch.from_numpy(chosen).to(self.pictures.device).split(512):
                 picture = self.pictures[part].permute(0, 3, 1, 2).float()
-                rows.append(module(shrink(picture, size).round() / 127.5 - 1).numpy())
+                rows.append(module(shrink(picture, size).round() / 127.5 - 1).numpy(force=True))
         return np.concatenate(rows)
 
     def likeness(self, model: Any, size: int) -> dict[str, float]:
@@ -112,7 +133,8 @@ class Faces:
         model.eval()
         items = self.held.items
         rows = torch.from_numpy(self.embed(lambda x: model.heads(x)[1], items, size))
-        wanted = in_width(self.features, rows.shape[1], self.seed)[torch.from_numpy(items)]
+        features = self.features[: len(self.pictures)].cpu()
+        wanted = in_width(features, rows.shape[1], self.seed)[torch.from_numpy(items)]
         return {"holdout_cosine": float((normalize(rows) * wanted).sum(1).mean())}
 
     def judge(self, module: Any, size: int) -> dict[str, float]:
@@ -129,7 +151,7 @@ def load_faces(context: RunContext, side: int, settings: Any) -> Faces:
     Args:
         context: Of the run.
         side: Side at which pictures are kept.
-        settings: Fields holdout, class_pictures, same_names, smallest and those of
+        settings: Fields holdout, class_pictures, same_names, smallest, morphs and those of
             Augmentation.
     """
     import torch
@@ -145,13 +167,18 @@ def load_faces(context: RunContext, side: int, settings: Any) -> Faces:
         raise UsageError(f"{dataset.name} holds too few faces to train on; give more data")
     labels, classes = _classes(np.where(free, identities, -1), settings.class_pictures)
     ranges = {k: getattr(settings, k) for k in Augmentation.__dataclass_fields__}
+    pictures = torch.from_numpy(decode(dataset, side, context.progress)).to(context.device)
+    train = torch.from_numpy(np.flatnonzero(free)).to(context.device)
+    morphs, features = _morphs(context, settings, pictures, train, features)
+    labels = np.pad(labels, (0, settings.morphs), constant_values=-1)
     return Faces(
-        pictures=torch.from_numpy(decode(dataset, side, context.progress)),
-        features=torch.from_numpy(features),
-        labels=torch.from_numpy(labels),
+        pictures=pictures,
+        morphs=morphs,
+        features=torch.from_numpy(features).to(context.device),
+        labels=torch.from_numpy(labels).to(context.device),
         classes=classes,
-        train=torch.from_numpy(np.flatnonzero(free)),
-        labelled=torch.from_numpy(np.flatnonzero(labels >= 0)),
+        train=train,
+        labelled=torch.from_numpy(np.flatnonzero(labels >= 0)).to(context.device),
         held=held if held is not None and len(held.same) else None,
         how=Augmentation(**ranges),
         smallest=settings.smallest,
@@ -177,6 +204,23 @@ def _features(context: Any, dataset: Any) -> tuple[Array, str]:
             "use the teacher that made the pack"
         )
     return np.concatenate(rows).astype(np.float32), teacher.name
+
+
+def _morphs(
+    context: Any, settings: Any, pictures: Tensor, train: Tensor, features: Array
+) -> tuple[Morphs | None, Array]:
+    """Return the morphs asked for, and `features` with what the teacher says of them below."""
+    if not settings.morphs:
+        return None, features
+    morphs = draw_morphs(pictures, train, settings.morphs, context.seed)
+    teacher = context.teacher("sface-bf16")
+    rows = context.embeddings(teacher, morphs)
+    if rows.shape[1] != features.shape[1]:
+        raise UsageError(
+            f"morphs are labelled by {teacher.name} in {rows.shape[1]} numbers, the pictures have "
+            f"{features.shape[1]}; use the teacher that made the pack"
+        )
+    return morphs, np.concatenate([features, rows])
 
 
 def _classes(identities: Array, least: int) -> tuple[Array, int]:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from edgesdk.core.errors import UsageError, did_you_mean
@@ -87,6 +88,7 @@ def fit(context: RunContext, plan: Plan, modules: Any, draw: Draw, loss: Loss) -
     """
     import torch
 
+    modules.to(context.device)
     optimiser = _optimiser(plan, modules)
     averaged = _averaged(plan, modules)
     state = context.load(plan.phase)
@@ -94,9 +96,10 @@ def fit(context: RunContext, plan: Plan, modules: Any, draw: Draw, loss: Loss) -
     modules.train()
     clock = _Clock()
     for step in range(first, plan.steps):
-        generator = torch.Generator().manual_seed(_seed(context.seed, plan.phase, step))
+        generator = torch.Generator(context.device)
+        generator.manual_seed(_seed(context.seed, plan.phase, step))
         with clock.loading():
-            batch = draw(_indices(plan, context.seed, step), generator)
+            batch = draw(_indices(plan, context.seed, step).to(context.device), generator)
         value, scalars = loss(batch)
         _step(plan, modules, optimiser, value, step)
         if averaged is not None:
@@ -121,13 +124,18 @@ def _seed(seed: int, phase: str, step: int) -> int:
 
 def _indices(plan: Plan, seed: int, step: int) -> Tensor:
     """Return this process's items of a step, out of the epoch's own permutation."""
+    epoch, inside = divmod(step, plan.steps_per_epoch)
+    start = (inside * _dist.world() + _dist.rank()) * plan.batch
+    return _order(plan.count, _seed(seed, plan.phase, epoch) - _dist.rank())[
+        start : start + plan.batch
+    ]
+
+
+@lru_cache(maxsize=1)
+def _order(count: int, seed: int) -> Tensor:
     import torch
 
-    epoch, inside = divmod(step, plan.steps_per_epoch)
-    generator = torch.Generator().manual_seed(_seed(seed, plan.phase, epoch) - _dist.rank())
-    order = torch.randperm(plan.count, generator=generator)
-    start = (inside * _dist.world() + _dist.rank()) * plan.batch
-    return order[start : start + plan.batch]
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
 
 
 def _optimiser(plan: Plan, modules: Any) -> Any:

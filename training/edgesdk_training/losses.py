@@ -24,7 +24,7 @@ def spread(features: Tensor, width: int, seed: int) -> Tensor:
 
     generator = torch.Generator().manual_seed(seed)
     square = torch.randn(width, features.shape[1], generator=generator)
-    return features @ torch.linalg.qr(square).Q.T
+    return features @ torch.linalg.qr(square).Q.T.to(features.device)
 
 
 def in_width(features: Tensor, width: int, seed: int) -> Tensor:

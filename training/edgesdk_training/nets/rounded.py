@@ -43,7 +43,7 @@ def round_weight(weight: Tensor) -> Tensor:
     """Return a weight [outputs, ...] on 255 levels around 0, of a width per output."""
     largest = weight.abs().amax(tuple(range(1, weight.ndim)), keepdim=True)
     scale = (largest / 127).clamp(min=TINY)
-    return _on_levels(weight, scale, torch.zeros(()), -127, 127)
+    return _on_levels(weight, scale, scale.new_zeros(()), -127, 127)
 
 
 def _on_levels(x: Tensor, scale: Tensor, zero: Tensor, first: int, last: int) -> Tensor:

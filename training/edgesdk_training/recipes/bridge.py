@@ -67,6 +67,8 @@ class Settings:
         alpha: Weight of the soft output in step 1.
         centre: How far the identity layer's targets are drawn to their person's mean, 0..1.
         whiten: Closed form at the end: shrinkage of the within-person covariance, 0 for none.
+        morphs: Blends of two training faces that the teacher labels, 0 for none.
+        morph_batch: Of them per step and process, beside the `batch` faces.
         same_names: Whether a folder's name or number means one person in all sets.
         init: Shipped model or checkpoint folder to begin with, "" for fresh weights.
         bf16: Whether the network computes in bfloat16.
@@ -106,6 +108,8 @@ class Settings:
     alpha: float = 1.0
     centre: float = 0.0
     whiten: float = 0.0
+    morphs: int = 0
+    morph_batch: int = 128
     same_names: bool = False
     init: str = ""
     bf16: bool = False
@@ -146,7 +150,7 @@ class Bridge:
         faces = load_faces(context, settings.base or base_side(settings.size), settings)
         model = student.build(config)
         target = self.targets(settings, context, faces, model.mimic_width)
-        model = self.first_weights(settings, context, faces, model)
+        model = self.first_weights(settings, context, faces, model.to(context.device))
         model = distil(settings, context, faces, target, model)
         likeness = faces.likeness(model, settings.size)
         if settings.whiten:
@@ -162,7 +166,7 @@ class Bridge:
                 context.student,
                 student,
                 config,
-                model,
+                model.cpu(),
                 licence=LICENCE,
                 provenance=self.origin(settings, context, faces),
                 metrics=metrics,
@@ -213,7 +217,7 @@ def _check(settings: Settings) -> None:
     from edgesdk_training.loop import check_optimiser
 
     check_optimiser(settings.optimiser)
-    for name in ("epochs", "adapt_epochs", "qat_epochs"):
+    for name in ("epochs", "adapt_epochs", "qat_epochs", "morphs", "morph_batch"):
         if getattr(settings, name) < 0:
             raise UsageError(f"{name} must be 0 or more, found {getattr(settings, name)}")
     taught = ("classes",) if settings.labels_only else LOSSES
