@@ -31,10 +31,12 @@ class RuntimeContract:
 
     Attributes:
         runtime: Name of the runtime.
+        device: Device to open it on, "" for the runtime's first.
         row_tolerance: Largest difference of a row run in a batch from the row run alone.
     """
 
     runtime = ""
+    device = ""
     row_tolerance = ROW_TOLERANCE
 
     @pytest.fixture
@@ -49,12 +51,15 @@ class RuntimeContract:
         why = plugin.available()
         if why is not None:
             pytest.skip(why)
+        if self.device and self.device not in plugin.devices():
+            found = ", ".join(plugin.devices())
+            pytest.skip(f"{self.runtime} finds {found} here, {self.device} is tested")
         return plugin
 
     @pytest.fixture
     def session(self, plugin: Any, bundle: Bundle) -> Iterator[Session]:
         """Open the bundle on one thread."""
-        device = plugin.devices()[0]
+        device = self.device or plugin.devices()[0]
         with Session(plugin.open(bundle, device, 1), device, 1) as opened:
             yield opened
 
@@ -118,7 +123,7 @@ class RuntimeContract:
     ) -> None:
         """Closing one leaves the other alone; the number of threads changes no result."""
         want = session.run(golden.inputs)
-        device = plugin.devices()[0]
+        device = session.device
         with Session(plugin.open(session.bundle, device, 2), device, 2) as other:
             found = other.run(golden.inputs)
         assert all(np.allclose(found[n], want[n], atol=self.row_tolerance) for n in want)

@@ -23,17 +23,21 @@ class CudaRuntime:
 
     def __init__(self, index: int = 0, library: Any = None) -> None:
         self._library = ctypes.CDLL(LIBRARY) if library is None else library
-        device, context = ctypes.c_int(), ctypes.c_void_p()
+        device, self._context = ctypes.c_int(), ctypes.c_void_p()
         self.call("cuInit", 0)
         self.call("cuDeviceGet", ctypes.byref(device), index)
-        self.call("cuDevicePrimaryCtxRetain", ctypes.byref(context), device)
-        self.call("cuCtxSetCurrent", context)
+        self.call("cuDevicePrimaryCtxRetain", ctypes.byref(self._context), device)
+        self.enter()
 
     def call(self, name: str, *arguments: Any) -> None:
         """Call a function of the driver; raises EdgeSdkError on any code but 0."""
         code = getattr(self._library, name)(*arguments)
         if code != 0:
             raise EdgeSdkError(f"the CUDA driver refused {name} (code {code}); see nvidia-smi")
+
+    def enter(self) -> None:
+        """Make the context current in the calling thread, which may not be the one it began in."""
+        self.call("cuCtxSetCurrent", self._context)
 
     def stream(self) -> int:
         """Return a new stream."""
@@ -44,6 +48,10 @@ class CudaRuntime:
     def wait(self, stream: int) -> None:
         """Wait until all work of the stream is done."""
         self.call("cuStreamSynchronize", ctypes.c_void_p(stream))
+
+    def end(self, stream: int) -> None:
+        """Destroy a stream."""
+        self.call("cuStreamDestroy_v2", ctypes.c_void_p(stream))
 
     def buffer(self, size: int) -> Buffer:
         """Return `size` bytes of device memory."""

@@ -12,13 +12,17 @@ from typing import Any
 import numpy as np
 
 from edgesdk.core.bundle import Bundle
+from edgesdk.core.cuda import probe
 from edgesdk.core.errors import EdgeSdkError, UnsupportedError
+from edgesdk.core.hush import hush
 from edgesdk.core.protocols import Runtime, Session
 from edgesdk.core.tensors import Arrays
 from edgesdk_runtimes._session import BaseSession, distribution_version
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")
+# Its default rounds the products of fp32 to 10 bits, which no golden check survives.
+EXACT = {"use_tf32": "0"}
 
 
 class OrtSession(BaseSession):
@@ -46,8 +50,7 @@ class OrtSession(BaseSession):
     def _open(self, options: Any) -> Any:
         import onnxruntime
 
-        number = self._device.partition(":")[2] or "0"
-        wanted: Any = [CPU] if self._device == "cpu" else [(CUDA, {"device_id": number})]
+        wanted: Any = [CPU] if self._device == "cpu" else [_cuda(self._device)]
         try:
             session = onnxruntime.InferenceSession(
                 str(self.bundle.entry_path), options, providers=wanted
@@ -81,11 +84,27 @@ class OrtSession(BaseSession):
         return dict(units) or None
 
 
+def _cuda(device: str) -> tuple[str, dict[str, str]]:
+    """Return the provider of a GPU, with the CUDA libraries of Python packages loaded."""
+    import onnxruntime
+
+    if hasattr(onnxruntime, "preload_dlls"):
+        with hush():  # what is absent is told by the session that does not open
+            onnxruntime.preload_dlls()
+    return CUDA, {"device_id": device.partition(":")[2] or "0", **EXACT}
+
+
 def _zeros(bundle: Bundle) -> dict[str, Any]:
     return {
         spec.name: np.zeros([size or 1 for size in spec.shape], spec.dtype)
         for spec in bundle.inputs
     }
+
+
+def _has_cuda() -> bool:
+    import onnxruntime
+
+    return CUDA in onnxruntime.get_available_providers()
 
 
 class Ort:
@@ -103,14 +122,15 @@ class Ort:
 
     def devices(self) -> Sequence[str]:
         """Return "cpu", and "cuda:0" where the GPU build is installed and finds a driver."""
-        import onnxruntime
-
-        found = CUDA in onnxruntime.get_available_providers()
-        return ("cpu", "cuda:0") if found else ("cpu",)
+        return ("cpu", "cuda:0") if _has_cuda() and probe()[0] is not None else ("cpu",)
 
     def version(self) -> str:
-        """Return the distribution and its version."""
-        return distribution_version(*DISTRIBUTIONS)
+        """Return the distribution and its version; where two are installed, the one imported."""
+        found = [d for d in map(distribution_version, DISTRIBUTIONS) if d]
+        if len(found) < 2:
+            return "".join(found)
+        name = "onnxruntime-gpu " if _has_cuda() else "onnxruntime "
+        return next((d for d in found if d.startswith(name)), found[0])
 
     def open(self, bundle: Bundle, device: str, threads: int) -> Session:
         """Open an ONNX bundle."""

@@ -44,28 +44,38 @@ class TensorRtSession(BaseSession):
                 f"{bundle.build.get('rebuild', 'edgesdk export')}"
             )
         self._context = self._engine.create_execution_context()
+        if self._context is None:
+            raise UnsupportedError(
+                f"the engine {bundle.entry_path} gets no execution context; free memory of the GPU"
+            )
         self._stream = cuda.stream()
         self._buffers: dict[str, Buffer] = {}
 
     def run(self, inputs: Arrays) -> dict[str, Any]:
         """Run one batch: copy in, execute, copy out, wait."""
+        self._cuda.enter()
         for name, array in inputs.items():
-            self._context.set_input_shape(name, array.shape)
-            self._room(name, array.nbytes).upload(array, self._stream)
+            # A refused shape would leave that of the batch before, and its number of rows.
+            if not self._context.set_input_shape(name, array.shape):
+                raise self._refusal()
+            self._room(name, array.nbytes).upload(np.ascontiguousarray(array), self._stream)
         results = {}
         for spec in self.bundle.outputs:
             shape = tuple(self._context.get_tensor_shape(spec.name))
             results[spec.name] = np.empty(shape, spec.dtype)
             self._room(spec.name, results[spec.name].nbytes)
         if not self._context.execute_async_v3(self._stream):
-            raise UnsupportedError(
-                f"the engine {self.bundle.entry_path} refused the batch; its profile allows "
-                f"{self.bundle.build.get('batch', 'unknown sizes')}"
-            )
+            raise self._refusal()
         for name, array in results.items():
             self._buffers[name].download(array, self._stream)
         self._cuda.wait(self._stream)
         return results
+
+    def _refusal(self) -> UnsupportedError:
+        return UnsupportedError(
+            f"the engine {self.bundle.entry_path} refused the batch; its profile allows "
+            f"{self.bundle.build.get('batch', 'unknown sizes')}"
+        )
 
     def _room(self, name: str, size: int) -> Buffer:
         """Return the device buffer of a tensor, grown where it is too small."""
@@ -82,10 +92,14 @@ class TensorRtSession(BaseSession):
 
     def close(self) -> None:
         """Free buffers and engine."""
+        if self._context is None:
+            return
+        self._cuda.enter()
         for buffer in self._buffers.values():
             buffer.free()
         self._buffers = {}
         self._context = self._engine = self._runtime = None
+        self._cuda.end(self._stream)
 
 
 class TensorRt:

@@ -22,6 +22,8 @@ class TorchSession(BaseSession):
 
         super().__init__(bundle)
         torch.set_num_threads(threads)
+        # By default a GPU rounds the products of fp32 convolutions to 10 bits.
+        torch.backends.cudnn.allow_tf32 = False
         student = plugins.load(plugins.STUDENTS, checkpoint.student)
         self._module = student.load(checkpoint).to(device)
         self._device = device

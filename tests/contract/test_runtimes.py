@@ -115,3 +115,16 @@ class TestTorch(RuntimeContract):
         from edgesdk.core.golden import read_golden
 
         return read_golden(read_bundle(shipped_bundle("bridge-face")))
+
+
+@pytest.mark.device("cuda")
+class TestOrtOnGpu(TestOrt):
+    device = "cuda:0"
+    # Another batch size may take another kernel, which adds in another order.
+    row_tolerance = 1e-5
+
+
+@pytest.mark.device("cuda")
+class TestTorchOnGpu(TestTorch):
+    device = "cuda:0"
+    row_tolerance = 1e-5

@@ -62,7 +62,10 @@ class FakeContext:
         self.shapes, self.addresses = {}, {}
 
     def set_input_shape(self, name, shape):
+        if shape[0] > 4:  # like the library: refused, and the shape before stays
+            return False
         self.shapes[name] = tuple(shape)
+        return True
 
     def get_tensor_shape(self, name):
         return (self.shapes["image"][0], 128)
@@ -72,8 +75,6 @@ class FakeContext:
 
     def execute_async_v3(self, stream):
         batch = self.shapes["image"][0]
-        if batch > 4:
-            return False
         image = np.ctypeslib.as_array(
             (ctypes.c_float * (batch * 768)).from_address(self.addresses["image"])
         )
@@ -120,6 +121,31 @@ def test_a_batch_is_copied_in_run_and_copied_out(fake, bundle):
             session.run({"image": np.zeros((5, 3, 16, 16), np.float32)})
     assert fake.memory == {}
     assert "cuStreamSynchronize" in fake.calls
+    assert fake.calls.count("cuStreamDestroy_v2") == 1
+
+
+def test_a_view_with_strides_is_copied_as_it_reads(fake, bundle):
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 16, 16, 3)).astype(np.float32)
+    turned = images.transpose(0, 3, 1, 2)
+    with tensorrt.PLUGIN.open(bundle, "cuda:0", 1) as session:
+        found = session.run({"image": turned})["embedding"]
+    assert np.array_equal(found, 2 * turned.reshape(2, -1)[:, :128])
+
+
+def test_another_thread_enters_the_context_first(fake, bundle):
+    with tensorrt.PLUGIN.open(bundle, "cuda:0", 1) as session:
+        before = fake.calls.count("cuCtxSetCurrent")
+        session.run({"image": np.zeros((1, 3, 16, 16), np.float32)})
+    assert fake.calls.count("cuCtxSetCurrent") > before
+    assert fake.calls.index("cuCtxSetCurrent") < fake.calls.index("cuMemAlloc_v2")
+
+
+def test_no_execution_context_is_one_sentence(fake, bundle, monkeypatch):
+    monkeypatch.setattr(sys.modules["tensorrt"], "Runtime", lambda logger: types.SimpleNamespace(
+        deserialize_cuda_engine=lambda content: types.SimpleNamespace(
+            create_execution_context=lambda: None)))  # fmt: skip
+    with pytest.raises(UnsupportedError, match="no execution context; free memory"):
+        tensorrt.PLUGIN.open(bundle, "cuda:0", 1)
 
 
 @pytest.mark.parametrize(
