@@ -99,8 +99,9 @@ def test_joined_sets_keep_people_apart_and_mark_missing_embeddings(tree, tmp_pat
 
 def test_decoding_brings_all_to_one_size(tree):
     told = []
-    pictures = decode(open_dataset(tree), 4, lambda *step: told.append(step))
+    pictures, sides = decode(open_dataset(tree), 4, lambda *step: told.append(step))
     assert pictures.shape == (5, 4, 4, 3)
+    assert sides.tolist() == [8] * 5
     assert pictures[1].tolist() == np.full((4, 4, 3), 10).tolist()
     assert told[-1] == (5, 5, "read pictures")
 

@@ -1,5 +1,6 @@
 """The public faces as training sees them."""
 
+from argparse import Namespace
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra train")
 
 from edgesdk_training.augment import Augmentation, shrink  # noqa: E402
-from edgesdk_training.faces import SIZES_PER_BATCH, Faces  # noqa: E402
+from edgesdk_training.faces import SIZES_PER_BATCH, Faces, _sharp  # noqa: E402
 from edgesdk_training.holdout import hold_out  # noqa: E402
 from edgesdk_training.morphs import draw_morphs  # noqa: E402
 
@@ -45,8 +46,8 @@ def test_smaller_faces_are_shown_enlarged(faces):
 
 
 def test_a_morph_is_a_blend_of_two_training_faces(faces):
-    morphs = draw_morphs(faces.pictures, faces.train, 6, seed=1)
-    again = draw_morphs(faces.pictures, faces.train, 6, seed=1)
+    morphs = draw_morphs(faces.pictures, faces.train.numpy(), 6, seed=1)
+    again = draw_morphs(faces.pictures, faces.train.numpy(), 6, seed=1)
     assert len(morphs) == 6
     assert np.array_equal(morphs[5], again[5])
     assert set(morphs.first.tolist()) | set(morphs.second.tolist()) <= set(faces.train.tolist())
@@ -56,8 +57,15 @@ def test_a_morph_is_a_blend_of_two_training_faces(faces):
     assert np.array_equal(morphs.between(2, 4)[1], morphs[3])
 
 
+def test_enlarged_pictures_are_left_out_of_morphs():
+    train, sides = np.array([0, 2, 3, 5]), np.array([64, 64, 48, 112, 112, 24])
+    assert _sharp(train, sides, Namespace(size=64)).tolist() == [0, 3]
+    assert _sharp(train, sides, Namespace(size=48)).tolist() == [0, 2, 3]
+    assert _sharp(train, sides, Namespace(size=112)).tolist() == train.tolist()
+
+
 def test_numbers_after_the_pictures_are_morphs(faces):
-    morphs = draw_morphs(faces.pictures, faces.train, 6, seed=1)
+    morphs = draw_morphs(faces.pictures, faces.train.numpy(), 6, seed=1)
     both = replace(faces, morphs=morphs)
     seen = both.batch(torch.tensor([3, 40, 45]), 32, torch.Generator().manual_seed(1))
     whole = torch.stack([faces.pictures[3], *morphs.blend(torch.tensor([0, 5]))])

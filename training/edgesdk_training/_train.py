@@ -86,6 +86,8 @@ def _begin(folder: Path, about: Mapping[str, Any], threads: int, device: str) ->
         raise UsageError(f"--threads must be 1 or more, found {threads}")
     _check_device(device)
     torch.set_num_threads(threads)
+    # Batches are all of one shape, so it pays to try out how a GPU convolves them.
+    torch.backends.cudnn.benchmark = True
     _dist.start()
     with os_errors("write", folder):
         (folder / "state").mkdir(parents=True, exist_ok=True)

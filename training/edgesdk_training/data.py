@@ -227,14 +227,20 @@ class Loaded:
     embeddings: Array
 
 
-def decode(dataset: Any, side: int, progress: Any) -> Array:
-    """Return all pictures as uint8 [N, side, side, 3], shrunk by area or enlarged by cubic."""
+def decode(dataset: Any, side: int, progress: Any) -> tuple[Array, Array]:
+    """Return all pictures at one size, and the sides they had.
+
+    Returns:
+        uint8 [N, side, side, 3], shrunk by area or enlarged by cubic, and int64 [N].
+    """
     pictures = np.empty((len(dataset), side, side, 3), np.uint8)
+    sides = np.empty(len(dataset), np.int64)
     for index in range(len(dataset)):
         picture = dataset[index]
+        sides[index] = min(picture.shape[:2])
         if picture.shape[:2] != (side, side):
             picture = resize(picture, (side, side)).round()
         pictures[index] = picture
         if index % 500 == 0 or index + 1 == len(dataset):
             progress(index + 1, len(dataset), "read pictures")
-    return pictures
+    return pictures, sides

@@ -167,9 +167,12 @@ def load_faces(context: RunContext, side: int, settings: Any) -> Faces:
         raise UsageError(f"{dataset.name} holds too few faces to train on; give more data")
     labels, classes = _classes(np.where(free, identities, -1), settings.class_pictures)
     ranges = {k: getattr(settings, k) for k in Augmentation.__dataclass_fields__}
-    pictures = torch.from_numpy(decode(dataset, side, context.progress)).to(context.device)
-    train = torch.from_numpy(np.flatnonzero(free)).to(context.device)
-    morphs, features = _morphs(context, settings, pictures, train, features)
+    decoded, sides = decode(dataset, side, context.progress)
+    pictures = torch.from_numpy(decoded).to(context.device)
+    train = np.flatnonzero(free)
+    morphs, features = _morphs(
+        context, settings, pictures, _sharp(train, sides, settings), features
+    )
     labels = np.pad(labels, (0, settings.morphs), constant_values=-1)
     return Faces(
         pictures=pictures,
@@ -177,7 +180,7 @@ def load_faces(context: RunContext, side: int, settings: Any) -> Faces:
         features=torch.from_numpy(features).to(context.device),
         labels=torch.from_numpy(labels).to(context.device),
         classes=classes,
-        train=train,
+        train=torch.from_numpy(train).to(context.device),
         labelled=torch.from_numpy(np.flatnonzero(labels >= 0)).to(context.device),
         held=held if held is not None and len(held.same) else None,
         how=Augmentation(**ranges),
@@ -206,13 +209,22 @@ def _features(context: Any, dataset: Any) -> tuple[Array, str]:
     return np.concatenate(rows).astype(np.float32), teacher.name
 
 
+def _sharp(train: Array, sides: Array, settings: Any) -> Array:
+    """Return the pictures as large as the student's input: enlarged ones teach it blur.
+
+    All of them where fewer than two are.
+    """
+    large = train[sides[train] >= settings.size]
+    return large if len(large) > 1 else train
+
+
 def _morphs(
-    context: Any, settings: Any, pictures: Tensor, train: Tensor, features: Array
+    context: Any, settings: Any, pictures: Tensor, among: Array, features: Array
 ) -> tuple[Morphs | None, Array]:
     """Return the morphs asked for, and `features` with what the teacher says of them below."""
     if not settings.morphs:
         return None, features
-    morphs = draw_morphs(pictures, train, settings.morphs, context.seed)
+    morphs = draw_morphs(pictures, among, settings.morphs, context.seed)
     teacher = context.teacher("sface-bf16")
     rows = context.embeddings(teacher, morphs)
     if rows.shape[1] != features.shape[1]:

@@ -58,11 +58,11 @@ class Morphs:
         return torch.lerp(one, other, share).round().to(torch.uint8)
 
 
-def draw_morphs(pictures: Tensor, among: Tensor, count: int, seed: int) -> Morphs:
+def draw_morphs(pictures: Tensor, among: Array, count: int, seed: int) -> Morphs:
     """Return `count` blends of pairs drawn from the pictures of index `among` [N]."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
-    pairs = torch.randint(len(among), (2, count), generator=generator).to(among.device)
-    share = torch.rand(count, generator=generator).to(among.device)
-    return Morphs(pictures, among[pairs[0]], among[pairs[1]], share)
+    pairs = torch.from_numpy(among)[torch.randint(len(among), (2, count), generator=generator)]
+    share = torch.rand(count, generator=generator)
+    return Morphs(pictures, *(t.to(pictures.device) for t in (*pairs, share)))
