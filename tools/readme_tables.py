@@ -5,10 +5,12 @@ import math
 from pathlib import Path
 
 import edgesdk
+from edgesdk.core.result import BenchResult, read_result
 from edgesdk_benchmarks import _plot
 
 ROOT = Path(__file__).parent.parent
 ACCURACY = ROOT / "benchmarks" / "results" / "accuracy" / "lfw-folds1to5.json"
+GPU = ROOT / "benchmarks" / "results" / "gpu"
 
 
 def table(head: list[str], rows: list[list[object]]) -> str:
@@ -118,3 +120,41 @@ def targets() -> str:
     ]
     head = ["target", "also", "precisions", "starts from", "installed by", "proof at build time"]
     return table(head, rows)
+
+
+def gpu(folder: Path = GPU) -> str:
+    """Return the times on a GPU and on one thread of its host, from the results in `folder`."""
+    results = [read_result(path) for path in sorted(folder.glob("*.json"))]
+    if not results:
+        return "Not measured so far: no result of a GPU is committed."
+    sizes = sorted({m.batch for r in results for m in r.stage("infer")} - {1})
+    by_row: dict[tuple[str, ...], list[BenchResult]] = {}
+    for result in results:
+        by_row.setdefault(_gpu_row(result), []).append(result)
+    head = ["model", "precision", "on", "ms, one face", *(f"faces/s by {n}" for n in sizes)]
+    rows = [
+        [*key, _cell(found, 1, "latency", "p50", ".3f")]
+        + [_cell(found, n, "offline throughput", "faces_s", ",.0f") for n in sizes]
+        for key, found in sorted(by_row.items())
+    ]
+    versions = sorted({r.runtime["version"] for r in results})
+    told = (
+        f"{', '.join(versions)}; `~` marks a NOISY result; [raw samples](benchmarks/results/gpu)."
+    )
+    return f"{told}\n\n{table(head, rows)}"
+
+
+def _gpu_row(result: BenchResult) -> tuple[str, ...]:
+    where = result.environment["cpu" if result.device["name"] == "cpu" else "gpu"]
+    one = ", one thread" if result.device["name"] == "cpu" else ""
+    return result.artefact["model"], result.artefact["precision"], f"{where.split(',')[0]}{one}"
+
+
+def _cell(results: list[BenchResult], batch: int, scenarios: str, key: str, how: str) -> str:
+    """Return one figure, with "~" where its result is NOISY, "-" where there is none to show."""
+    for result in results:
+        for m in result.stage("infer"):
+            if m.batch == batch and result.plan.scenario in scenarios and result.ranked:
+                mark = "~" if result.validity.verdict == "NOISY" else ""
+                return f"{mark}{m.statistics[key]:{how}}"
+    return "-"
