@@ -123,7 +123,7 @@ def targets() -> str:
 
 
 def gpu(folder: Path = GPU) -> str:
-    """Return the times on a GPU and on one thread of its host, from the results in `folder`."""
+    """Return the times on a GPU and on the processor beside it, from the results in `folder`."""
     results = [read_result(path) for path in sorted(folder.glob("*.json"))]
     if not results:
         return "Not measured so far: no result of a GPU is committed."
@@ -145,9 +145,12 @@ def gpu(folder: Path = GPU) -> str:
 
 
 def _gpu_row(result: BenchResult) -> tuple[str, ...]:
-    where = result.environment["cpu" if result.device["name"] == "cpu" else "gpu"]
-    one = ", one thread" if result.device["name"] == "cpu" else ""
-    return result.artefact["model"], result.artefact["precision"], f"{where.split(',')[0]}{one}"
+    where = str(result.environment["cpu" if result.device["name"] == "cpu" else "gpu"]).split(",")[
+        0
+    ]
+    if result.device["name"] == "cpu":
+        where += f", threads: {result.runtime['threads']}"
+    return result.artefact["model"], result.artefact["precision"], where
 
 
 def _cell(results: list[BenchResult], batch: int, scenarios: str, key: str, how: str) -> str:

@@ -52,8 +52,9 @@ class OrtSession(BaseSession):
 
         wanted: Any = [CPU] if self._device == "cpu" else [_cuda(self._device)]
         try:
+            # Its own retry on the CPU prints a banner and hides the cause.
             session = onnxruntime.InferenceSession(
-                str(self.bundle.entry_path), options, providers=wanted
+                str(self.bundle.entry_path), options, providers=wanted, enable_fallback=0
             )
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's classes are private
             raise EdgeSdkError(
@@ -91,6 +92,7 @@ def _cuda(device: str) -> tuple[str, dict[str, str]]:
     if hasattr(onnxruntime, "preload_dlls"):
         with hush():  # what is absent is told by the session that does not open
             onnxruntime.preload_dlls()
+    onnxruntime.set_default_logger_severity(3)  # it warns of plug-ins that no one asked for
     return CUDA, {"device_id": device.partition(":")[2] or "0", **EXACT}
 
 

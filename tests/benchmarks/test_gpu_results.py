@@ -54,6 +54,6 @@ def test_rows_cells_and_marks(tmp_path):
     assert lines[2:] == [
         "| model | precision | on | ms, one face | faces/s by 3 |",
         "| --- | --- | --- | --- | --- |",
-        f"| bridge-face | fp32 | Some CPU, one thread | {one} | ~{many} |",
+        f"| bridge-face | fp32 | Some CPU, threads: 1 | {one} | ~{many} |",
         f"| bridge-face | fp32 | Some GPU | ~{one} | - |",
     ]

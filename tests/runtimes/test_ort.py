@@ -36,7 +36,8 @@ def test_a_cpu_build_on_a_gpu_offers_the_cpu_alone(monkeypatch):
 def test_the_gpu_gets_exact_products_and_loaded_libraries(monkeypatch, capfd):
     asked = []
 
-    def session(path, options, providers):
+    def session(path, options, providers, enable_fallback):
+        assert not enable_fallback
         asked.append(providers)
         return type("Session", (), {"get_providers": lambda self: [ort.CUDA]})()
 
