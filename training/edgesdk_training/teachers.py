@@ -55,8 +55,13 @@ class OnnxTeacher:
         return result.reshape(len(pictures), -1)
 
 
-def sface(threads: int = 1, device: str = "cpu") -> OnnxTeacher:
-    """Return SFace 2021dec; it takes raw RGB values 0..255 (Apache-2.0 weights, 128-d)."""
+def sface(threads: int = 1, device: str = "cpu") -> Any:
+    """Return SFace 2021dec; it takes raw RGB values 0..255 (Apache-2.0 weights, 128-d).
+
+    On a GPU it is the copy in torch.
+    """
+    if device != "cpu":
+        return TorchSFace(threads, device)
     model, sha256 = sface_file()
     return OnnxTeacher("sface-2021dec", model, sha256, 0.0, 1.0, threads)
 
@@ -100,11 +105,13 @@ class TorchSFace:
         self.sha256 = sha256_bytes((sha256 + "bf16").encode())
 
     def __call__(self, pictures: Sequence[Array]) -> Array:
-        """Return float32 [N, 128], not normalised, for SxSx3 uint8 RGB crops of one size."""
+        """Return float32 [N, 128], not normalised, for HxWx3 uint8 RGB aligned crops."""
         import torch
 
         from edgesdk_training.augment import shrink
 
+        if len({p.shape for p in pictures}) > 1 or pictures[0].shape[0] != pictures[0].shape[1]:
+            pictures = [resize(p, (SIDE, SIDE)) for p in pictures]
         faces = torch.from_numpy(np.stack(pictures)).to(self._device).permute(0, 3, 1, 2)
         with torch.no_grad():
             answer = self._network(shrink(faces.float(), SIDE).to(torch.bfloat16)).float()
