@@ -21,8 +21,9 @@ from edgesdk_runtimes._session import BaseSession, distribution_version
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")
-# Its default rounds the products of fp32 to 10 bits, which no golden check survives.
-EXACT = {"use_tf32": "0"}
+# By default products of fp32 are rounded to 10 bits, which no golden check survives, and
+# algorithms are searched anew for each batch of another size than the one before.
+OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
 
 
 class OrtSession(BaseSession):
@@ -93,7 +94,7 @@ def _cuda(device: str) -> tuple[str, dict[str, str]]:
         with hush():  # what is absent is told by the session that does not open
             onnxruntime.preload_dlls()
     onnxruntime.set_default_logger_severity(3)  # it warns of plug-ins that no one asked for
-    return CUDA, {"device_id": device.partition(":")[2] or "0", **EXACT}
+    return CUDA, {"device_id": device.partition(":")[2] or "0", **OPTIONS}
 
 
 def _zeros(bundle: Bundle) -> dict[str, Any]:
