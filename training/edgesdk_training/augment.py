@@ -8,6 +8,7 @@ costs a tenth of sampling every pixel of the large picture.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from edgesdk.core.preprocess import resize_matrix
@@ -42,10 +43,15 @@ def shrink(pictures: Tensor, size: int) -> Tensor:
         pictures: [B, 3, S, S] on the same scale.
         size: Side in pixels.
     """
+    matrix = _resizing(pictures.shape[-1], size, str(pictures.device))
+    return (matrix @ pictures @ matrix.T).clamp(0, 255)
+
+
+@lru_cache
+def _resizing(before: int, after: int, device: str) -> Tensor:
     import torch
 
-    matrix = torch.from_numpy(resize_matrix(pictures.shape[-1], size)).to(pictures.device)
-    return (matrix @ pictures @ matrix.T).clamp(0, 255)
+    return torch.from_numpy(resize_matrix(before, after)).to(device)
 
 
 def augment(pictures: Tensor, size: int, how: Augmentation, generator: Generator) -> Tensor:

@@ -129,13 +129,15 @@ def class_loss(head: Any, identity: Tensor, labels: Tensor, rivals: Tensor) -> T
     import torch
     import torch.nn.functional as F
 
-    known = labels >= 0
+    # Nothing here depends on what the labels are, for a GPU would have to be waited for.
+    known = (labels >= 0).sum().clamp_min(1)
     if not len(rivals):
-        # Without a look at the labels, for which a GPU would have to be waited for.
         total = F.cross_entropy(head(identity), labels, ignore_index=-1, reduction="sum")
-        return total / known.sum().clamp_min(1)
-    if not known.any():
-        return identity.sum() * 0
-    among = torch.cat([labels[known], rivals]).unique()
-    answer = F.linear(identity[known], head.weight[among], head.bias[among])
-    return F.cross_entropy(answer, torch.searchsorted(among, labels[known]))
+        return total / known
+    among = torch.cat([labels, rivals])
+    useless = (among[:, None] == among).tril(-1).any(1) | (among < 0)
+    some = among.clamp_min(0)
+    answer = F.linear(identity, head.weight[some], head.bias[some])
+    own = (labels[:, None] == among).int().argmax(1).where(labels >= 0, -1)
+    answer = answer.masked_fill(useless, -torch.inf)
+    return F.cross_entropy(answer, own, ignore_index=-1, reduction="sum") / known

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from edgesdk.core.errors import UsageError, did_you_mean
 from edgesdk_training import _dist
+from edgesdk_training.recorded import Recorded
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -24,6 +26,7 @@ OPTIMISERS = ("sgd", "adamw", "muon")
 Batch = Any
 Draw = Callable[["Tensor", "Generator"], Batch]
 Loss = Callable[[Batch], "tuple[Tensor, dict[str, Tensor]]"]
+Learn = Callable[[int], "tuple[Tensor, dict[str, Tensor]]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +89,6 @@ def fit(context: RunContext, plan: Plan, modules: Any, draw: Draw, loss: Loss) -
         draw: (indices, generator) -> batch.
         loss: batch -> (loss, scalars for the log).
     """
-    import torch
-
     modules.to(context.device)
     optimiser = _optimiser(plan, modules)
     averaged = _averaged(plan, modules)
@@ -95,13 +96,9 @@ def fit(context: RunContext, plan: Plan, modules: Any, draw: Draw, loss: Loss) -
     first = 0 if state is None else _restore(state, modules, optimiser, averaged)
     modules.train()
     clock = _Clock()
+    learn = _learner(context, plan, modules, optimiser, draw, loss, clock)
     for step in range(first, plan.steps):
-        generator = torch.Generator(context.device)
-        generator.manual_seed(_seed(context.seed, plan.phase, step))
-        with clock.loading():
-            batch = draw(_indices(plan, context.seed, step).to(context.device), generator)
-        value, scalars = loss(batch)
-        _step(plan, modules, optimiser, value, step)
+        value, scalars = learn(step)
         if averaged is not None:
             averaged.update_parameters(modules)
         last = step + 1 == plan.steps
@@ -117,25 +114,69 @@ def fit(context: RunContext, plan: Plan, modules: Any, draw: Draw, loss: Loss) -
     modules.eval()
 
 
+def _learner(
+    context: RunContext,
+    plan: Plan,
+    modules: Any,
+    optimiser: Any,
+    draw: Draw,
+    loss: Loss,
+    clock: Any,
+) -> Learn:
+    """Return what does one step and tells its loss and scalars."""
+    import torch
+
+    generator = torch.Generator(context.device)
+    # Of the optimisers, Muon alone takes a rate that lies on the GPU.
+    recorded = context.device != "cpu" and plan.optimiser == "muon"
+
+    def learn(order: Tensor, rate: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        with nullcontext() if recorded else clock.loading():
+            batch = draw(order, generator)
+        value, scalars = loss(batch)
+        _move(plan, modules, optimiser, value, rate)
+        return value.detach(), {k: v.detach() for k, v in scalars.items()}
+
+    once = Recorded(learn, generator) if recorded else learn
+
+    def step(number: int) -> tuple[Tensor, dict[str, Tensor]]:
+        generator.manual_seed(_seed(context.seed, plan.phase, number))
+        return once(_indices(context, plan, number), plan.rate(number))
+
+    return step
+
+
+def _move(plan: Plan, modules: Any, optimiser: Any, value: Tensor, rate: Any) -> None:
+    import torch
+
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    optimiser.zero_grad(set_to_none=True)
+    value.backward()
+    parameters = [p for p in modules.parameters() if p.requires_grad]
+    _dist.average_gradients(parameters)
+    torch.nn.utils.clip_grad_norm_(parameters, plan.clip)
+    optimiser.step()
+
+
 def _seed(seed: int, phase: str, step: int) -> int:
     mixed = (seed * 1_000_003 + sum(map(ord, phase))) * 1_000_033 + step
     return (mixed * 1000 + _dist.rank()) % 2**63
 
 
-def _indices(plan: Plan, seed: int, step: int) -> Tensor:
+def _indices(context: RunContext, plan: Plan, step: int) -> Tensor:
     """Return this process's items of a step, out of the epoch's own permutation."""
     epoch, inside = divmod(step, plan.steps_per_epoch)
+    seed = _seed(context.seed, plan.phase, epoch) - _dist.rank()
     start = (inside * _dist.world() + _dist.rank()) * plan.batch
-    return _order(plan.count, _seed(seed, plan.phase, epoch) - _dist.rank())[
-        start : start + plan.batch
-    ]
+    return _order(plan.count, seed, context.device)[start : start + plan.batch]
 
 
 @lru_cache(maxsize=1)
-def _order(count: int, seed: int) -> Tensor:
+def _order(count: int, seed: int, device: str) -> Tensor:
     import torch
 
-    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed)).to(device)
 
 
 def _optimiser(plan: Plan, modules: Any) -> Any:
@@ -168,19 +209,6 @@ def _averaged(plan: Plan, modules: Any) -> Any:
     return AveragedModel(modules, multi_avg_fn=get_ema_multi_avg_fn(plan.average), use_buffers=True)
 
 
-def _step(plan: Plan, modules: Any, optimiser: Any, value: Tensor, step: int) -> None:
-    import torch
-
-    for group in optimiser.param_groups:
-        group["lr"] = plan.rate(step)
-    optimiser.zero_grad(set_to_none=True)
-    value.backward()
-    parameters = [p for p in modules.parameters() if p.requires_grad]
-    _dist.average_gradients(parameters)
-    torch.nn.utils.clip_grad_norm_(parameters, plan.clip)
-    optimiser.step()
-
-
 def _state(step: int, modules: Any, optimiser: Any, averaged: Any) -> dict[str, Any]:
     state = {"step": step, "modules": modules.state_dict(), "optimiser": optimiser.state_dict()}
     return state if averaged is None else {**state, "averaged": averaged.state_dict()}
@@ -208,9 +236,13 @@ class _Clock:
         self._loading += seconds
 
     def speed(self, steps: int, batch: int) -> dict[str, float]:
-        """Return images per second of this process and the part of time spent on data."""
+        """Return images per second of this process and the part of time spent on data.
+
+        Of a recorded step the part is unknown.
+        """
         spent = time.perf_counter() - self._begin
-        return {"images_s": steps * batch / spent, "data_share": self._loading / spent}
+        share = {"data_share": self._loading / spent} if self._loading else {}
+        return {"images_s": steps * batch / spent, **share}
 
     def due(self) -> bool:
         now = time.perf_counter()

@@ -7,7 +7,7 @@ only, not kernels.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 SIZE = 0.2
 # Vectors and heads learn by SGD, whose rate is this much higher than Muon's.
 SGD_SHARE = 10.0
+
+# A number, or a tensor where a step is recorded for a GPU.
+Rate: TypeAlias = float | Tensor
 
 
 class Muon(Optimizer):
@@ -43,20 +46,20 @@ class Muon(Optimizer):
         move(parameter, state["momentum"], group["lr"], group["weight_decay"])
 
 
-def _orthogonal_step(parameter: Tensor, momentum: Tensor, lr: float, decay: float) -> None:
+def _orthogonal_step(parameter: Tensor, momentum: Tensor, lr: Rate, decay: float) -> None:
     gradient: Any = parameter.grad
     momentum.lerp_(gradient, 1 - MOMENTUM)
     matrix = gradient.lerp(momentum, MOMENTUM).flatten(1)
     scale = SIZE * max(matrix.shape) ** 0.5
     parameter.mul_(1 - lr * decay)
-    parameter.add_(orthogonal(matrix).view_as(parameter), alpha=-lr * scale)
+    parameter.sub_(orthogonal(matrix).view_as(parameter) * (lr * scale))
 
 
-def _sgd_step(parameter: Tensor, momentum: Tensor, lr: float, decay: float) -> None:
+def _sgd_step(parameter: Tensor, momentum: Tensor, lr: Rate, decay: float) -> None:
     gradient: Any = parameter.grad
     gradient = gradient.add(parameter, alpha=decay)
     momentum.mul_(0.9).add_(gradient)
-    parameter.add_(gradient.add(momentum, alpha=0.9), alpha=-lr * SGD_SHARE)
+    parameter.sub_(gradient.add(momentum, alpha=0.9) * (lr * SGD_SHARE))
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
