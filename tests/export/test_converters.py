@@ -164,6 +164,21 @@ def embed(bundle, crops):
 
 
 @needs_shipped
+def test_int8_leaves_the_convolution_that_reads_the_picture_in_float(tmp_path):
+    onnx = pytest.importorskip("onnx", reason="needs the onnx extra")
+    source = read_bundle(shipped_bundle("bridge-face-plus"))
+    bundle = export_bundle(source, ExportOptions("onnx", "int8"), tmp_path)
+    graph = onnx.load(bundle.entry_path).graph
+    made_by = {output: node.op_type for node in graph.node for output in node.output}
+    first, *others = (node for node in graph.node if node.op_type == "Conv")
+    assert first.input[0] == "image"
+    assert "DequantizeLinear" not in {made_by.get(name) for name in first.input}
+    assert len(others) == 7
+    for node in others:
+        assert {made_by[name] for name in node.input[:2]} == {"DequantizeLinear"}
+
+
+@needs_shipped
 def test_the_shipped_bundle_is_that_of_the_shipped_weights():
     from edgesdk.core.bundle import read_checkpoint
     from edgesdk_export._source import root_sha256
