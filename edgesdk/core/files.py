@@ -20,6 +20,37 @@ ATTEMPTS = 20
 LARGEST_JSON = 2**26
 
 
+@contextmanager
+def locked(path: Path, message: str) -> Iterator[None]:
+    """Hold the file `path` for this process alone; the system lets go when the process ends.
+
+    The file stays: taking it away would let two others hold one of the same name each.
+
+    Raises:
+        EdgeSdkError: another process holds it; `message` says what to do.
+    """
+    with os_errors("write", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("ab")
+    with stream:
+        try:
+            _lock(stream.fileno())
+        except OSError:
+            raise EdgeSdkError(message) from None
+        yield
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def sha256_bytes(data: bytes) -> str:
     """Return the SHA-256 of `data` in hex."""
     return hashlib.sha256(data).hexdigest()

@@ -12,7 +12,7 @@ import pytest
 
 from edgesdk.core import plugins
 from edgesdk.core.bundle import read_checkpoint
-from edgesdk.core.errors import UnsupportedError, UsageError
+from edgesdk.core.errors import EdgeSdkError, UnsupportedError, UsageError
 from edgesdk_training._train import train
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
@@ -257,6 +257,25 @@ def test_a_device_that_cannot_be_had_is_refused(
     with pytest.raises(error, match=message):
         train("bridge", data={"public": [Path("synthetic")]}, out=tmp_path, device=device)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_another_process_trains_is_left_alone(tiny, tmp_path):
+    code = (
+        "import fcntl, sys, time; f = open(sys.argv[1], 'ab'); fcntl.flock(f, fcntl.LOCK_EX);"
+        "print('held', flush=True); time.sleep(60)"
+    )
+    done = tiny()
+    lock = done.folder.with_name(f".{done.folder.name}.lock")
+    command = [sys.executable, "-c", code, str(lock)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        try:
+            assert tiny() == done
+            with pytest.raises(EdgeSdkError, match="is being trained by another process"):
+                tiny(fresh=True)
+        finally:
+            other.kill()
+    assert weights(tiny(fresh=True)) == weights(done)
 
 
 @pytest.mark.device("cuda")

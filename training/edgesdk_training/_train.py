@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from edgesdk.core import plugins
 from edgesdk.core.errors import UnsupportedError, UsageError, did_you_mean
-from edgesdk.core.files import canonical, os_errors, read_json, sha256_bytes, write_json
+from edgesdk.core.files import canonical, locked, os_errors, read_json, sha256_bytes, write_json
 from edgesdk.core.protocols import RunResult
 from edgesdk_training import _dist
 from edgesdk_training.context import Context
@@ -45,15 +46,21 @@ def train(
     }  # fmt: skip
     digest = sha256_bytes(canonical(about))
     folder = out / "-".join(filter(None, [recipe, student, digest[:8]]))
-    if fresh and _dist.rank() == 0:
-        shutil.rmtree(folder, ignore_errors=True)
-    if (folder / RESULT).is_file():
+    if not fresh and (folder / RESULT).is_file():
         return _read_result(folder)
-    _begin(folder, about, threads, device)
-    context = Context(
-        folder, data or {}, student=student, recipe_sha256=digest, teacher=teacher, seed=seed,
-        device=device, threads=threads, progress=progress,
-    )  # fmt: skip
+    _check(threads, device)
+    with _alone(folder):
+        if fresh and _dist.rank() == 0:
+            shutil.rmtree(folder, ignore_errors=True)
+        _begin(folder, about, threads)
+        context = Context(
+            folder, data or {}, student=student, recipe_sha256=digest, teacher=teacher, seed=seed,
+            device=device, threads=threads, progress=progress,
+        )  # fmt: skip
+        return _run(plugin, chosen, context)
+
+
+def _run(plugin: Any, chosen: Any, context: Context) -> RunResult:
     try:
         result: RunResult = plugin.run(chosen, context)
         if context.rank == 0:
@@ -62,7 +69,18 @@ def train(
     finally:
         _dist.stop()
     # Every process tells what the first one's weights are worth.
-    return _read_result(folder)
+    return _read_result(context.folder)
+
+
+def _alone(folder: Path) -> AbstractContextManager[None]:
+    """Keep a second command with the same settings from writing into the same run."""
+    if _dist.rank():
+        return nullcontext()
+    return locked(
+        folder.with_name(f".{folder.name}.lock"),
+        f"the run {folder} is being trained by another process; wait for it, or choose another "
+        "folder with -o",
+    )
 
 
 def _student(recipe: Any, name: str | None) -> str:
@@ -79,12 +97,15 @@ def _student(recipe: Any, name: str | None) -> str:
     return found
 
 
-def _begin(folder: Path, about: Mapping[str, Any], threads: int, device: str) -> None:
-    import torch
-
+def _check(threads: int, device: str) -> None:
     if threads < 1:
         raise UsageError(f"--threads must be 1 or more, found {threads}")
     _check_device(device)
+
+
+def _begin(folder: Path, about: Mapping[str, Any], threads: int) -> None:
+    import torch
+
     torch.set_num_threads(threads)
     # Batches are all of one shape, so it pays to try out how a GPU convolves them.
     torch.backends.cudnn.benchmark = True
