@@ -33,22 +33,31 @@ def locked(path: Path, message: str) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = path.open("ab")
     with stream:
-        try:
-            _lock(stream.fileno())
-        except OSError:
-            raise EdgeSdkError(message) from None
+        with os_errors("lock", path):
+            if not _lock(stream.fileno()):
+                raise EdgeSdkError(message)
         yield
 
 
-def _lock(descriptor: int) -> None:
+def _lock(descriptor: int) -> bool:
+    """Lock an open file, and return False where another process has."""
     try:
         import fcntl
     except ImportError:  # Windows
         import msvcrt
 
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        def lock() -> None:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
     else:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+        def lock() -> None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    try:
+        lock()
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
 
 
 def sha256_bytes(data: bytes) -> str:

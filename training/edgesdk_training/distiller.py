@@ -60,6 +60,7 @@ def distil(
     plan = Plan(
         "distil", len(train), settings.epochs, min(settings.batch, len(train)), settings.lr,
         settings.optimiser, settings.weight_decay, average=settings.average,
+        alike=not settings.smallest,
     )  # fmt: skip
     fit(context, plan, nn.ModuleDict({"student": student, "head": head}), draw, loss)
     return student

@@ -81,9 +81,9 @@ class Faces:
         """Return pictures and morphs by number, uint8 [B, S, S, 3]."""
         import torch
 
-        pictures = self.pictures[chosen.clamp_max(len(self.pictures) - 1)]
         if self.morphs is None:
-            return pictures
+            return self.pictures[chosen]
+        pictures = self.pictures[chosen.clamp_max(len(self.pictures) - 1)]
         number = chosen - len(self.pictures)
         blends = self.morphs.blend(number.clamp_min(0))
         return torch.where(number[:, None, None, None] < 0, pictures, blends)

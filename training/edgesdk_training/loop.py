@@ -43,6 +43,7 @@ class Plan:
         weight_decay: On matrices and kernels only.
         clip: Largest norm of the gradient.
         average: Decay of the averaged weights that are returned, 0 for the last ones.
+        alike: Whether all steps have the same shapes, so that a GPU may replay one.
     """
 
     phase: str
@@ -54,6 +55,7 @@ class Plan:
     weight_decay: float = 5e-4
     clip: float = 5.0
     average: float = 0.0
+    alike: bool = True
 
     def __post_init__(self) -> None:
         check_optimiser(self.optimiser)
@@ -79,8 +81,8 @@ class Plan:
 def fit(context: RunContext, plan: Plan, modules: Any, draw: Draw, loss: Loss) -> None:
     """Train `modules` in place; goes on where an earlier run of the phase stopped.
 
-    Every random choice of a step follows from (seed, step), so an interrupted run ends
-    with the same weights as an uninterrupted one.
+    Every random choice of a step follows from (seed, step), so on the CPU an interrupted run
+    ends with the same weights as an uninterrupted one; a GPU adds up in no fixed order.
 
     Args:
         context: Where state and log go.
@@ -128,7 +130,7 @@ def _learner(
 
     generator = torch.Generator(context.device)
     # Of the optimisers, Muon alone takes a rate that lies on the GPU.
-    recorded = context.device != "cpu" and plan.optimiser == "muon"
+    recorded = context.device != "cpu" and plan.optimiser == "muon" and plan.alike
 
     def learn(order: Tensor, rate: Any) -> tuple[Tensor, dict[str, Tensor]]:
         with nullcontext() if recorded else clock.loading():

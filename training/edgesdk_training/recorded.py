@@ -1,8 +1,7 @@
 """A training step recorded once and replayed: a GPU waits for the CPU no more.
 
-A small network's step is a thousand tiny kernels. Python needs five times as long to start
-them as the GPU to run them (H200, batch 1,024: 22 ms against 4.5), so they are started as
-one CUDA graph.
+A small network's step is a thousand tiny kernels, and Python needs longer to start them than
+the GPU to run them, so they are started as one CUDA graph.
 """
 
 from __future__ import annotations

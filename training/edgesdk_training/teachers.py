@@ -98,6 +98,8 @@ class TorchSFace:
         from edgesdk_training.nets.sface import DIM, read_sface
 
         model, sha256 = sface_file()
+        if find_spec("onnx") is None:
+            raise MissingDependencyError("teacher 'sface-bf16'", ["onnx"], "teachers")
         network = read_sface(model).fold().to(device, torch.bfloat16)
         self._network = network.to(memory_format=torch.channels_last)
         self._device = device
