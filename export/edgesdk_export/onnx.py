@@ -57,7 +57,7 @@ def decisions(precision: str) -> list[str]:
         "fp16": ["fp16: weights and arithmetic in float16, input and output stay float32"],
         "int8": [
             "int8: static Q/DQ pairs, weights per channel, input and output stay float32; "
-            "the last product and the normalisation stay in float"
+            "the convolution of the input, the last product and the normalisation stay in float"
         ],
     }[precision]
 
