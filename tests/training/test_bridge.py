@@ -104,9 +104,10 @@ def test_an_unknown_optimiser_is_refused_before_anything_is_trained(tiny):
 
 
 @pytest.mark.parametrize("name", ["epochs", "adapt_epochs", "qat_epochs"])
-def test_fewer_than_no_epochs_are_refused(tiny, name):
+def test_fewer_than_no_epochs_are_refused_and_leave_no_folder(tiny, tmp_path, name):
     with pytest.raises(UsageError, match=f"{name} must be 0 or more"):
         tiny(**{name: -1})
+    assert not list(tmp_path.rglob("settings.json"))
 
 
 @pytest.mark.parametrize("smallest", [-1, 17])

@@ -34,44 +34,64 @@ class Muon(Optimizer):
         """Change all parameters that have a gradient."""
         with torch.no_grad():
             for group in self.param_groups:
-                for parameter in group["params"]:
-                    if parameter.grad is not None:
-                        self._move(parameter, group)
+                moved = [p for p in group["params"] if p.grad is not None]
+                if moved:
+                    move = _orthogonal_steps if group["orthogonal"] else _sgd_steps
+                    momenta = [self._momentum(p) for p in moved]
+                    move(moved, momenta, group["lr"], group["weight_decay"])
 
-    def _move(self, parameter: Tensor, group: dict[str, Any]) -> None:
+    def _momentum(self, parameter: Tensor) -> Tensor:
         state = self.state[parameter]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
-        move = _orthogonal_step if group["orthogonal"] else _sgd_step
-        move(parameter, state["momentum"], group["lr"], group["weight_decay"])
+        momentum: Tensor = state["momentum"]
+        return momentum
 
 
-def _orthogonal_step(parameter: Tensor, momentum: Tensor, lr: Rate, decay: float) -> None:
-    gradient: Any = parameter.grad
-    momentum.lerp_(gradient, 1 - MOMENTUM)
-    matrix = gradient.lerp(momentum, MOMENTUM).flatten(1)
-    scale = SIZE * max(matrix.shape) ** 0.5
-    parameter.mul_(1 - lr * decay)
-    parameter.sub_(orthogonal(matrix).view_as(parameter) * (lr * scale))
+# A small network's step is hundreds of tiny operations, which a GPU starts one by one: so
+# operations on lists of tensors, and one iteration for all matrices of a shape.
 
 
-def _sgd_step(parameter: Tensor, momentum: Tensor, lr: Rate, decay: float) -> None:
-    gradient: Any = parameter.grad
-    gradient = gradient.add(parameter, alpha=decay)
-    momentum.mul_(0.9).add_(gradient)
-    parameter.sub_(gradient.add(momentum, alpha=0.9) * (lr * SGD_SHARE))
+def _orthogonal_steps(
+    parameters: list[Tensor], momenta: list[Tensor], lr: Rate, decay: float
+) -> None:
+    gradients = _gradients(parameters)
+    torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
+    torch._foreach_mul_(parameters, 1 - lr * decay)
+    by_shape: dict[torch.Size, list[int]] = {}
+    matrices = [m.flatten(1) for m in torch._foreach_lerp(gradients, momenta, MOMENTUM)]
+    for place, matrix in enumerate(matrices):
+        by_shape.setdefault(matrix.shape, []).append(place)
+    for shape, places in by_shape.items():
+        rate = lr * SIZE * max(shape) ** 0.5
+        turned = orthogonal(torch.stack([matrices[i] for i in places])) * rate
+        for place, matrix in zip(places, turned, strict=True):
+            parameters[place].sub_(matrix.view_as(parameters[place]))
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """Return [R, C] with the singular vectors of `matrix` and singular values near 1 (0.7..1.2)."""
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
-    x = x / (x.norm() + 1e-7)
+def _sgd_steps(parameters: list[Tensor], momenta: list[Tensor], lr: Rate, decay: float) -> None:
+    gradients = torch._foreach_add(_gradients(parameters), parameters, alpha=decay)
+    torch._foreach_mul_(momenta, 0.9)
+    torch._foreach_add_(momenta, gradients)
+    moves = torch._foreach_add(gradients, momenta, alpha=0.9)
+    torch._foreach_mul_(moves, lr * SGD_SHARE)
+    torch._foreach_sub_(parameters, moves)
+
+
+def _gradients(parameters: list[Tensor]) -> list[Any]:
+    return [p.grad for p in parameters]
+
+
+def orthogonal(matrices: Tensor) -> Tensor:
+    """Return [..., R, C] with the singular vectors of `matrices`, values near 1 (0.7..1.2)."""
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if tall else matrices
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     first, third, fifth = COEFFICIENTS
     for _ in range(5):
-        square = x @ x.T
+        square = x @ x.mT
         x = first * x + (third * square + fifth * square @ square) @ x
-    return x.T if tall else x
+    return x.mT if tall else x
 
 
 def groups(module: Any, weight_decay: float) -> list[dict[str, Any]]:

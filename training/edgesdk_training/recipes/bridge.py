@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError
 from edgesdk.core.protocols import RunResult
+from edgesdk_training.loop import check_optimiser
 
 if TYPE_CHECKING:
     from edgesdk.core.protocols import Recipe, RunContext
@@ -125,6 +126,20 @@ class Settings:
     light: float = 0.15
     blur: float = 0.4
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant before anything is read, written or trained."""
+        check_optimiser(self.optimiser)
+        for name in ("epochs", "adapt_epochs", "qat_epochs", "morphs", "morph_batch"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} must be 0 or more, found {getattr(self, name)}")
+        taught = ("classes",) if self.labels_only else LOSSES
+        if not any(getattr(self, name) > 0 for name in taught):
+            raise UsageError(f"no loss is left: set one of {', '.join(taught)} above 0")
+        if self.smallest and not 1 <= self.smallest <= self.size:
+            raise UsageError(
+                f"smallest is 0 or a size from 1 to size={self.size}, found {self.smallest}"
+            )
+
 
 class Bridge:
     """The plug-in."""
@@ -144,7 +159,6 @@ class Bridge:
         from edgesdk_training.qat import quantise_aware
         from edgesdk_training.whiten import whiten
 
-        _check(settings)
         student = plugins.load(plugins.STUDENTS, context.student)
         config = student.config(size=settings.size)
         faces = load_faces(context, settings.base or base_side(settings.size), settings)
@@ -210,23 +224,6 @@ class Bridge:
         if settings.direct:
             return in_width(faces.features, width, context.seed)
         return centred(adapted(settings, context, faces, width))
-
-
-def _check(settings: Settings) -> None:
-    """Refuse what cannot be meant before anything is read or trained."""
-    from edgesdk_training.loop import check_optimiser
-
-    check_optimiser(settings.optimiser)
-    for name in ("epochs", "adapt_epochs", "qat_epochs", "morphs", "morph_batch"):
-        if getattr(settings, name) < 0:
-            raise UsageError(f"{name} must be 0 or more, found {getattr(settings, name)}")
-    taught = ("classes",) if settings.labels_only else LOSSES
-    if not any(getattr(settings, name) > 0 for name in taught):
-        raise UsageError(f"no loss is left: set one of {', '.join(taught)} above 0")
-    if settings.smallest and not 1 <= settings.smallest <= settings.size:
-        raise UsageError(
-            f"smallest is 0 or a size from 1 to size={settings.size}, found {settings.smallest}"
-        )
 
 
 def base_side(size: int) -> int:
