@@ -15,7 +15,7 @@ from edgesdk_benchmarks.report import report, result_table
 from edgesdk_benchmarks.report.build import grouped
 from edgesdk_benchmarks.report.charts import accuracy_cost
 from edgesdk_benchmarks.report.html import accuracy_points
-from edgesdk_benchmarks.report.svg import Axis, Bar, Chart, around, bars, short
+from edgesdk_benchmarks.report.svg import LETTER, Axis, Bar, Chart, around, bars, short
 
 EVIL = "<script>alert(1)</script>|x"
 
@@ -184,12 +184,31 @@ def test_the_terminal_shows_one_reason_per_result():
     assert shown == [f"{doubted.name}: it shook (and 1 more, see the report)"]
 
 
+def labels(drawn: str) -> list[tuple[float, float, float]]:
+    """Return from where to where each label reaches, and its height."""
+    pattern = r'class="label" x="([\d.]+)" y="([\d.]+)" text-anchor="(\w+)">([^<]*)'
+    found = []
+    for x, y, anchor, text in re.findall(pattern, drawn):
+        end = float(x) + len(text) * LETTER * (1 if anchor == "start" else -1)
+        found.append((min(float(x), end), max(float(x), end), float(y)))
+    return found
+
+
 def test_labels_of_near_dots_do_not_cover_each_other():
     points = [("one model", 1.0, 90.0), ("another model", 1.01, 90.0), ("a third", 1.02, 90.01)]
-    drawn = accuracy_cost(points, "ms")
-    heights = [float(y) for y in re.findall(r'class="label" x="[\d.]+" y="([\d.]+)"', drawn)]
-    assert len(heights) == 3
-    assert min(abs(a - b) for i, a in enumerate(heights) for b in heights[:i]) >= 14
+    found = labels(accuracy_cost(points, "ms"))
+    assert len(found) == 3
+    for i, (low, high, height) in enumerate(found):
+        for before, after, other in found[:i]:
+            assert high <= before or after <= low or abs(height - other) >= 14
+
+
+def test_a_label_goes_to_the_other_side_before_it_leaves_its_height():
+    ends = [("slow", 0.1, 91.0), ("fast", 30.0, 91.0)]
+    points = [("a long name", 3.0, 90.0), ("another", 3.2, 90.0), *ends]
+    left, right, *_ = labels(accuracy_cost(points, "ms"))
+    assert left[2] == right[2]
+    assert left[1] < right[0] - 20
 
 
 def test_every_series_has_a_colour_of_its_own():

@@ -124,12 +124,10 @@ class Chart:
             f'<circle {style} cx="{x:.1f}" cy="{y:.1f}" r="5"><title>{escape(tip)}</title></circle>'
         )
         if label:
-            left = x > WIDTH * 0.7
-            anchor, step = ("end", -10) if left else ("start", 10)
-            free = self._free(x + step, y + 4, -1 if left else 1, len(label) * LETTER)
+            beside, height, way = self._free(x, y + 4, len(label) * LETTER)
             self._shapes.append(
-                f'<text class="label" x="{x + step:.1f}" y="{free:.1f}" '
-                f'text-anchor="{anchor}">{escape(label)}</text>'
+                f'<text class="label" x="{beside:.1f}" y="{height:.1f}" '
+                f'text-anchor="{"end" if way < 0 else "start"}">{escape(label)}</text>'
             )
 
     def keep_clear(self, point: Point) -> None:
@@ -137,17 +135,29 @@ class Chart:
         x, y = self.at(point)
         self._labels.append((x - 6, x + 6, y + 4))
 
-    def _free(self, x: float, y: float, way: int, width: float) -> float:
-        """Return the height nearest to `y` at which a label covers no earlier one."""
-        low, high = sorted((x, x + way * width))
+    def _free(self, x: float, y: float, width: float) -> tuple[float, float, int]:
+        """Return where a label of a dot at `x` covers no earlier one, as near to `y` as can be.
 
-        def taken(at: float) -> bool:
+        Its x, its y, and 1 for a label right of the dot or -1 for one left of it.
+        """
+        ways = [-1, 1] if x > WIDTH * 0.7 else [1, -1]
+        spans = [(way, *self._span(x, way, width)) for way in ways]
+        inside = [s for s in spans if s[1] >= LEFT and s[2] <= WIDTH] or spans[:1]
+
+        def taken(low: float, high: float, at: float) -> bool:
             return any(low < b and a < high and abs(at - h) < LINE for a, b, h in self._labels)
 
-        steps = (y + sign * n * LINE for n in range(len(self._labels) + 1) for sign in (1, -1))
-        found = next(at for at in steps if not taken(at))
+        heights = (y + sign * n * LINE for n in range(len(self._labels) + 1) for sign in (1, -1))
+        way, low, high, found = next(
+            (*span, at) for at in heights for span in inside if not taken(span[1], span[2], at)
+        )
         self._labels.append((low, high, found))
-        return found
+        return x + 10 * way, found, way
+
+    @staticmethod
+    def _span(x: float, way: int, width: float) -> Point:
+        near, far = x + 10 * way, x + way * (10 + width)
+        return min(near, far), max(near, far)
 
     def svg(self) -> str:
         """Return the chart as an <svg> element."""
