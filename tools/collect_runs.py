@@ -3,8 +3,8 @@
     python tools/collect_runs.py face16=runs/bridge-… -o training/results/runs.json
 
 Of each run: what it was asked, its accuracy on the people held out, and the last line of its
-log (losses, images per second of the process, share of the time that data took). Runs that the
-file holds already and that are not named stay.
+log (losses, images per second of the process, on a CPU the share of the time that data took).
+Runs that the file holds already and that are not named stay.
 """
 
 import argparse

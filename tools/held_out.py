@@ -101,7 +101,7 @@ def main() -> None:
         found += teacher_rows(dataset, held) if who == "held out" else []
         rows += [{"people": who, "pairs": len(held.same), **row} for row in found]
     words = [f"--data {Path(path).name}" for path in asked.data]
-    command = " ".join(["python tools/held_out.py", *words])
+    command = " ".join(["python tools/held_out.py", *words, "-o", asked.output.name])
     write_json(asked.output, {"command": command, "rows": rows})
     for row in rows:
         print(row)

@@ -22,6 +22,10 @@ def weights(result) -> bytes:
     return (result.folder / "checkpoint" / "model.safetensors").read_bytes()
 
 
+def refuse(*_):
+    raise UsageError("no more")
+
+
 class Killed(BaseException):
     """Stands for a kill in the middle of a phase."""
 
@@ -103,22 +107,55 @@ def test_an_unknown_optimiser_is_refused_before_anything_is_trained(tiny):
     assert not steps
 
 
-@pytest.mark.parametrize("name", ["epochs", "adapt_epochs", "qat_epochs"])
-def test_fewer_than_no_epochs_are_refused_and_leave_no_folder(tiny, tmp_path, name):
-    with pytest.raises(UsageError, match=f"{name} must be 0 or more"):
-        tiny(**{name: -1})
-    assert not list(tmp_path.rglob("settings.json"))
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"epochs": -1}, "epochs must be 0 or more, found -1"),
+        ({"morphs": -1}, "morphs must be 0 or more"),
+        ({"batch": 0}, "batch must be 1 or more"),
+        ({"morph_batch": 0}, "morph_batch must be 1 or more"),
+        ({"holdout": -1}, "holdout must be 0 or more"),
+        ({"lr": -1.0}, "lr must be 1e-09 or more"),
+        ({"average": 2.0}, "average must be from 0 to"),
+        ({"centre": 7.0}, "centre must be from 0 to 1, found 7.0"),
+        ({"zoom": 1.5}, "zoom must be from 0 to 0.5"),
+        ({"whiten": -1.0}, "whiten must be 0 or more"),
+        ({"identity": -5.0}, "identity must be 0 or more"),
+        ({"base": 4}, "base is 0 or at least size=16"),
+        ({"smallest": -1}, "smallest must be 0 or more"),
+        ({"smallest": 17}, "from 1 to size=16"),
+        ({"size": 17}, "found size=17"),
+        ({"init": "nonesuch"}, "nonesuch"),
+        ({"classes": 0.0, "mimic": 0.0}, "no loss"),
+        ({"class_pictures": 99}, "fewer than two identities have 99 pictures"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused_and_leaves_no_folder(
+    tiny, tmp_path, settings, says
+):
+    with pytest.raises(UsageError, match=says):
+        tiny("refused", **settings)
+    assert [p for p in tmp_path.glob("refused/*") if p.name != "cache" and p.is_dir()] == []
 
 
-@pytest.mark.parametrize("smallest", [-1, 17])
-def test_a_smallest_face_above_the_input_is_refused(tiny, smallest):
-    with pytest.raises(UsageError, match="from 1 to size=16"):
-        tiny(smallest=smallest)
+def test_a_refusal_keeps_what_a_run_had_done(tiny, monkeypatch):
+    done = tiny()
+    (done.folder / "result.json").unlink()
+    monkeypatch.setattr("edgesdk_training.recipes.bridge.base_side", refuse)
+    with pytest.raises(UsageError, match="no more"):
+        tiny()
+    assert (done.folder / "state").is_dir()
 
 
-def test_faces_without_classes_are_refused(tiny):
-    with pytest.raises(UsageError, match="fewer than two identities have 99 pictures"):
-        tiny(class_pictures=99)
+def test_a_run_of_another_version_asks_for_a_fresh_start(tiny, monkeypatch):
+    monkeypatch.setattr("edgesdk_training.loop.SAVE_EVERY_S", 0.0)
+    with pytest.raises(Killed):
+        tiny(progress=stop_at("distil", 2))
+    student = plugins.load(plugins.STUDENTS, "bridge-face")
+    other = plugins.load(plugins.STUDENTS, "bridge-face-plus")
+    monkeypatch.setattr(type(student), "build", lambda self, config: other.build(config))
+    with pytest.raises(EdgeSdkError, match=r"another version .* --fresh"):
+        tiny()
 
 
 def test_a_single_face_is_too_few(tiny, monkeypatch):
@@ -236,11 +273,6 @@ def test_the_plus_student_trains(teacher, tmp_path):
     assert read_checkpoint(result.checkpoints["student"]).model == "bridge-face-plus"
 
 
-def test_nothing_to_learn_is_refused(tiny):
-    with pytest.raises(UsageError, match="no loss"):
-        tiny(classes=0.0, mimic=0.0)
-
-
 @pytest.mark.parametrize(
     ("device", "processes", "error", "message"),
     [
@@ -306,3 +338,5 @@ def test_morphs_are_labelled_by_the_teacher_and_trained_on(tiny, teacher):
     first = tiny("runs", morphs=48, **settings)
     assert teacher.calls - before == 48 / 16
     assert weights(first) == weights(tiny("again", morphs=48, **settings)) != weights(plain)
+    origin = read_checkpoint(first.checkpoints["student"]).provenance
+    assert origin["teacher"] == "fake; morphs by fake"

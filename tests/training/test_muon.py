@@ -18,21 +18,24 @@ def test_a_step_keeps_the_directions_and_evens_their_sizes(shape):
     assert torch.allclose(inner, torch.diag(sizes), atol=1e-4)
 
 
-def test_matrices_of_a_shape_are_turned_together_as_one_by_one():
-    several = torch.randn(3, 4, 6, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(orthogonal(several), torch.stack([orthogonal(m) for m in several]))
-    kernels = [torch.nn.Parameter(torch.zeros(4, 6)) for _ in several]
-    other = torch.nn.Parameter(torch.zeros(6, 2, 3, 1))
-    muon = Muon([{"params": [*kernels, other], "orthogonal": True}], lr=0.1)
-    other.grad = torch.randn(other.shape, generator=torch.Generator().manual_seed(1))
-    for kernel, gradient in zip(kernels, several, strict=True):
-        kernel.grad = gradient.clone()
-    muon.step()
-    alone = torch.nn.Parameter(torch.zeros(4, 6))
-    alone.grad = several[1].clone()
-    Muon([{"params": [alone], "orthogonal": True}], lr=0.1).step()
-    assert torch.allclose(kernels[1], alone, atol=1e-6)
-    assert other.abs().sum() > 0
+def test_kernels_step_together_as_they_would_alone():
+    draw = torch.Generator().manual_seed(0)
+    shapes = [(4, 6), (6, 2, 3, 1), (4, 6), (9, 4), (4, 2, 3, 1), (4, 6)]
+    gradients = [torch.randn(shape, generator=draw) for shape in shapes]
+    gradients[1] = gradients[1].to(memory_format=torch.channels_last)
+
+    def stepped(which):
+        kernels = [torch.nn.Parameter(torch.zeros_like(gradients[i])) for i in which]
+        muon = Muon([{"params": kernels, "orthogonal": True}], lr=0.1)
+        for _ in range(2):
+            for kernel, i in zip(kernels, which, strict=True):
+                kernel.grad = gradients[i].clone()
+            muon.step()
+        return kernels
+
+    for i, together in enumerate(stepped(range(len(shapes)))):
+        assert together.abs().sum() > 0
+        assert torch.allclose(together, stepped([i])[0], atol=1e-6)
 
 
 def test_kernels_take_orthogonal_steps_and_the_rest_sgd():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ def train(
     if not fresh and (folder / RESULT).is_file():
         return _read_result(folder)
     _check(threads, device)
-    with _alone(folder):
+    with _alone(folder), _nothing_left_of_a_refusal(folder):
         if fresh and _dist.rank() == 0:
             shutil.rmtree(folder, ignore_errors=True)
         _begin(folder, about, threads)
@@ -81,6 +81,18 @@ def _alone(folder: Path) -> AbstractContextManager[None]:
         f"the run {folder} is being trained by another process; wait for it, or choose another "
         "folder with -o",
     )
+
+
+@contextmanager
+def _nothing_left_of_a_refusal(folder: Path) -> Iterator[None]:
+    """Remove a folder that was made for a run that is refused."""
+    before = folder.exists()
+    try:
+        yield
+    except UsageError:
+        if not before and _dist.rank() == 0:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _student(recipe: Any, name: str | None) -> str:

@@ -170,7 +170,7 @@ def load_faces(context: RunContext, side: int, settings: Any) -> Faces:
     decoded, sides = decode(dataset, side, context.progress)
     pictures = torch.from_numpy(decoded).to(context.device)
     train = np.flatnonzero(free)
-    morphs, features = _morphs(
+    morphs, features, labeller = _morphs(
         context, settings, pictures, _sharp(train, sides, settings), features
     )
     labels = np.pad(labels, (0, settings.morphs), constant_values=-1)
@@ -185,7 +185,7 @@ def load_faces(context: RunContext, side: int, settings: Any) -> Faces:
         held=held if held is not None and len(held.same) else None,
         how=Augmentation(**ranges),
         smallest=settings.smallest,
-        teacher=teacher,
+        teacher=f"{teacher}; morphs by {labeller}" if morphs else teacher,
         name=dataset.name,
         seed=context.seed,
     )
@@ -220,10 +220,10 @@ def _sharp(train: Array, sides: Array, settings: Any) -> Array:
 
 def _morphs(
     context: Any, settings: Any, pictures: Tensor, among: Array, features: Array
-) -> tuple[Morphs | None, Array]:
-    """Return the morphs asked for, and `features` with what the teacher says of them below."""
+) -> tuple[Morphs | None, Array, str]:
+    """Return the morphs asked for, `features` with those of the morphs below, and their teacher."""
     if not settings.morphs:
-        return None, features
+        return None, features, ""
     morphs = draw_morphs(pictures, among, settings.morphs, context.seed)
     teacher = context.teacher("sface-bf16")
     rows = context.embeddings(teacher, morphs)
@@ -232,7 +232,7 @@ def _morphs(
             f"morphs are labelled by {teacher.name} in {rows.shape[1]} numbers, the pictures have "
             f"{features.shape[1]}; use the teacher that made the pack"
         )
-    return morphs, np.concatenate([features, rows])
+    return morphs, np.concatenate([features, rows]), teacher.name
 
 
 def _classes(identities: Array, least: int) -> tuple[Array, int]:

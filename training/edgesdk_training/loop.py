@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from edgesdk.core.errors import UsageError, did_you_mean
+from edgesdk.core.errors import EdgeSdkError, UsageError, did_you_mean
 from edgesdk_training import _dist
 from edgesdk_training.recorded import Recorded
 
@@ -217,11 +217,17 @@ def _state(step: int, modules: Any, optimiser: Any, averaged: Any) -> dict[str, 
 
 
 def _restore(state: Any, modules: Any, optimiser: Any, averaged: Any) -> int:
-    modules.load_state_dict(state["modules"])
-    optimiser.load_state_dict(state["optimiser"])
-    if averaged is not None:
-        averaged.load_state_dict(state["averaged"])
-    return int(state["step"])
+    try:
+        modules.load_state_dict(state["modules"])
+        optimiser.load_state_dict(state["optimiser"])
+        if averaged is not None:
+            averaged.load_state_dict(state["averaged"])
+        return int(state["step"])
+    except (RuntimeError, ValueError, KeyError):
+        raise EdgeSdkError(
+            "the run was begun with another version of this student or optimiser, whose saved "
+            "state does not fit; start over with --fresh"
+        ) from None
 
 
 class _Clock:

@@ -83,7 +83,7 @@ def _gradients(parameters: list[Tensor]) -> list[Any]:
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """Return [..., R, C] with the singular vectors of `matrices`, values near 1 (0.7..1.2)."""
+    """Return [..., R, C] with the singular vectors of `matrices`, singular values 0.7..1.2."""
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)

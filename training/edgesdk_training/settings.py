@@ -28,6 +28,15 @@ def read_settings(kind: type, config: Path | None, words: Mapping[str, Any]) -> 
     return kind(**{name: _typed(known[name], value) for name, value in given.items()})
 
 
+def check_ranges(settings: Any, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Raise UsageError where a setting lies outside its range, both ends included."""
+    for name, (low, high) in ranges.items():
+        value = getattr(settings, name)
+        if not low <= value <= high:
+            wanted = f"{low} or more" if high == math.inf else f"from {low} to {high}"
+            raise UsageError(f"{name} must be {wanted}, found {value}")
+
+
 def _toml(path: Path) -> dict[str, Any]:
     try:
         data = tomllib.loads(path.read_text("utf-8"))

@@ -16,7 +16,8 @@ def unit(x: Tensor) -> Tensor:
 class ConvBnRelu(nn.Module):
     """Convolution with bias, BatchNorm, ReLU; `fold` drops the BatchNorm.
 
-    The map shrinks `stride` times; the kernel is larger than that by an even number.
+    The map shrinks `stride` times; the kernel is larger than that by an even number. The bias
+    is not learnt before folding.
     """
 
     def __init__(
@@ -31,9 +32,9 @@ class ConvBnRelu(nn.Module):
         super().__init__()
         padding = (kernel - stride) // 2
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups)
-        if self.conv.bias is not None:
-            # BatchNorm takes any bias away again, and its gradient costs a fifth of a GPU's step.
-            self.conv.bias.requires_grad_(False)
+        # BatchNorm takes any bias away again, and its gradient is a large part of a GPU's step.
+        assert self.conv.bias is not None
+        self.conv.bias.requires_grad_(False)
         self.bn: nn.Module = nn.BatchNorm2d(outputs)
         self.relu: nn.Module = nn.ReLU() if relu else nn.Identity()
 

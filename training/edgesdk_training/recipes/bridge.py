@@ -23,17 +23,29 @@ layer, against the teacher's own embedding.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError
 from edgesdk.core.protocols import RunResult
 from edgesdk_training.loop import check_optimiser
+from edgesdk_training.settings import check_ranges
 
 if TYPE_CHECKING:
     from edgesdk.core.protocols import Recipe, RunContext
 
 LOSSES = ("classes", "mimic", "identity", "relation", "contrast")
+RANGES = {
+    **dict.fromkeys(("epochs", "adapt_epochs", "qat_epochs", "base", "smallest"), (0, inf)),
+    **dict.fromkeys(("morphs", "class_bank", "bank", "holdout"), (0, inf)),
+    **dict.fromkeys(("batch", "morph_batch", "class_pictures"), (1, inf)),
+    **dict.fromkeys((*LOSSES, "alpha", "weight_decay", "whiten", "light", "blur"), (0, inf)),
+    **dict.fromkeys(("lr", "qat_lr", "scale", "temperature"), (1e-9, inf)),
+    **dict.fromkeys(("centre", "flip"), (0, 1)),
+    **dict.fromkeys(("shift", "zoom"), (0, 0.5)),
+    "average": (0, 0.999999),
+}
 LICENCE = {
     "weights": "research-only; trained on pictures that allow research alone",
     "data": "see provenance.data: research, non-commercial",
@@ -129,16 +141,16 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse what cannot be meant before anything is read, written or trained."""
         check_optimiser(self.optimiser)
-        for name in ("epochs", "adapt_epochs", "qat_epochs", "morphs", "morph_batch"):
-            if getattr(self, name) < 0:
-                raise UsageError(f"{name} must be 0 or more, found {getattr(self, name)}")
+        check_ranges(self, RANGES)
         taught = ("classes",) if self.labels_only else LOSSES
         if not any(getattr(self, name) > 0 for name in taught):
             raise UsageError(f"no loss is left: set one of {', '.join(taught)} above 0")
-        if self.smallest and not 1 <= self.smallest <= self.size:
+        if self.smallest > self.size:
             raise UsageError(
                 f"smallest is 0 or a size from 1 to size={self.size}, found {self.smallest}"
             )
+        if 0 < self.base < self.size:
+            raise UsageError(f"base is 0 or at least size={self.size}, found {self.base}")
 
 
 class Bridge:
