@@ -115,7 +115,7 @@ def test_an_unknown_optimiser_is_refused_before_anything_is_trained(tiny):
         ({"batch": 0}, "batch must be 1 or more"),
         ({"morph_batch": 0}, "morph_batch must be 1 or more"),
         ({"holdout": -1}, "holdout must be 0 or more"),
-        ({"lr": -1.0}, "lr must be 1e-09 or more"),
+        ({"lr": -1.0}, "lr must be above 0, found -1.0"),
         ({"average": 2.0}, "average must be from 0 to"),
         ({"centre": 7.0}, "centre must be from 0 to 1, found 7.0"),
         ({"zoom": 1.5}, "zoom must be from 0 to 0.5"),
@@ -133,8 +133,10 @@ def test_an_unknown_optimiser_is_refused_before_anything_is_trained(tiny):
 def test_a_setting_that_cannot_be_meant_is_refused_and_leaves_no_folder(
     tiny, tmp_path, settings, says
 ):
+    trained = []
     with pytest.raises(UsageError, match=says):
-        tiny("refused", **settings)
+        tiny("refused", progress=lambda *step: trained.append(step[2]), **settings)
+    assert not {"adapt-a", "adapt-b", "distil"} & set(trained)
     assert [p for p in tmp_path.glob("refused/*") if p.name != "cache" and p.is_dir()] == []
 
 

@@ -28,12 +28,17 @@ def read_settings(kind: type, config: Path | None, words: Mapping[str, Any]) -> 
     return kind(**{name: _typed(known[name], value) for name, value in given.items()})
 
 
+# The least value of what must be above zero.
+ABOVE_0 = 1e-12
+
+
 def check_ranges(settings: Any, ranges: Mapping[str, tuple[float, float]]) -> None:
     """Raise UsageError where a setting lies outside its range, both ends included."""
     for name, (low, high) in ranges.items():
         value = getattr(settings, name)
         if not low <= value <= high:
-            wanted = f"{low} or more" if high == math.inf else f"from {low} to {high}"
+            least = "above 0" if low == ABOVE_0 else f"{low} or more"
+            wanted = least if high == math.inf else f"from {low} to {high}"
             raise UsageError(f"{name} must be {wanted}, found {value}")
 
 

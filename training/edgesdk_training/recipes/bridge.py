@@ -30,7 +30,7 @@ from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError
 from edgesdk.core.protocols import RunResult
 from edgesdk_training.loop import check_optimiser
-from edgesdk_training.settings import check_ranges
+from edgesdk_training.settings import ABOVE_0, check_ranges
 
 if TYPE_CHECKING:
     from edgesdk.core.protocols import Recipe, RunContext
@@ -41,7 +41,7 @@ RANGES = {
     **dict.fromkeys(("morphs", "class_bank", "bank", "holdout"), (0, inf)),
     **dict.fromkeys(("batch", "morph_batch", "class_pictures"), (1, inf)),
     **dict.fromkeys((*LOSSES, "alpha", "weight_decay", "whiten", "light", "blur"), (0, inf)),
-    **dict.fromkeys(("lr", "qat_lr", "scale", "temperature"), (1e-9, inf)),
+    **dict.fromkeys(("lr", "qat_lr", "scale", "temperature"), (ABOVE_0, inf)),
     **dict.fromkeys(("centre", "flip"), (0, 1)),
     **dict.fromkeys(("shift", "zoom"), (0, 0.5)),
     "average": (0, 0.999999),
@@ -173,6 +173,8 @@ class Bridge:
 
         student = plugins.load(plugins.STUDENTS, context.student)
         config = student.config(size=settings.size)
+        if settings.init:
+            context.checkpoint(settings.init)
         faces = load_faces(context, settings.base or base_side(settings.size), settings)
         model = student.build(config)
         target = self.targets(settings, context, faces, model.mimic_width)
