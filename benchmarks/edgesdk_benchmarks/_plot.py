@@ -26,14 +26,19 @@ def own_size_rows(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-def _label(row: Row, shown: set[str]) -> str:
-    """Return name and face size; the size alone where the name stands at an earlier dot."""
-    size, name = f"{row['face_px']} px", str(row["model"])
-    if name in shown:
+def _family(row: Row) -> str:
+    """Return the model's name without the face size it is made for."""
+    name = str(row["model"])
+    return name.removesuffix(f"-{row['face_px']}")
+
+
+def _label(row: Row, shown: list[str]) -> str:
+    """Return family and face size; the size alone where the family stands at an earlier dot."""
+    size, family = f"{row['face_px']} px", _family(row)
+    if family in shown:
         return size
-    shown.add(name)
-    stem, _, last = name.rpartition("-")
-    return f"{stem if stem and last[0].isdigit() else name}, {size}"
+    shown.append(family)
+    return f"{family}, {size}"
 
 
 def _apart(rows: Sequence[Row]) -> list[Row]:
@@ -50,15 +55,15 @@ def _apart(rows: Sequence[Row]) -> list[Row]:
 def plot(rows: Sequence[Row], y_label: str = "accuracy, %") -> str:
     """Return the SVG file of the fp32 rows of `own_size_rows`; it stands alone.
 
-    Of a network that enlarges, sizes that bring less than a point more are left out: their
-    dots would cover each other.
+    A family has one colour and is named at its smallest face. Of a network that enlarges,
+    sizes that bring less than a point more are left out: their dots would cover each other.
     """
-    shown: set[str] = set()
-    points = [
-        (_label(row, shown), row["ms_per_face"], 100 * row["accuracy"])
-        for row in _apart([row for row in own_size_rows(rows) if row["precision"] == "fp32"])
-    ]
-    svg = accuracy_cost(points, "ms per face on one CPU thread, from crop to embedding", y_label)
+    shown: list[str] = []
+    drawn = _apart([row for row in own_size_rows(rows) if row["precision"] == "fp32"])
+    points = [(_label(row, shown), row["ms_per_face"], 100 * row["accuracy"]) for row in drawn]
+    series = [shown.index(_family(row)) for row in drawn]
+    x_label = "ms per face on one CPU thread, from crop to embedding"
+    svg = accuracy_cost(points, x_label, y_label, series)
     style = files("edgesdk_benchmarks.report").joinpath("style.css").read_text("utf-8")
     style = style.replace("body {", "svg {")
     svg = svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)

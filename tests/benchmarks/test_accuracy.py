@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import time
 from dataclasses import replace
 from importlib.util import find_spec
@@ -16,7 +17,7 @@ from edgesdk.core.shipped import shipped
 from edgesdk.images import read_image
 from edgesdk.pairs import embed_pictures, evaluate, read_pairs
 from edgesdk_benchmarks import _sface, accuracy
-from edgesdk_benchmarks._plot import own_size_rows
+from edgesdk_benchmarks._plot import own_size_rows, plot
 from edgesdk_benchmarks.accuracy import (
     Model,
     judge_model,
@@ -141,6 +142,20 @@ def test_what_enlarges_is_shown_at_the_sizes_of_the_others():
         ("bridge", 16), ("bridge-32", 32),
         ("sface-2021dec", 16), ("sface-2021dec", 32), ("sface-2021dec", 112),
     ]  # fmt: skip
+
+
+def test_the_plot_names_a_family_once_and_gives_it_one_colour():
+    places = {("small", 16): 1.0, ("small-32", 32): 2.0, ("big", 16): 9.0, ("big", 32): 9.0}
+    rows = [
+        {"model": m, "face_px": px, "precision": "fp32", "ms_per_face": ms, "accuracy": 0.9}
+        for (m, px), ms in places.items()
+    ]
+    drawn = plot(rows)
+    assert re.findall(r'class="label"[^>]*>([^<]*)', drawn) == [
+        "small, 16 px", "32 px", "big, 32 px",
+    ]  # fmt: skip
+    colours = re.findall(r'class="dot s(\d)"', drawn)
+    assert colours[0] == colours[1] != colours[2]
 
 
 def test_a_model_of_a_fixed_batch_is_timed_with_its_batch_full(faces):

@@ -74,7 +74,10 @@ def ratios(results: Sequence[BenchResult]) -> str:
 
 
 def accuracy_cost(
-    points: Sequence[tuple[str, float, float]], x_label: str, y_label: str = "accuracy, %"
+    points: Sequence[tuple[str, float, float]],
+    x_label: str,
+    y_label: str = "accuracy, %",
+    series: Sequence[int] = (),
 ) -> str:
     """Return accuracy against cost.
 
@@ -82,6 +85,7 @@ def accuracy_cost(
         points: Name, cost, accuracy in percent.
         x_label: What the cost is.
         y_label: What the accuracy is of.
+        series: Colour of each point; one of its own where it is left out.
     """
     x = around([p[1] for p in points], x_label, log=True)
     x = Axis(x.label, x.low / 1.3, x.high * 1.3, log=True)
@@ -93,6 +97,6 @@ def accuracy_cost(
     )
     for _, cost, accuracy in points:
         chart.keep_clear((cost, accuracy))
-    for i, (name, cost, accuracy) in enumerate(points):
-        chart.dot((cost, accuracy), i, f"{name}: {accuracy:.2f} % at {cost:.4g}", name)
+    for colour, (name, cost, accuracy) in zip(series or range(len(points)), points, strict=True):
+        chart.dot((cost, accuracy), colour, f"{name}: {accuracy:.2f} % at {cost:.4g}", name)
     return chart.svg()

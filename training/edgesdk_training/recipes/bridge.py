@@ -174,6 +174,7 @@ class Bridge:
         student = plugins.load(plugins.STUDENTS, context.student)
         config = student.config(size=settings.size)
         if settings.init:
+            # A wrong name is told now, not after the adapter's epochs.
             context.checkpoint(settings.init)
         faces = load_faces(context, settings.base or base_side(settings.size), settings)
         model = student.build(config)
