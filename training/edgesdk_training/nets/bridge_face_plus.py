@@ -1,6 +1,6 @@
 """A residual student with the weights of bridge-face and thirteen times its work.
 
-Half of the work is done at full resolution, where a small face still has detail; at half
+More than half of the work is done at full resolution, where a small face still has detail; at half
 resolution depthwise convolutions look around and 1x1 convolutions hold most of the weights.
 The last map is read place by place instead of averaged, because a face's parts have fixed
 places. Faces of 32 px and more are first shrunk to maps of about 16 by the first layer, so

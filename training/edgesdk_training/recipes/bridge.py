@@ -33,6 +33,7 @@ from edgesdk_training.loop import check_optimiser
 from edgesdk_training.settings import ABOVE_0, check_ranges
 
 if TYPE_CHECKING:
+    from edgesdk.core.bundle import Checkpoint
     from edgesdk.core.protocols import Recipe, RunContext
 
 LOSSES = ("classes", "mimic", "identity", "relation", "contrast")
@@ -173,13 +174,12 @@ class Bridge:
 
         student = plugins.load(plugins.STUDENTS, context.student)
         config = student.config(size=settings.size)
-        if settings.init:
-            # A wrong name is told now, not after the adapter's epochs.
-            context.checkpoint(settings.init)
+        # Read first: a wrong name is told now, not after the adapter's epochs.
+        begin = context.checkpoint(settings.init) if settings.init else None
         faces = load_faces(context, settings.base or base_side(settings.size), settings)
         model = student.build(config)
         target = self.targets(settings, context, faces, model.mimic_width)
-        model = self.first_weights(settings, context, faces, model.to(context.device))
+        model = self.first_weights(settings, context, faces, model.to(context.device), begin)
         model = distil(settings, context, faces, target, model)
         likeness = faces.likeness(model, settings.size)
         if settings.whiten:
@@ -197,37 +197,40 @@ class Bridge:
                 config,
                 model.cpu(),
                 licence=LICENCE,
-                provenance=self.origin(settings, context, faces),
+                provenance=self.origin(settings, context, faces, begin),
                 metrics=metrics,
             )
         return RunResult(context.folder, checkpoints={"student": folder}, metrics=metrics)
 
-    def origin(self, settings: Settings, context: RunContext, faces: Any) -> dict[str, Any]:
+    def origin(
+        self, settings: Settings, context: RunContext, faces: Any, begin: Checkpoint | None
+    ) -> dict[str, Any]:
         """Return where the weights come from; no path of this machine."""
-        chosen, begin = asdict(settings), {}
-        if settings.init:
-            first = context.checkpoint(settings.init)
-            chosen["init"] = first.model
-            begin = {"init": {"model": first.model, "weights_sha256": first.weights_sha256}}
+        chosen, first = asdict(settings), {}
+        if begin is not None:
+            chosen["init"] = begin.model
+            first = {"init": {"model": begin.model, "weights_sha256": begin.weights_sha256}}
         return {
             "recipe": "bridge",
             "recipe_sha256": context.recipe_sha256,
             "settings": chosen,
-            **begin,
+            **first,
             "teacher": faces.teacher,
             "data": faces.name,
             "pictures": len(faces.train),
             "seed": context.seed,
         }
 
-    def first_weights(self, settings: Settings, context: RunContext, faces: Any, model: Any) -> Any:
-        """Return the student before step 2: fresh, or as `init` left it."""
-        if not settings.init:
+    def first_weights(
+        self, settings: Settings, context: RunContext, faces: Any, model: Any,
+        begin: Checkpoint | None,
+    ) -> Any:  # fmt: skip
+        """Return the student before step 2: fresh, or as `begin` left it."""
+        if begin is None:
             return faces.fresh(model)
         from edgesdk_training.checkpoint import warm_start
 
-        sample = faces.sample(settings.size, context.seed)
-        return warm_start(model, context.checkpoint(settings.init), sample)
+        return warm_start(model, begin, faces.sample(settings.size, context.seed))
 
     def targets(self, settings: Settings, context: RunContext, faces: Any, width: int) -> Any:
         """Return what the mimic layer regresses: unit rows [N, width]; None for nothing."""
