@@ -11,6 +11,7 @@ from edgesdk_benchmarks import _plot
 ROOT = Path(__file__).parent.parent
 ACCURACY = ROOT / "benchmarks" / "results" / "accuracy" / "lfw-folds1to5.json"
 GPU = ROOT / "benchmarks" / "results" / "gpu"
+RUNTIMES = ROOT / "benchmarks" / "results" / "runtimes"
 
 
 def table(head: list[str], rows: list[list[object]]) -> str:
@@ -142,6 +143,17 @@ def gpu(folder: Path = GPU) -> str:
         f"{', '.join(versions)}; `~` marks a NOISY result; [raw samples](benchmarks/results/gpu)."
     )
     return f"{told}\n\n{table(head, rows)}"
+
+
+def runtimes() -> str:
+    """Return the time of one face per runtime and precision, from the committed results."""
+    results = [read_result(path) for path in sorted(RUNTIMES.glob("*.json"))]
+    rows = [
+        (r.artefact["model"], r.artefact["precision"], r.runtime["name"],
+         _cell([r], 1, "latency", "p50", ".3f"), r.environment["cpu"])
+        for r in results
+    ]  # fmt: skip
+    return table(["model", "precision", "runtime", "ms, one face", "on"], sorted(rows))
 
 
 def _gpu_row(result: BenchResult) -> tuple[str, ...]:
