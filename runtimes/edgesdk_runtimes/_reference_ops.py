@@ -53,6 +53,17 @@ def max_pool(attrs: Attrs, x: Array) -> Array:
     return result
 
 
+def average_pool(attrs: Attrs, x: Array) -> Array:
+    """Return the mean of each window; padding counts if `count_include_pad` says so."""
+    if attrs.get("ceil_mode", 0):
+        raise UnsupportedError("the reference runtime has no AveragePool with ceil_mode")
+    kernel = tuple(attrs["kernel_shape"])
+    sums = _windows(x, attrs, kernel, 0.0).sum((4, 5))
+    if attrs.get("count_include_pad", 0):
+        return np.asarray(sums / x.dtype.type(np.prod(kernel)))
+    return np.asarray(sums / _windows(np.ones_like(x[:1, :1]), attrs, kernel, 0.0).sum((4, 5)))
+
+
 def gemm(attrs: Attrs, a: Array, b: Array, c: Array | None = None) -> Array:
     """Return alpha * a @ b + beta * c."""
     left = a.T if attrs.get("transA", 0) else a
@@ -118,6 +129,7 @@ def _concat(attrs: Attrs, *parts: Array) -> Array:
 OPS: dict[str, Callable[..., Any]] = {
     "Conv": conv,
     "MaxPool": max_pool,
+    "AveragePool": average_pool,
     "Gemm": gemm,
     "ReduceMean": _reduce(np.mean),
     "ReduceSum": _reduce(np.sum),

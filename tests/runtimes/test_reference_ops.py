@@ -1,0 +1,50 @@
+"""The reference runtime's operators answer as ONNX Runtime does."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from edgesdk.core.errors import UnsupportedError
+from edgesdk_runtimes._reference_ops import OPS
+
+ort = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
+
+
+def by_onnxruntime(op, attrs, x):
+    node = helper.make_node(op, ["x"], ["y"], **attrs)
+    graph = helper.make_graph(
+        [node], "one", [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, list("nchw"))],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.checker.check_model(model)
+    return ort.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0]
+
+
+@pytest.mark.parametrize("op", ["AveragePool", "MaxPool"])
+@pytest.mark.parametrize(
+    "attrs",
+    [
+        {"kernel_shape": [2, 2], "strides": [2, 2]},
+        {"kernel_shape": [3, 2], "strides": [1, 2]},
+        {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 0, 1, 1]},
+    ],
+)
+def test_pools_answer_as_onnxruntime(op, attrs):
+    x = np.random.default_rng(0).normal(size=(2, 3, 8, 9)).astype(np.float32)
+    np.testing.assert_allclose(OPS[op](attrs, x), by_onnxruntime(op, attrs, x), atol=1e-6)
+
+
+def test_padding_counts_where_the_average_says_so():
+    x = np.random.default_rng(0).normal(size=(2, 3, 8, 8)).astype(np.float32)
+    attrs = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1}
+    want = by_onnxruntime("AveragePool", attrs, x)
+    np.testing.assert_allclose(OPS["AveragePool"](attrs, x), want, atol=1e-6)
+
+
+@pytest.mark.parametrize("op", ["AveragePool", "MaxPool"])
+def test_what_a_pool_cannot_do_is_refused(op):
+    attrs = {"kernel_shape": [2, 2], "ceil_mode": 1}
+    with pytest.raises(UnsupportedError, match=f"no {op} with ceil_mode"):
+        OPS[op](attrs, np.zeros((1, 1, 3, 3), np.float32))
