@@ -44,24 +44,26 @@ def conv(attrs: Attrs, x: Array, weight: Array, bias: Array | None = None) -> Ar
     return result if bias is None else result + bias[:, None, None]
 
 
+def _pooled(op: str, attrs: Attrs, x: Array, fill: float) -> Array:
+    """Return the windows that a pool of [N, C, H, W] makes one value of."""
+    if attrs.get("ceil_mode", 0):
+        raise UnsupportedError(f"the reference runtime has no {op} with ceil_mode")
+    return _windows(x, attrs, tuple(attrs["kernel_shape"]), fill)
+
+
 def max_pool(attrs: Attrs, x: Array) -> Array:
     """Return the largest value of each window."""
-    if attrs.get("ceil_mode", 0):
-        raise UnsupportedError("the reference runtime has no MaxPool with ceil_mode")
-    windows = _windows(x, attrs, tuple(attrs["kernel_shape"]), -np.inf)
-    result: Array = windows.max((4, 5))
+    result: Array = _pooled("MaxPool", attrs, x, -np.inf).max((4, 5))
     return result
 
 
 def average_pool(attrs: Attrs, x: Array) -> Array:
     """Return the mean of each window; padding counts if `count_include_pad` says so."""
-    if attrs.get("ceil_mode", 0):
-        raise UnsupportedError("the reference runtime has no AveragePool with ceil_mode")
-    kernel = tuple(attrs["kernel_shape"])
-    sums = _windows(x, attrs, kernel, 0.0).sum((4, 5))
+    means: Array = _pooled("AveragePool", attrs, x, 0.0).mean((4, 5))
     if attrs.get("count_include_pad", 0):
-        return np.asarray(sums / x.dtype.type(np.prod(kernel)))
-    return np.asarray(sums / _windows(np.ones_like(x[:1, :1]), attrs, kernel, 0.0).sum((4, 5)))
+        return means
+    inside = _pooled("AveragePool", attrs, np.ones_like(x[:1, :1]), 0.0)
+    return np.asarray(means / inside.mean((4, 5)))
 
 
 def gemm(attrs: Attrs, a: Array, b: Array, c: Array | None = None) -> Array:

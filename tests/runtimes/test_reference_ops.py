@@ -1,21 +1,21 @@
 """The reference runtime's operators answer as ONNX Runtime does."""
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from edgesdk.core.errors import UnsupportedError
 from edgesdk_runtimes._reference_ops import OPS
 
+onnx = pytest.importorskip("onnx", reason="needs the onnx extra")
 ort = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
 
 
 def by_onnxruntime(op, attrs, x):
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
     node = helper.make_node(op, ["x"], ["y"], **attrs)
     graph = helper.make_graph(
-        [node], "one", [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, list("nchw"))],
+        [node], "one", [helper.make_tensor_value_info("x", kind, x.shape)],
+        [helper.make_tensor_value_info("y", kind, list("nchw"))],
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)

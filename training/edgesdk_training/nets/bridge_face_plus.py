@@ -62,8 +62,9 @@ class Reading(nn.Conv2d):
     """
 
     def __init__(self, width: int, side: int) -> None:
-        self.pool = 1 if side <= MOST_READ else 2
-        super().__init__(width, width, side // self.pool, groups=width)
+        pool = 1 if side <= MOST_READ else 2
+        super().__init__(width, width, side // pool, groups=width)
+        self.pool = pool
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [N, width]."""
