@@ -1,5 +1,7 @@
 """The published layer table, by arithmetic on the network itself."""
 
+from types import SimpleNamespace as Namespace
+
 import numpy as np
 import pytest
 
@@ -158,3 +160,15 @@ def test_weights_of_another_network_are_refused():
     assert np.isfinite(STUDENT.load(checkpoint).identity.bias.numpy()).all()
     with pytest.raises(EdgeSdkError, match="do not fit bridge-face"):
         load_weights(torch.nn.Linear(1, 1), checkpoint)
+
+
+def test_weights_of_a_former_network_are_refused_by_the_name_of_a_tensor(tmp_path):
+    from safetensors.torch import save_file
+
+    former = PLUS.folded(PLUS.build(PLUS.config(size=16))).state_dict()
+    path = tmp_path / "model.safetensors"
+    former["trunk.0.conv.weight"] = torch.zeros(32, 3, 6, 6)
+    save_file(former, path)
+    checkpoint = Namespace(path=tmp_path, weights_path=path, student="bridge-face-plus")
+    with pytest.raises(EdgeSdkError, match=r"bridge-face-plus \(size mismatch for trunk\.0\.conv"):
+        load_weights(PLUS.folded(PLUS.build(PLUS.config())), checkpoint)

@@ -91,9 +91,10 @@ def load_weights(
             tensors = {k: _resized(v, whole.get(k, v)) for k, v in tensors.items()}
         module.load_state_dict(own | tensors)
     except (RuntimeError, SafetensorError) as error:
-        first = str(error).splitlines()[0]
+        # Torch names the first tensor that does not fit below a headline.
+        what = str(error).splitlines()[:2][-1].strip(" \t.")
         raise EdgeSdkError(
-            f"the weights of {checkpoint.path} do not fit {checkpoint.student} ({first}); "
+            f"the weights of {checkpoint.path} do not fit {checkpoint.student} ({what}); "
             "train again"
         ) from None
     return module
