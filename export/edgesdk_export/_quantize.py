@@ -32,9 +32,25 @@ def to_fp16(source: Path, path: Path, texts: Mapping[str, str]) -> list[str]:
 
     with converting("onnxconverter_common"):
         model = float16.convert_float_to_float16(onnx.load(source), keep_io_types=True)
+    _restore_factors(model.graph, onnx.load(source).graph)
     stamp(model, texts)
     onnx.save(model, path)
     return ["onnx", "onnxconverter-common"]
+
+
+def _restore_factors(graph: Any, source: Any) -> None:
+    """Give every Resize its factors in float32 again: 4/3 in float16 makes 31 of 24, not 32."""
+    constants = {tensor.name: tensor for tensor in source.initializer}
+    pairs = zip(_resizes(graph), _resizes(source), strict=True)
+    for node, before in pairs:
+        if len(before.input) > 2 and before.input[2] in constants:
+            factors = graph.initializer.add()
+            factors.CopyFrom(constants[before.input[2]])
+            factors.name = node.input[2] = f"{node.output[0]}_factors"
+
+
+def _resizes(graph: Any) -> list[Any]:
+    return [node for node in graph.node if node.op_type == "Resize"]
 
 
 def to_int8(
@@ -101,10 +117,12 @@ def _operators(graph: Any) -> list[str]:
 def _first(graph: Any) -> list[str]:
     """Return the names of the convolutions that read the inputs; they stay in float.
 
-    They are little of the work and much of the error: what they round, all others read.
+    They are little of the work and much of the error: what they round, all others read. An
+    input that is only resized is still one.
     """
     inputs = {value.name for value in graph.input}
-    return [n.name for n in graph.node if n.op_type == "Conv" and n.input[0] in inputs]
+    read = inputs | {n.output[0] for n in _resizes(graph) if n.input[0] in inputs}
+    return [n.name for n in graph.node if n.op_type == "Conv" and n.input[0] in read]
 
 
 class _Reader:

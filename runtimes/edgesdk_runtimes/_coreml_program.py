@@ -105,6 +105,7 @@ def _operators() -> dict[str, Callable[[Mapping[str, Any]], Any]]:
         "conv": _conv,
         "max_pool": _max_pool,
         "avg_pool": _avg_pool,
+        "upsample_bilinear": _upsample_bilinear,
         "linear": lambda a: F.linear(a["x"], a["weight"], a.get("bias")),
         "matmul": _matmul,
         "relu": lambda a: torch.relu(a["x"]),
@@ -188,6 +189,17 @@ def _avg_pool(a: Mapping[str, Any]) -> Any:
     if a["pad_type"] != "valid" and any(_pair(a["pad"])):
         raise UnsupportedError("the Core ML interpreter has no padded avg_pool")
     return F.avg_pool2d(a["x"], _pair(a["kernel_sizes"]), _pair(a["strides"]))
+
+
+def _upsample_bilinear(a: Mapping[str, Any]) -> Any:
+    import torch.nn.functional as F
+
+    corners = bool(a.get("align_corners", True))
+    if a.get("half_pixel_centers", not corners) == corners:
+        raise UnsupportedError("the Core ML interpreter has no bilinear upsampling by corners")
+    factors = (float(a.get(f"scale_factor_{side}", 1)) for side in ("height", "width"))
+    side = [int(n * f) for n, f in zip(a["x"].shape[2:], factors, strict=True)]
+    return F.interpolate(a["x"], side, mode="bilinear", align_corners=corners)
 
 
 def _matmul(a: Mapping[str, Any]) -> Any:

@@ -66,6 +66,37 @@ def average_pool(attrs: Attrs, x: Array) -> Array:
     return np.asarray(means / inside.mean((4, 5)))
 
 
+def resize(
+    attrs: Attrs, x: Array, roi: Array | None, scales: Array | None, sizes: Array | None = None
+) -> Array:
+    """Resize [N, C, H, W] bilinearly, each pixel a square (`half_pixel`)."""
+    how = (attrs.get("mode", "nearest"), attrs.get("coordinate_transformation_mode", "half_pixel"))
+    if how != ("linear", "half_pixel") or attrs.get("antialias", 0) or attrs.get("axes"):
+        raise UnsupportedError(
+            f"the reference runtime has no Resize but linear half_pixel of all axes, found {attrs}"
+        )
+    shape = np.array(x.shape, np.float32)
+    if sizes is None:
+        assert scales is not None
+        sizes = np.floor(shape * scales)
+    else:
+        scales = sizes / shape
+    if tuple(sizes[:2]) != x.shape[:2]:
+        raise UnsupportedError("the reference runtime has no Resize of batch or channels")
+    ways = zip(x.shape[2:], sizes[2:].astype(int), scales[2:], strict=True)
+    rows, columns = (_linear(*way) for way in ways)
+    result: Array = (rows @ x @ columns.T).astype(x.dtype)
+    return result
+
+
+def _linear(before: int, after: int, scale: float) -> Array:
+    """Return [after, before]: what each place takes of the two nearest; the edge goes on."""
+    places = ((np.arange(after) + 0.5) / scale - 0.5).clip(0, before - 1)
+    distance = np.abs(places[:, None] - np.arange(before))
+    weights: Array = np.maximum(0, 1 - distance).astype(np.float32)
+    return weights
+
+
 def gemm(attrs: Attrs, a: Array, b: Array, c: Array | None = None) -> Array:
     """Return alpha * a @ b + beta * c."""
     left = a.T if attrs.get("transA", 0) else a
@@ -137,6 +168,8 @@ OPS: dict[str, Callable[..., Any]] = {
     "ReduceSum": _reduce(np.sum),
     "ReduceMax": _reduce(np.max),
     "GlobalAveragePool": _plain(lambda x: x.mean((2, 3), keepdims=True)),
+    "Resize": resize,
+    "Shape": lambda attrs, x: np.array(x.shape[attrs.get("start", 0) : attrs.get("end")]),
     "Reshape": reshape,
     "Flatten": flatten,
     "Squeeze": squeeze,

@@ -69,18 +69,18 @@ def checkpoint(tmp_path_factory):
     return _drawn("bridge-face", tmp_path_factory)
 
 
-@pytest.fixture(scope="session")
-def plus_checkpoint(tmp_path_factory):
-    """Return the same of bridge-face-plus."""
-    return _drawn("bridge-face-plus", tmp_path_factory)
+@pytest.fixture(scope="session", params=[16, pytest.param(24, marks=pytest.mark.slow)])
+def plus_checkpoint(request, tmp_path_factory):
+    """Return the same of bridge-face-plus, which enlarges faces of 24 px."""
+    return _drawn("bridge-face-plus", tmp_path_factory, size=request.param)
 
 
-def _drawn(name, tmp_path_factory):
+def _drawn(name, tmp_path_factory, **chosen):
     torch = pytest.importorskip("torch", reason="needs the train extra")
     from edgesdk_training.checkpoint import save_checkpoint
 
     student = plugins.load(plugins.STUDENTS, name)
-    config = student.config()
+    config = student.config(**chosen)
     torch.manual_seed(0)
     return save_checkpoint(
         tmp_path_factory.mktemp("checkpoint") / "checkpoint",

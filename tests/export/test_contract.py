@@ -63,7 +63,7 @@ class TestOnnxWithoutTorch(ExporterContract):
 
 
 @pytest.mark.parametrize("target", plugins.names(plugins.EXPORTERS))
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_the_plus_student_converts_to_every_target(plus_checkpoint, target, precision, tmp_path):
     absent = plugins.missing(plugins.load(plugins.EXPORTERS, target))
     if absent:

@@ -200,3 +200,31 @@ def test_a_full_disk_is_a_sentence_for_tflite(checkpoint, out, monkeypatch):
     with pytest.raises(EdgeSdkError, match="No space left on device"):
         export_bundle(checkpoint, ExportOptions("tflite"), out)
     assert list(out.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("factor", [4 / 3, 1.6])
+def test_an_enlargement_keeps_its_factor_in_float16(factor, tmp_path):
+    ort = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
+    pytest.importorskip("onnxconverter_common", reason="needs the onnx extra")
+    from edgesdk_export._quantize import to_fp16
+
+    helper, kind, side = onnx.helper, onnx.TensorProto.FLOAT, round(32 / factor)
+    factors = onnx.numpy_helper.from_array(np.array([1, 1, factor, factor], np.float32), "factors")
+    node = helper.make_node("Resize", ["x", "", "factors"], ["y"], mode="linear")
+    graph = helper.make_graph(
+        [node, helper.make_node("Relu", ["y"], ["z"])], "one",
+        [helper.make_tensor_value_info("x", kind, [1, 3, side, side])],
+        [helper.make_tensor_value_info("z", kind, [1, 3, 32, 32])], [factors],
+        value_info=[helper.make_tensor_value_info("factors", kind, [4])],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(model, tmp_path / "x.onnx")
+    to_fp16(tmp_path / "x.onnx", tmp_path / "half.onnx", {})
+    x = np.random.default_rng(0).normal(size=(1, 3, side, side)).astype(np.float32)
+    want, found = (
+        ort.InferenceSession(tmp_path / name).run(None, {"x": x})[0]
+        for name in ("x.onnx", "half.onnx")
+    )
+    assert want.shape == found.shape == (1, 3, 32, 32)
+    assert np.allclose(want, found, atol=5e-3)

@@ -10,12 +10,14 @@ onnx = pytest.importorskip("onnx", reason="needs the onnx extra")
 ort = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
 
 
-def by_onnxruntime(op, attrs, x):
+def by_onnxruntime(op, attrs, x, **constants):
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
-    node = helper.make_node(op, ["x"], ["y"], **attrs)
+    inputs = ["x", "", *constants] if constants else ["x"]
+    node = helper.make_node(op, inputs, ["y"], **attrs)
     graph = helper.make_graph(
         [node], "one", [helper.make_tensor_value_info("x", kind, x.shape)],
         [helper.make_tensor_value_info("y", kind, list("nchw"))],
+        [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)
@@ -41,6 +43,38 @@ def test_padding_counts_where_the_average_says_so():
     attrs = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1}
     want = by_onnxruntime("AveragePool", attrs, x)
     np.testing.assert_allclose(OPS["AveragePool"](attrs, x), want, atol=1e-6)
+
+
+LINEAR = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (24, 48), (25, 7), (31.2, 24)])
+def test_resizing_answers_as_onnxruntime(height, width):
+    x = np.random.default_rng(0).normal(size=(2, 3, 24, 24)).astype(np.float32)
+    scales = np.array([1, 1, height / 24, width / 24], np.float32)
+    want = by_onnxruntime("Resize", LINEAR, x, scales=scales)
+    np.testing.assert_allclose(OPS["Resize"](LINEAR, x, None, scales), want, atol=1e-5)
+    sizes = np.array([2, 3, int(height), width])
+    assert np.array_equal(OPS["Resize"](LINEAR, x, None, None, sizes).shape, sizes)
+
+
+@pytest.mark.parametrize(
+    ("attrs", "sizes", "found"),
+    [
+        ({}, [1, 1, 6, 6], "linear half_pixel"),
+        (LINEAR | {"antialias": 1}, [1, 1, 6, 6], "linear half_pixel"),
+        (LINEAR, [1, 2, 6, 6], "no Resize of batch"),
+    ],
+)
+def test_what_a_resize_cannot_do_is_refused(attrs, sizes, found):
+    with pytest.raises(UnsupportedError, match=found):
+        OPS["Resize"](attrs, np.zeros((1, 1, 3, 3), np.float32), None, None, np.array(sizes))
+
+
+def test_a_shape_may_be_a_part():
+    x = np.zeros((2, 3, 4, 5), np.float32)
+    assert OPS["Shape"]({}, x).tolist() == [2, 3, 4, 5]
+    assert OPS["Shape"]({"start": 0, "end": 2}, x).tolist() == [2, 3]
 
 
 @pytest.mark.parametrize("op", ["AveragePool", "MaxPool"])

@@ -315,11 +315,13 @@ def test_a_run_that_another_process_trains_is_left_alone(tiny, tmp_path):
 
 @pytest.mark.device("cuda")
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-@pytest.mark.parametrize("smallest", [0, 12])
-def test_a_gpu_trains_and_goes_on(tiny, monkeypatch, smallest):
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")
+@pytest.mark.parametrize(("smallest", "compiled"), [(0, False), (0, True), (12, False)])
+def test_a_gpu_trains_and_goes_on(tiny, monkeypatch, smallest, compiled):
     monkeypatch.setattr("edgesdk_training.loop.SAVE_EVERY_S", 0.0)
     settings = {
         "smallest": smallest,
+        "compiled": compiled,
         "base": 48,
         "morphs": 64,
         "bf16": True,

@@ -27,6 +27,7 @@ def distil(
     from torch import nn
 
     from edgesdk_training.loop import Plan, fit
+    from edgesdk_training.recorded import compiled
 
     torch.manual_seed(context.seed)
     student = student.to(context.device, memory_format=torch.channels_last)
@@ -34,6 +35,7 @@ def distil(
     head = nn.Linear(student.identity_width, classes).to(context.device)
     wanted = wanted_rows(settings, context, faces, student.identity_width)
     train, morphs = faces.train, settings.morph_batch if settings.morphs else 0
+    heads = compiled(student.heads) if settings.compiled else student.heads
 
     def draw(order: Tensor, generator: Any) -> Any:
         def some(most: int, count: int) -> Tensor:
@@ -47,7 +49,7 @@ def distil(
     def loss(batch: Any) -> Any:
         pictures, chosen, others, rivals = batch
         with torch.autocast(pictures.device.type, torch.bfloat16, enabled=settings.bf16):
-            mimic, identity = student.heads(pictures)
+            mimic, identity = heads(pictures)
         terms = {}
         if settings.classes:
             terms["classes"] = class_loss(head, identity.float(), faces.labels[chosen], rivals)

@@ -1,13 +1,16 @@
-"""A training step recorded once and replayed: a GPU waits for the CPU no more.
+"""A training step compiled, and recorded once and replayed: a GPU waits for the CPU no more.
 
 A small network's step is a thousand tiny kernels, and Python needs longer to start them than
-the GPU to run them, so they are started as one CUDA graph.
+the GPU to run them, so they are started as one CUDA graph. Compiled they are fewer, and read
+and write each map fewer times.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from edgesdk.core.errors import EdgeSdkError
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -16,6 +19,30 @@ if TYPE_CHECKING:
 FIRST = 4
 
 Result = tuple["Tensor", dict[str, "Tensor"]]
+
+
+def compiled(network: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
+    """Return `network` compiled for inputs of one shape, at the first call.
+
+    Raises:
+        EdgeSdkError: at that call, where what compiles is missing or fails.
+    """
+    import torch
+    from torch._dynamo.exc import TorchDynamoException
+
+    fast = torch.compile(network, dynamic=False)
+
+    def run(inputs: Tensor) -> Any:
+        try:
+            return fast(inputs)
+        except TorchDynamoException as error:
+            raise EdgeSdkError(
+                "compiled=true: torch.compile failed "
+                f"({str(error).strip().splitlines()[0]}); it needs a C++ compiler, on a GPU "
+                "Triton too. Leave compiled out"
+            ) from error
+
+    return run
 
 
 class Recorded:

@@ -3,14 +3,16 @@
 More than half of the work is done at full resolution, where a small face still has detail; at half
 resolution depthwise convolutions look around and 1x1 convolutions hold most of the weights.
 The last map is read place by place instead of averaged, because a face's parts have fixed
-places. Faces of 32 px and more are first shrunk to maps of about 16 by the first layer, so
-that they cost hardly more than small ones; those of 64 px and more to maps of about 32, which
-costs four times as much and is worth more than anything else tried at that size.
+places. From 24 px on the maps have 32 places a side: smaller faces are enlarged to them, those of
+64 px and more are shrunk by the first layer. The same weights work four times as much there as
+at 16 px, which is worth more than anything else tried.
 """
+
+from math import ceil
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, interpolate
 
 from edgesdk_training.nets.common import ConvBnRelu, unit
 
@@ -19,9 +21,11 @@ MIMIC = IDENTITY = 128
 FULL, FULL_INSIDE = 32, 64
 HALF, HALF_INSIDE, HALVING = 80, 144, 64
 DEPTH = 5
-# Faces from so many pixels on are shrunk to maps of so many places by the first layer.
-MAPS = ((64, 32), (32, 16))
-MOST_READ = 12
+# Places a side of the first maps of all but the smallest faces, and the largest of these.
+SIDE = 32
+SMALL = 16
+# Places a side that are read at most; the means of several are read instead of more.
+MOST_READ = 8
 
 
 class Residual(nn.Module):
@@ -57,12 +61,11 @@ class Inverted(nn.Module):
 class Reading(nn.Conv2d):
     """Weigh the places of each map: a depthwise convolution as large as the map.
 
-    Of a map of more than 12 places, the means of 2x2 places are weighed: it would have too
-    many weights.
+    Of a large map the means of 2x2 or more places are weighed: it would have too many weights.
     """
 
     def __init__(self, width: int, side: int) -> None:
-        pool = 1 if side <= MOST_READ else 2
+        pool = ceil(side / MOST_READ)
         super().__init__(width, width, side // pool, groups=width)
         self.pool = pool
 
@@ -75,9 +78,9 @@ class Reading(nn.Conv2d):
         return (x * self.weight.squeeze(1)).sum((2, 3)) + self.bias
 
 
-def first_stride(size: int) -> int:
-    """Return how far the first layer shrinks a face of `size` px."""
-    return next((size // side for least, side in MAPS if size >= least), 1)
+def maps(size: int) -> tuple[int, int]:
+    """Return how large a face of `size` px enters the first layer, and how far that shrinks it."""
+    return (size, 1) if size <= SMALL else (max(size, SIDE), max(size // SIDE, 1))
 
 
 class BridgeFacePlus(nn.Module):
@@ -87,7 +90,8 @@ class BridgeFacePlus(nn.Module):
 
     def __init__(self, size: int = 16) -> None:
         super().__init__()
-        stride = first_stride(size)
+        entering, stride = maps(size)
+        self.enlargement = entering / size
         self.trunk = nn.Sequential(
             ConvBnRelu(3, FULL, stride + 2, stride=stride),
             Residual(FULL, FULL_INSIDE),
@@ -95,12 +99,16 @@ class BridgeFacePlus(nn.Module):
             Inverted(FULL, HALVING, HALF, stride=2),
             *(Inverted(HALF, HALF_INSIDE, HALF) for _ in range(DEPTH)),
             ConvBnRelu(HALF, MIMIC, 1),
-            Reading(MIMIC, size // stride // 2),
+            Reading(MIMIC, entering // stride // 2),
         )
         self.identity = nn.Linear(MIMIC, IDENTITY)
 
     def heads(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mimic layer [N, 128], before its ReLU, and the identity layer [N, 128]."""
+        if self.enlargement > 1:
+            # By a factor, for a side makes ONNX ask for the shape of the batch first; and not as
+            # two products, of which LiteRT makes neither batches nor int8.
+            image = interpolate(image, scale_factor=self.enlargement, mode="bilinear")
         mimic: Tensor = self.trunk(image)
         return mimic, self.identity(torch.relu(mimic))
 

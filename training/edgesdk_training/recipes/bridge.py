@@ -86,6 +86,7 @@ class Settings:
         same_names: Whether a folder's name or number means one person in all sets.
         init: Shipped model or checkpoint folder to begin with, "" for fresh weights.
         bf16: Whether the network computes in bfloat16.
+        compiled: Whether torch.compile makes the network first, for long runs on a GPU.
         direct: Baseline: regress the raw teacher, skip step 1.
         labels_only: Baseline: class loss alone.
         qat: Last, teach the student to bear int8 (quantisation-aware training).
@@ -127,6 +128,7 @@ class Settings:
     same_names: bool = False
     init: str = ""
     bf16: bool = False
+    compiled: bool = False
     direct: bool = False
     labels_only: bool = False
     qat: bool = False
