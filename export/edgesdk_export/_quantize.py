@@ -39,14 +39,25 @@ def to_fp16(source: Path, path: Path, texts: Mapping[str, str]) -> list[str]:
 
 
 def _restore_factors(graph: Any, source: Any) -> None:
-    """Give every Resize its factors in float32 again: 4/3 in float16 makes 31 of 24, not 32."""
-    constants = {tensor.name: tensor for tensor in source.initializer}
-    pairs = zip(_resizes(graph), _resizes(source), strict=True)
-    for node, before in pairs:
-        if len(before.input) > 2 and before.input[2] in constants:
+    """Give every Resize its constant factors in float32 again: 4/3 in float16 makes 31 of 24.
+
+    Computed factors stay as they are; the proof tells where that is too little.
+    """
+    constants = _constants(source)
+    for node, before in zip(_resizes(graph), _resizes(source), strict=True):
+        # Inputs are x, roi, factors and sizes, up to opset 10 x and factors.
+        place = 1 if len(before.input) == 2 else 2
+        name = next(iter(before.input[place:]), "")
+        if name in constants and node.input[place] != name:
             factors = graph.initializer.add()
-            factors.CopyFrom(constants[before.input[2]])
-            factors.name = node.input[2] = f"{node.output[0]}_factors"
+            factors.CopyFrom(constants[name])
+            factors.name = node.input[place] = f"{before.output[0]}_factors"
+
+
+def _constants(graph: Any) -> dict[str, Any]:
+    found = {tensor.name: tensor for tensor in graph.initializer}
+    nodes = [node for node in graph.node if node.op_type == "Constant"]
+    return found | {n.output[0]: n.attribute[0].t for n in nodes if n.attribute[0].name == "value"}
 
 
 def _resizes(graph: Any) -> list[Any]:

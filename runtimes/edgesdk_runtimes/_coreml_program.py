@@ -197,8 +197,10 @@ def _upsample_bilinear(a: Mapping[str, Any]) -> Any:
     corners = bool(a.get("align_corners", True))
     if a.get("half_pixel_centers", not corners) == corners:
         raise UnsupportedError("the Core ML interpreter has no bilinear upsampling by corners")
-    factors = (float(a.get(f"scale_factor_{side}", 1)) for side in ("height", "width"))
-    side = [int(n * f) for n, f in zip(a["x"].shape[2:], factors, strict=True)]
+    factors = [a.get(f"scale_factor_{side}", 1) for side in ("height", "width")]
+    # In float32 as Core ML does: 25 times its 32/25 is 32, in float64 a little less.
+    sides = np.array(a["x"].shape[2:], np.float32) * np.array(factors, np.float32)
+    side = sides.astype(int).tolist()
     return F.interpolate(a["x"], side, mode="bilinear", align_corners=corners)
 
 

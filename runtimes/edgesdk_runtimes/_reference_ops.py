@@ -66,21 +66,38 @@ def average_pool(attrs: Attrs, x: Array) -> Array:
     return np.asarray(means / inside.mean((4, 5)))
 
 
+# The values of a Resize that is bilinear, each pixel a square.
+BILINEAR = {
+    "mode": "linear",
+    "coordinate_transformation_mode": "half_pixel",
+    "antialias": 0,
+    "axes": [],
+    "keep_aspect_ratio_policy": "stretch",
+}
+RESIZE_DEFAULTS = BILINEAR | {"mode": "nearest"}
+
+
 def resize(
-    attrs: Attrs, x: Array, roi: Array | None, scales: Array | None, sizes: Array | None = None
+    attrs: Attrs,
+    x: Array,
+    roi: Array | None = None,
+    scales: Array | None = None,
+    sizes: Array | None = None,
 ) -> Array:
-    """Resize [N, C, H, W] bilinearly, each pixel a square (`half_pixel`)."""
-    how = (attrs.get("mode", "nearest"), attrs.get("coordinate_transformation_mode", "half_pixel"))
-    if how != ("linear", "half_pixel") or attrs.get("antialias", 0) or attrs.get("axes"):
+    """Resize [N, C, H, W] bilinearly."""
+    asked = {**RESIZE_DEFAULTS, **attrs}
+    if x.ndim != 4 or any(asked[name] != value for name, value in BILINEAR.items()):
         raise UnsupportedError(
-            f"the reference runtime has no Resize but linear half_pixel of all axes, found {attrs}"
+            "the reference runtime has no Resize but linear half_pixel of [N, C, H, W], "
+            f"found {dict(attrs)} of {list(x.shape)}"
         )
     shape = np.array(x.shape, np.float32)
-    if sizes is None:
-        assert scales is not None
-        sizes = np.floor(shape * scales)
-    else:
+    if sizes is not None:
         scales = sizes / shape
+    elif scales is not None:
+        sizes = np.floor(shape * scales)
+    if sizes is None or scales is None:
+        raise UnsupportedError("the reference runtime has no Resize without factors or sizes")
     if tuple(sizes[:2]) != x.shape[:2]:
         raise UnsupportedError("the reference runtime has no Resize of batch or channels")
     ways = zip(x.shape[2:], sizes[2:].astype(int), scales[2:], strict=True)

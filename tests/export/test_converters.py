@@ -203,8 +203,9 @@ def test_a_full_disk_is_a_sentence_for_tflite(checkpoint, out, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("stored", ["initializer", "Constant"])
 @pytest.mark.parametrize("factor", [4 / 3, 1.6])
-def test_an_enlargement_keeps_its_factor_in_float16(factor, tmp_path):
+def test_an_enlargement_keeps_its_factor_in_float16(factor, stored, tmp_path):
     ort = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
     pytest.importorskip("onnxconverter_common", reason="needs the onnx extra")
     from edgesdk_export._quantize import to_fp16
@@ -212,10 +213,14 @@ def test_an_enlargement_keeps_its_factor_in_float16(factor, tmp_path):
     helper, kind, side = onnx.helper, onnx.TensorProto.FLOAT, round(32 / factor)
     factors = onnx.numpy_helper.from_array(np.array([1, 1, factor, factor], np.float32), "factors")
     node = helper.make_node("Resize", ["x", "", "factors"], ["y"], mode="linear")
+    nodes = [node, helper.make_node("Relu", ["y"], ["z"])]
+    if stored == "Constant":
+        nodes.insert(0, helper.make_node("Constant", [], ["factors"], value=factors))
     graph = helper.make_graph(
-        [node, helper.make_node("Relu", ["y"], ["z"])], "one",
+        nodes, "one",
         [helper.make_tensor_value_info("x", kind, [1, 3, side, side])],
-        [helper.make_tensor_value_info("z", kind, [1, 3, 32, 32])], [factors],
+        [helper.make_tensor_value_info("z", kind, [1, 3, 32, 32])],
+        [factors] if stored == "initializer" else [],
         value_info=[helper.make_tensor_value_info("factors", kind, [4])],
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
@@ -228,3 +233,36 @@ def test_an_enlargement_keeps_its_factor_in_float16(factor, tmp_path):
     )
     assert want.shape == found.shape == (1, 3, 32, 32)
     assert np.allclose(want, found, atol=5e-3)
+
+
+def test_the_convolution_behind_a_resized_input_stays_in_float():
+    from edgesdk_export._quantize import _first
+
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    nodes = [
+        helper.make_node("Resize", ["x", "", "f"], ["large"], name="resize"),
+        helper.make_node("Conv", ["large", "w"], ["a"], name="reads the input"),
+        helper.make_node("Conv", ["x", "w"], ["b"], name="reads it too"),
+        helper.make_node("Resize", ["a", "", "f"], ["larger"], name="again"),
+        helper.make_node("Conv", ["larger", "w"], ["c"], name="reads what another made"),
+    ]
+    values = [helper.make_tensor_value_info("x", kind, [1, 1, 4, 4])]
+    graph = helper.make_graph(nodes, "one", values, [])
+    assert _first(graph) == ["reads the input", "reads it too"]
+
+
+@pytest.mark.parametrize("factor", [4 / 3, 32 / 25, 1.6, 2])
+def test_the_core_ml_interpreter_enlarges_as_torch_does(factor):
+    torch = pytest.importorskip("torch", reason="needs the train extra")
+    from edgesdk.core.errors import UnsupportedError
+    from edgesdk_runtimes._coreml_program import _upsample_bilinear
+
+    side = round(32 / factor)
+    x = torch.rand(2, 3, side, side)
+    factors = {f"scale_factor_{way}": np.float32(factor) for way in ("height", "width")}
+    found = _upsample_bilinear({"x": x, **factors, "align_corners": False})
+    want = torch.nn.functional.interpolate(x, (32, 32), mode="bilinear")
+    assert torch.allclose(found, want, atol=1e-5)
+    corners = {"align_corners": True, "half_pixel_centers": True}
+    with pytest.raises(UnsupportedError, match="by corners"):
+        _upsample_bilinear({"x": x, **factors, **corners})

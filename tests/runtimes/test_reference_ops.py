@@ -54,21 +54,30 @@ def test_resizing_answers_as_onnxruntime(height, width):
     scales = np.array([1, 1, height / 24, width / 24], np.float32)
     want = by_onnxruntime("Resize", LINEAR, x, scales=scales)
     np.testing.assert_allclose(OPS["Resize"](LINEAR, x, None, scales), want, atol=1e-5)
-    sizes = np.array([2, 3, int(height), width])
-    assert np.array_equal(OPS["Resize"](LINEAR, x, None, None, sizes).shape, sizes)
+
+
+def test_resizing_to_a_size_is_by_that_size():
+    x = np.random.default_rng(0).normal(size=(2, 3, 24, 24)).astype(np.float32)
+    sizes = np.array([2, 3, 32, 12])
+    want = OPS["Resize"](LINEAR, x, None, np.array([1, 1, 4 / 3, 0.5], np.float32))
+    np.testing.assert_allclose(OPS["Resize"](LINEAR, x, None, None, sizes), want, atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("attrs", "sizes", "found"),
+    ("attrs", "shape", "sizes", "found"),
     [
-        ({}, [1, 1, 6, 6], "linear half_pixel"),
-        (LINEAR | {"antialias": 1}, [1, 1, 6, 6], "linear half_pixel"),
-        (LINEAR, [1, 2, 6, 6], "no Resize of batch"),
+        ({}, (1, 1, 3, 3), [1, 1, 6, 6], "linear half_pixel"),
+        (LINEAR | {"antialias": 1}, (1, 1, 3, 3), [1, 1, 6, 6], "linear half_pixel"),
+        (LINEAR | {"keep_aspect_ratio_policy": "not_larger"}, (1, 1, 3, 3), [1, 1, 6, 6], "half_"),
+        (LINEAR, (1, 3, 3), [1, 6, 6], "linear half_pixel"),
+        (LINEAR, (1, 1, 3, 3), [1, 2, 6, 6], "no Resize of batch"),
+        (LINEAR, (1, 1, 3, 3), None, "without factors or sizes"),
     ],
 )
-def test_what_a_resize_cannot_do_is_refused(attrs, sizes, found):
+def test_what_a_resize_cannot_do_is_refused(attrs, shape, sizes, found):
+    sizes = None if sizes is None else np.array(sizes)
     with pytest.raises(UnsupportedError, match=found):
-        OPS["Resize"](attrs, np.zeros((1, 1, 3, 3), np.float32), None, None, np.array(sizes))
+        OPS["Resize"](attrs, np.zeros(shape, np.float32), None, None, sizes)
 
 
 def test_a_shape_may_be_a_part():

@@ -33,7 +33,7 @@ def test_without_a_compiler_one_sentence_says_so(monkeypatch):
         raise TorchDynamoException("no compiler\nand a long tale")
 
     monkeypatch.setattr(torch, "compile", lambda network, **how: fail)
-    with pytest.raises(EdgeSdkError, match=r"failed \(no compiler\); it needs a C\+\+ compiler"):
+    with pytest.raises(EdgeSdkError, match=r"failed \(no compiler\)\. It needs a C\+\+ compiler"):
         compiled(lambda x: x)(torch.zeros(1))
 
 

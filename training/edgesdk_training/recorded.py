@@ -36,10 +36,10 @@ def compiled(network: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
         try:
             return fast(inputs)
         except TorchDynamoException as error:
+            said = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise EdgeSdkError(
-                "compiled=true: torch.compile failed "
-                f"({str(error).strip().splitlines()[0]}); it needs a C++ compiler, on a GPU "
-                "Triton too. Leave compiled out"
+                f"compiled=true: torch.compile failed ({said}). It needs a C++ compiler, on a GPU "
+                "Triton too; without them leave compiled out"
             ) from error
 
     return run
