@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgesdk.core.bundle import Bundle, Checkpoint
+from edgesdk.core.tensors import Array
 from edgesdk_export._quiet import converting
 from edgesdk_export._source import FROM_CHECKPOINT, Needs, as_onnx, facts, need, rebuild, specs
 
@@ -87,6 +90,19 @@ def _forget_origin(model: Any) -> None:
         node.doc_string = ""
     for value in (*model.graph.input, *model.graph.output):
         del value.metadata_props[:]
+
+
+def constants(graph: Any) -> dict[str, Array]:
+    """Return what a graph holds, by name: its initializers and `Constant` nodes."""
+    from onnx import helper, numpy_helper
+
+    found = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant":
+            value = helper.get_attribute_value(node.attribute[0])
+            tensor = hasattr(value, "data_type")
+            found[node.output[0]] = numpy_helper.to_array(value) if tensor else np.asarray(value)
+    return found
 
 
 def stamp(model: Any, texts: Mapping[str, str]) -> None:

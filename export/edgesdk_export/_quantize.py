@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesdk.core.tensors import Array, Arrays
-from edgesdk_export._graph import set_batch, stamp
+from edgesdk_export._graph import constants, set_batch, stamp
 from edgesdk_export._quiet import converting
 from edgesdk_export._source import Needs, need
 
@@ -43,21 +43,16 @@ def _restore_factors(graph: Any, source: Any) -> None:
 
     Computed factors stay as they are; the proof tells where that is too little.
     """
-    constants = _constants(source)
+    from onnx import numpy_helper
+
+    stored = constants(source)
     for node, before in zip(_resizes(graph), _resizes(source), strict=True):
         # Inputs are x, roi, factors and sizes, up to opset 10 x and factors.
         place = 1 if len(before.input) == 2 else 2
         name = next(iter(before.input[place:]), "")
-        if name in constants and node.input[place] != name:
-            factors = graph.initializer.add()
-            factors.CopyFrom(constants[name])
-            factors.name = node.input[place] = f"{before.output[0]}_factors"
-
-
-def _constants(graph: Any) -> dict[str, Any]:
-    found = {tensor.name: tensor for tensor in graph.initializer}
-    nodes = [node for node in graph.node if node.op_type == "Constant"]
-    return found | {n.output[0]: n.attribute[0].t for n in nodes if n.attribute[0].name == "value"}
+        if name in stored and node.input[place] != name:
+            node.input[place] = f"{before.output[0]}_factors"
+            graph.initializer.append(numpy_helper.from_array(stored[name], node.input[place]))
 
 
 def _resizes(graph: Any) -> list[Any]:

@@ -24,7 +24,7 @@ from edgesdk.core.errors import UnsupportedError
 from edgesdk.core.files import write_atomic, write_json
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
 from edgesdk.core.tensors import Array
-from edgesdk_export._graph import write_fp32
+from edgesdk_export._graph import constants, write_fp32
 from edgesdk_export._source import Needs, batch_of, need, only_fp32_onnx, specs, versions
 
 GRAPH, WEIGHTS = "graph.json", "weights.bin"
@@ -68,24 +68,17 @@ class ReferenceExporter:
 
 def _write(onnx_file: Path, folder: Path) -> None:
     import onnx
-    from onnx import numpy_helper
 
     model = onnx.load(onnx_file)
-    constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-    nodes = []
-    for node in model.graph.node:
-        if node.op_type == "Constant":
-            constants[node.output[0]] = _constant(node)
-        else:
-            nodes.append(_node(node))
-    table, data = _packed(constants)
+    stored = constants(model.graph)
+    table, data = _packed(stored)
     write_atomic(folder / WEIGHTS, data)
     graph = {
         "version": VERSION,
         "opset": max(o.version for o in model.opset_import if o.domain in ("", "ai.onnx")),
-        "inputs": [v.name for v in model.graph.input if v.name not in constants],
+        "inputs": [v.name for v in model.graph.input if v.name not in stored],
         "outputs": [v.name for v in model.graph.output],
-        "nodes": nodes,
+        "nodes": [_node(node) for node in model.graph.node if node.op_type != "Constant"],
         "weights": table,
     }
     write_json(folder / GRAPH, graph)
@@ -121,16 +114,9 @@ def _value(node: Any, attribute: Any) -> Any:
     )
 
 
-def _constant(node: Any) -> Array:
-    from onnx import helper, numpy_helper
-
-    value = helper.get_attribute_value(node.attribute[0])
-    return numpy_helper.to_array(value) if hasattr(value, "data_type") else np.asarray(value)
-
-
-def _packed(constants: dict[str, Array]) -> tuple[dict[str, Any], bytes]:
+def _packed(stored: dict[str, Array]) -> tuple[dict[str, Any], bytes]:
     table, data = {}, bytearray()
-    for name, array in constants.items():
+    for name, array in stored.items():
         raw = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
         data += bytes(-len(data) % ALIGN)
         shape = list(array.shape)
