@@ -7,7 +7,7 @@ clash inside one, and judged at its own size on the pairs that judge the checkpo
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -80,8 +80,16 @@ def make_plan(names: Sequence[str], targets: Sequence[str], calib: str | None) -
     return Plan(tuple(open_checkpoint(name).path for name in names), tuple(wanted), calib)
 
 
-def judge_artefacts(plan: Plan, pairs: PairSet, threads: int) -> Iterator[Row]:
+def judge_artefacts(
+    plan: Plan, pairs: PairSet, threads: int, known: Mapping[str, Row] | None = None
+) -> Iterator[Row]:
     """Yield a row per artefact: its accuracy, its own thresholds, its loss against the source.
+
+    Args:
+        plan: What is asked for.
+        pairs: The faces to tell apart.
+        threads: Of the CPU.
+        known: Rows of the same pairs by the hash of the exported file; they are not judged again.
 
     Yields:
         Columns of an accuracy row without times, and "kind" (native or interpreter),
@@ -101,10 +109,17 @@ def judge_artefacts(plan: Plan, pairs: PairSet, threads: int) -> Iterator[Row]:
         for target in plan.targets:
             for precision in read_target(target).precisions:
                 about = {"model": source.facts["model"], "target": target, "precision": precision}
-                yield _one(path, about, before, plan.calib, threads)
+                yield _one(path, about, before, plan.calib, threads, known or {})
 
 
-def _one(path: Path, about: Row, before: Judged, calib: str | None, threads: int) -> Row:
+def _one(
+    path: Path,
+    about: Row,
+    before: Judged,
+    calib: str | None,
+    threads: int,
+    known: Mapping[str, Row],
+) -> Row:
     """Return the row of one artefact, or why there is none."""
     why = _why_not(about["target"])
     if why is not None:
@@ -112,6 +127,8 @@ def _one(path: Path, about: Row, before: Judged, calib: str | None, threads: int
     with TemporaryDirectory(prefix="edgesdk-") as folder, ExitStack() as stack:
         try:
             bundle = _exported(path, about, calib, Path(folder))
+            if bundle.sha256 in known:
+                return known[bundle.sha256]
             model = bundle_model(bundle, None, threads, stack)
             after = _judged(model, before.pairs)
         except EdgeSdkError as error:

@@ -13,6 +13,7 @@ their pairs as well: the people of two sets may overlap where names are unknown.
 
 `--keep` takes the accuracies of an unchanged model, pair set and leak control from the file
 that OUTPUT names, so that only what is new is judged; times are always measured again.
+Artefacts are always exported again, and judged where the file that comes out is another one.
 
 Each row also tells the median time of one face on the threads asked for, from an aligned
 crop to its embedding; all models are timed in turns in one run. A file of a fixed batch is
@@ -138,20 +139,23 @@ def _judged(model: Model, pairs: PairSet, size: int, leaked: Array | None) -> di
     return row
 
 
-def known_rows(path: Path, pairs: PairSet, leaks: dict[str, Any] | None) -> Known:
+def earlier_result(path: Path, pairs: PairSet) -> dict[str, Any]:
+    """Return an earlier result of the same pair set, an empty one where there is none."""
+    document = read_json(path, "accuracy result") if path.is_file() else {}
+    same = document.get("data", {}).get("sha256") == pairs.sha256
+    return document if same else {}
+
+
+def known_rows(document: dict[str, Any], leaks: dict[str, Any] | None) -> Known:
     """Return what an earlier result holds, by model's hash and face size.
 
-    Nothing, where that result is of another pair set or leak control.
+    Nothing, where that result is of another leak control.
     """
-    if not path.is_file():
-        return {}
-    document = read_json(path, "accuracy result")
-    if document["data"]["sha256"] != pairs.sha256 or document.get("leak_control") != leaks:
-        return {}
     facts = {"face_px", *FACTS}
     return {
         (row["sha256"], row["face_px"]): {k: v for k, v in row.items() if k not in facts}
-        for row in document["rows"]
+        for row in document.get("rows", [])
+        if document.get("leak_control") == leaks
     }
 
 
@@ -196,7 +200,8 @@ def _run(asked: argparse.Namespace, words: list[str], stack: ExitStack) -> None:
     if asked.train_embeddings:
         leaked = leaked_faces(pairs, asked.train_embeddings, threads)
     leaks = None if leaked is None else _leak_control(pairs, leaked)
-    known = known_rows(asked.output, pairs, leaks) if asked.keep else {}
+    earlier = earlier_result(asked.output, pairs) if asked.keep else {}
+    known = known_rows(earlier, leaks)
     costs = time_models(models, pairs)
     rows: list[dict[str, Any]] = []
     for model, cost in zip(models, costs, strict=True):
@@ -205,7 +210,8 @@ def _run(asked: argparse.Namespace, words: list[str], stack: ExitStack) -> None:
             rows.append(row)
             _say(_line(row))
     artefacts = []
-    for row in _artefacts.judge_artefacts(plan, pairs, threads):
+    exported = {row["sha256"]: row for row in earlier.get("artefacts", []) if "sha256" in row}
+    for row in _artefacts.judge_artefacts(plan, pairs, threads, exported):
         artefacts.append(row)
         _say(_artefacts.line(row))
     write_json(asked.output, _document(words, pairs, leaks, rows, artefacts))

@@ -41,6 +41,15 @@ def test_what_cannot_run_here_is_left_out_with_its_reason(faces, monkeypatch):
     assert "left out: no GPU for tensorrt" in line(rows[0])
 
 
+@needs_train
+def test_an_unchanged_artefact_is_not_judged_again(faces, monkeypatch):
+    plan, pairs = make_plan([NAME], ["reference"], None), read_pairs(faces)
+    first = list(judge_artefacts(plan, pairs, threads=1))
+    known = {row["sha256"]: row for row in first[1:]}
+    monkeypatch.setattr(_artefacts, "bundle_model", None)
+    assert list(judge_artefacts(plan, pairs, 1, known))[1:] == first[1:]
+
+
 def test_a_failed_export_says_why(tmp_path):
     about = {"model": NAME, "target": "onnx", "precision": "int3"}
     with pytest.raises(EdgeSdkError, match="int3"):
