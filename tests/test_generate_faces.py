@@ -1,0 +1,57 @@
+"""The tool that makes faces of nobody: what needs no generator."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra train")
+
+from edgesdk.images import read_image
+from edgesdk_training.data import PackDataset
+from tools import generate_faces
+
+
+def block(number, seed=0, faces=2):
+    files = [generate_faces.encoded(np.full((112, 112, 3), 40 * i, np.uint8)) for i in range(faces)]
+    return {
+        "blob": np.frombuffer(b"".join(files), np.uint8),
+        "offsets": np.cumsum([0, *map(len, files)]),
+        "identity": np.full(faces, -1),
+        "names": np.array([f"generated/{seed}/{number}/{i}" for i in range(faces)]),
+        "embedding": np.eye(faces, 128, dtype=np.float16),
+    }
+
+
+def test_blocks_join_to_a_face_pack_of_nobody(tmp_path):
+    path = tmp_path / "faces.npz"
+    generate_faces.write(path, generate_faces.joined(block(0), block(1, faces=3)))
+    pack = PackDataset(path)
+    assert len(pack) == 5
+    assert pack.people == [""] * 5
+    assert [round(float(pack[i].mean())) for i in range(5)] == [0, 40, 0, 40, 80]
+    assert pack.embeddings.shape == (5, 128)
+
+
+def test_a_stopped_command_goes_on_behind_its_last_block(tmp_path):
+    path = tmp_path / "faces.npz"
+    assert generate_faces.begun(path, 7) == ({}, 0)
+    generate_faces.write(path, block(4, seed=7))
+    arrays, following = generate_faces.begun(path, 7)
+    assert following == 5
+    assert read_image(arrays["blob"][: arrays["offsets"][1]].tobytes()).shape == (112, 112, 3)
+
+
+def test_faces_of_another_seed_are_not_mixed(tmp_path):
+    path = tmp_path / "faces.npz"
+    generate_faces.write(path, block(0, seed=1))
+    with pytest.raises(SystemExit, match="other faces"):
+        generate_faces.begun(path, 2)
+
+
+def test_faces_are_drawn_towards_the_mean():
+    generator = generate_faces.Generator.__new__(generate_faces.Generator)
+    generator.mean = np.zeros(512, np.float32)
+    drawn = generator.truncated(np.ones((64, 512), np.float32), np.random.default_rng(0))
+    assert (drawn >= 0.65).all()
+    assert (drawn <= 1).all()
+    assert np.ptp(drawn, axis=1).max() == 0
+    assert np.ptp(drawn[:, 0]) > 0.2
