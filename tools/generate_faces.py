@@ -1,7 +1,7 @@
 """Make a face pack of people who do not exist, labelled by the teacher.
 
-    uv pip install openvino; uv pip install --no-deps random-face
-    python tools/generate_faces.py --count 16000 --seed 0 -o generated0.npz
+    uv pip install --no-deps random-face
+    python tools/generate_faces.py --count 16384 --seed 0 -o generated0.npz
 
 The faces come from MobileStyleGAN (Belousov 2021, taught on Flickr's faces), whose weights
 the package `random-face` carries under Apache-2.0; the photos behind it (FFHQ) are for
@@ -26,17 +26,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor, nn
 
 from edgesdk.core.biometrics import unit
 from edgesdk.core.files import write_atomic
-from edgesdk.core.preprocess import Align, align, resize
+from edgesdk.core.preprocess import Align, align
 from edgesdk.detect import YuNet
 from edgesdk.images import read_image
-from edgesdk_training.teachers import sface
+from edgesdk_training.augment import shrink
+from edgesdk_training.teachers import open_teacher
+from tools.openvino_ir import Graph
 
 FEATURES, SIDE, STYLE = "Mul_556", 128, 512
 BLOCK, BATCH = 1024, 16
-FITTED_ON, JUDGED_ON, PASSES = 120, 20, 24
+FITTED_ON, JUDGED_ON, PASSES, STEP = 120, 20, 24, 4
 # Part of the way from the mean face: the further, the less alike and the less like photos.
 TRUNCATION = (0.65, 1.0)
 
@@ -44,116 +47,95 @@ Array = NDArray[Any]
 
 
 class Generator:
-    """From random numbers to features, and to whole pictures where they are asked for."""
+    """From random numbers to styles, and from these to features or whole pictures."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str) -> None:
         spec = find_spec("random_face")
         if spec is None or not spec.submodule_search_locations:
             raise SystemExit("the package random-face is not installed; see --help")
-        from openvino import Core
+        folder = Path(spec.submodule_search_locations[0]) / "data"
+        self._synthesis, self._device = folder / "SynthesisNetwork.xml", device
+        self._style = Graph(folder / "MappingNetwork.xml", device)
+        self.features = Graph(self._synthesis, device, until=FEATURES)
+        self._mean = self._styles(np.random.default_rng(0), 4096).mean(0)
 
-        self._folder, self._core = Path(spec.submodule_search_locations[0]) / "data", Core()
-        mapping = self._core.read_model(self._folder / "MappingNetwork.xml")
-        mapping.reshape([BATCH, STYLE])
-        self._style = self._compiled(mapping)
-        drawn = np.random.default_rng(0).normal(size=(4096, STYLE))
-        self.mean = self.styles(drawn).mean(0)
+    def _styles(self, random: np.random.Generator, count: int) -> Tensor:
+        return self._style(torch.from_numpy(random.normal(size=(count, STYLE)).astype(np.float32)))
 
-    def _compiled(self, model: Any) -> Any:
-        return self._core.compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": 1})
+    def draw(self, random: np.random.Generator, count: int) -> Tensor:
+        """Return float32 [N, 512] styles, each drawn towards the mean face."""
+        styles = self._styles(random, count)
+        part = random.uniform(*TRUNCATION, (count, 1)).astype(np.float32)
+        return self._mean + torch.from_numpy(part).to(self._device) * (styles - self._mean)
 
-    def styles(self, drawn: Array) -> Array:
-        """Return float32 [N, 512] for normal numbers [N, 512]; N is a multiple of BATCH."""
-        parts = np.split(drawn.astype(np.float32), len(drawn) // BATCH)
-        return np.concatenate([self._style(part)[0].copy() for part in parts])
-
-    def synthesis(self, whole: bool) -> Any:
-        """Return the compiled network from a style to features [1, 256, 128, 128].
-
-        With `whole` also to the picture [1, 3, 1024, 1024], RGB in -1..1, as a second answer.
-        """
-        from openvino import Model
-
-        model = self._core.read_model(self._folder / "SynthesisNetwork.xml")
-        cut = next(o for o in model.get_ordered_ops() if o.get_friendly_name() == FEATURES)
-        outputs = [cut.output(0), *([model.output(0)] if whole else [])]
-        return self._compiled(Model(outputs, model.get_parameters()))
-
-    def truncated(self, styles: Array, random: np.random.Generator) -> Array:
-        """Draw each style towards the mean face."""
-        part = random.uniform(*TRUNCATION, (len(styles), 1)).astype(np.float32)
-        rows: Array = self.mean + part * (styles - self.mean)
-        return rows
+    def whole(self, styles: Tensor) -> Tensor:
+        """Return the pictures [N, 3, 128, 128], RGB in -1..1, of all stages of the generator."""
+        network = Graph(self._synthesis, self._device)
+        large = (network(style[None]).clamp(-1, 1) for style in styles)
+        return torch.cat([shrink((x + 1) * 127.5, SIDE) / 127.5 - 1 for x in large])
 
 
-def decoder() -> torch.nn.Sequential:
+def make_decoder() -> nn.Sequential:
     """Return the network from features to a picture of 128 px, not fitted yet."""
-    nn = torch.nn
-    layers = nn.Sequential(
+    return nn.Sequential(
         nn.Conv2d(256, 64, 1),
         nn.ReLU(),
         nn.Conv2d(64, 48, 3, padding=1),
         nn.ReLU(),
         nn.Conv2d(48, 3, 3, padding=1),
-    )
-    return layers.to(memory_format=torch.channels_last)
+    ).to(memory_format=torch.channels_last)
 
 
-def shown(generator: Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return features, scaled to a deviation of one, and pictures shrunk to 128 px."""
-    network = generator.synthesis(whole=True)
-    random = np.random.default_rng(1)
-    drawn = generator.styles(
-        random.normal(size=(-(-(FITTED_ON + JUDGED_ON) // BATCH) * BATCH, STYLE))
-    )
-    styles = generator.truncated(drawn, random)[: FITTED_ON + JUDGED_ON]
-    features, pictures = [], []
-    for style in styles:
-        found = network(style[None])
-        whole = ((found[1][0].clip(-1, 1).transpose(1, 2, 0) + 1) * 127.5).round()
-        features.append(torch.from_numpy(found[0][0].astype(np.float16)))
-        pictures.append(resize(whole.astype(np.uint8), (SIDE, SIDE)) / 127.5 - 1)
-    target = torch.from_numpy(np.stack(pictures).astype(np.float32)).permute(0, 3, 1, 2)
-    return torch.stack(features), target
-
-
-def fit(path: Path, generator: Generator) -> None:
-    """Fit the decoder by the mean absolute difference and write it to `path`."""
+def fit(generator: Generator, device: str) -> nn.Sequential:
+    """Return a decoder fitted by the mean absolute difference; it says how well."""
     torch.manual_seed(0)
-    features, pictures = shown(generator)
-    scale = 1 / float(features[:4].float().std())
-    network, order = decoder(), np.random.default_rng(2)
-    optimiser = torch.optim.Adam(network.parameters())
-    steps = PASSES * FITTED_ON // 4
+    random = np.random.default_rng(1)
+    with torch.inference_mode():
+        styles = generator.draw(random, FITTED_ON + JUDGED_ON)
+        pictures = generator.whole(styles)
+        features = torch.cat([generator.features(style[None]).half() for style in styles])
+    pictures, features = pictures.clone(), features.clone()  # Now of use outside inference mode.
+    scale = 1 / features[:STEP].float().std()
+    decoder = make_decoder().to(device)
+    optimiser = torch.optim.Adam(decoder.parameters())
+    steps = PASSES * FITTED_ON // STEP
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
     for _ in range(PASSES):
-        for chosen in np.split(order.permutation(FITTED_ON), FITTED_ON // 4):
-            loss = (network(features[chosen].float() * scale) - pictures[chosen]).abs().mean()
+        for chosen in np.split(random.permutation(FITTED_ON), FITTED_ON // STEP):
+            loss = (decoder(features[chosen].float() * scale) - pictures[chosen]).abs().mean()
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
             schedule.step()
     with torch.no_grad():
-        missed = network(features[FITTED_ON:].float() * scale) - pictures[FITTED_ON:]
+        missed = decoder(features[FITTED_ON:].float() * scale) - pictures[FITTED_ON:]
+        decoder[0].weight *= scale
     print(f"decoder: PSNR {10 * torch.log10(4 / missed.square().mean()):.1f} dB on new faces")
-    network[0].weight.data *= scale
-    torch.save(network.state_dict(), path)
+    return decoder
 
 
-def faces(seed: int, block: int, generator: Generator, decode: torch.nn.Module) -> Iterator[Array]:
+def fitted(path: Path, generator: Generator, device: str) -> nn.Sequential:
+    """Return the decoder in the file, fitted and written where there is none."""
+    if not path.is_file():
+        stream = BytesIO()
+        torch.save(fit(generator, device).state_dict(), stream)
+        write_atomic(path, stream.getvalue())
+    decoder = make_decoder().to(device)
+    decoder.load_state_dict(torch.load(path, map_location=device, weights_only=True))
+    return decoder
+
+
+def faces(generator: Generator, decoder: nn.Sequential, seed: int, block: int) -> Iterator[Array]:
     """Yield the aligned faces of one block, uint8 [112, 112, 3]; a block may lack some."""
-    network, find = generator.synthesis(whole=False), YuNet()
-    random = np.random.default_rng((seed, block))
-    drawn = generator.styles(random.normal(size=(BLOCK, STYLE)))
-    for style in generator.truncated(drawn, random):
-        features = torch.from_numpy(network(style[None])[0])
-        with torch.no_grad():
-            answer = decode(features.contiguous(memory_format=torch.channels_last))[0]
-        decoded = ((answer.clamp(-1, 1) + 1) * 127.5).round().permute(1, 2, 0).numpy()
-        picture = decoded.astype(np.uint8)
-        found = find.look(picture)
-        if found:
-            yield align(picture, found[0].points, Align())
+    find = YuNet()
+    for styles in generator.draw(np.random.default_rng((seed, block)), BLOCK).split(BATCH):
+        features = torch.cat([generator.features(style[None]) for style in styles])
+        answers = decoder(features.contiguous(memory_format=torch.channels_last))
+        shown = ((answers.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        for picture in shown.permute(0, 2, 3, 1).numpy(force=True):
+            found = find.look(picture)
+            if found:
+                yield align(picture, found[0].points, Align())
 
 
 def encoded(picture: Array) -> bytes:
@@ -163,21 +145,23 @@ def encoded(picture: Array) -> bytes:
     return stream.getvalue()
 
 
-def pack(files: list[bytes], seed: int, block: int) -> dict[str, Array]:
-    """Return the arrays of a face pack; the teacher sees the pictures as they were stored."""
-    teacher, pictures = sface(), [read_image(file) for file in files]
+def packed(files: list[bytes], teacher: Any, name: str) -> dict[str, Array]:
+    """Return the arrays of a face pack; the teacher sees the pictures as they are stored."""
+    pictures = [read_image(file) for file in files]
     parts = [teacher(pictures[i : i + BATCH]) for i in range(0, len(pictures), BATCH)]
     return {
         "blob": np.frombuffer(b"".join(files), np.uint8),
         "offsets": np.cumsum([0, *map(len, files)]),
         "identity": np.full(len(files), -1),
-        "names": np.array([f"generated/{seed}/{block}/{i}" for i in range(len(files))]),
+        "names": np.array([f"{name}/{i}" for i in range(len(files))]),
         "embedding": unit(np.concatenate(parts)).astype(np.float16),
     }
 
 
 def joined(before: dict[str, Array], new: dict[str, Array]) -> dict[str, Array]:
     """Return one pack of two."""
+    if not before:
+        return new
     offsets = np.concatenate([before["offsets"], new["offsets"][1:] + before["offsets"][-1]])
     rest = {k: np.concatenate([before[k], new[k]]) for k in new if k != "offsets"}
     return {**rest, "offsets": offsets}
@@ -186,7 +170,7 @@ def joined(before: dict[str, Array], new: dict[str, Array]) -> dict[str, Array]:
 def write(path: Path, arrays: dict[str, Array]) -> None:
     """Write a face pack, never half of one."""
     stream = BytesIO()
-    np.savez(stream, **arrays)  # type: ignore[arg-type]
+    np.savez(stream, **arrays)
     write_atomic(path, stream.getvalue())
 
 
@@ -196,8 +180,8 @@ def begun(path: Path, seed: int) -> tuple[dict[str, Array], int]:
         return {}, 0
     with np.load(path, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
-    origin, begun_with, block, _ = str(arrays["names"][-1]).split("/")
-    if (origin, begun_with) != ("generated", str(seed)):
+    origin, of, block, _ = str(arrays["names"][-1]).split("/")
+    if (origin, of) != ("generated", str(seed)):
         raise SystemExit(f"{path} holds other faces; choose another -o")
     return arrays, int(block) + 1
 
@@ -206,21 +190,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--count", type=int, default=16_384, help="faces, in blocks of 1,024")
+    parser.add_argument("--count", type=int, default=16 * BLOCK, help="faces, in blocks of 1,024")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--decoder", type=Path, default=Path("generated-decoder.pt"))
     parser.add_argument("-o", "--out", type=Path, required=True, help="face pack to write, .npz")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    generator, decode = Generator(), decoder()
     arrays, block = begun(asked.out, asked.seed)
-    if not asked.decoder.is_file():
-        fit(asked.decoder, generator)
-    decode.load_state_dict(torch.load(asked.decoder, weights_only=True))
+    generator, teacher = Generator(asked.device), open_teacher("sface", device=asked.device)
+    decoder = fitted(asked.decoder, generator, asked.device)
     for number in range(block, -(-asked.count // BLOCK)):
-        files = [encoded(face) for face in faces(asked.seed, number, generator, decode)]
-        new = pack(files, asked.seed, number)
-        arrays = joined(arrays, new) if arrays else new
+        with torch.inference_mode():
+            files = [encoded(face) for face in faces(generator, decoder, asked.seed, number)]
+        arrays = joined(arrays, packed(files, teacher, f"generated/{asked.seed}/{number}"))
         write(asked.out, arrays)
         print(f"{asked.out}: {len(arrays['names']):,} faces", flush=True)
 
