@@ -18,6 +18,7 @@ def block(number, seed=0, faces=2):
         "identity": np.full(faces, -1),
         "names": np.array([f"generated/{seed}/{number}/{i}" for i in range(faces)]),
         "embedding": np.eye(faces, 128, dtype=np.float16),
+        "made_by": np.array(["teacher", "decoder"]),
     }
 
 
@@ -38,6 +39,19 @@ def test_a_stopped_command_goes_on_behind_its_last_block(tmp_path):
     arrays, following = generate_faces.begun(path, 7)
     assert following == 5
     assert read_image(arrays["blob"][: arrays["offsets"][1]].tobytes()).shape == (112, 112, 3)
+
+
+def test_faces_of_another_teacher_or_decoder_are_not_mixed():
+    other = block(1) | {"made_by": np.array(["teacher", "another"])}
+    with pytest.raises(SystemExit, match="another teacher or decoder"):
+        generate_faces.joined(block(0), other)
+
+
+def test_a_pack_from_elsewhere_is_left_alone(tmp_path):
+    path = tmp_path / "faces.npz"
+    np.savez(path, names=np.array(["celeba/1.jpg"]))
+    with pytest.raises(SystemExit, match="other faces"):
+        generate_faces.begun(path, 0)
 
 
 def test_faces_of_another_seed_are_not_mixed(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
 
-from tools.openvino_ir import Graph  # noqa: E402
+from tools.openvino_ir import OPERATORS, Graph  # noqa: E402
 
 # input [N, 6] @ kernel^T -> [N, 8] -> reshape [N, 2, 2, 2] -> enlarge per channel -> PReLU
 NETWORK = """<net><layers>
@@ -57,6 +57,59 @@ def test_what_is_not_known_is_named(network):
     path = network[0]
     with pytest.raises(ValueError, match="0 layers called 'nowhere'"):
         Graph(path, until="nowhere")
-    path.write_text(path.read_text().replace('type="PReLU"', 'type="Mish"'))
-    with pytest.raises(ValueError, match="operators Mish are not known"):
-        Graph(path)
+    honest = path.read_text()
+    for there, instead, named in (
+        ('type="PReLU"', 'type="Mish"', "Mish"),
+        ('type="f32" shape="1"', 'type="f16" shape="1"', "Const of f16"),
+        ('strides="2, 2"', 'strides="2, 2" dilations="2, 2"', "with dilations=2, 2"),
+        ('strides="2, 2"', 'strides="2, 2" pads_end="1, 1"', "with unlike pads"),
+    ):
+        path.write_text(honest.replace(there, instead))
+        with pytest.raises(ValueError, match=f"{named} not known here"):
+            Graph(path)
+
+
+X = np.arange(48, dtype=np.float32).reshape(2, 3, 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "others", "wanted"),
+    [
+        ("Add", {}, [X], X + X),
+        ("Multiply", {}, [X], X * X),
+        ("Power", {}, [np.float32(2)], X**2),
+        ("Concat", {"axis": "1"}, [X], np.concatenate([X, X], 1)),
+        ("Gather", {}, [np.array(1), np.array(2)], X[:, :, 1]),
+        ("Gather", {}, [np.array([2, 0]), np.array(1)], X[:, [2, 0]]),
+        ("Gather", {}, [np.array([[2, 0], [1, 1]]), np.array(1)], X[:, [[2, 0], [1, 1]]]),
+        ("ReduceMean", {"keep_dims": "true"}, [np.array([1])], X.mean(1, keepdims=True)),
+        ("ReduceMean", {"keep_dims": "false"}, [np.array([1, 3])], X.mean((1, 3))),
+        ("Reshape", {"special_zero": "true"}, [np.array([0, -1])], X.reshape(2, -1)),
+        ("Unsqueeze", {}, [np.array([0, 2])], X[None, :, None]),
+        ("Tile", {}, [np.array([1, 2, 1, 1])], np.tile(X, (1, 2, 1, 1))),
+        ("Broadcast", {}, [np.array([5, 1, 3, 1, 1])], np.broadcast_to(X, (5, 2, 3, 2, 4))),
+        ("PReLU", {}, [np.array([0.1, 0.2, 0.3], np.float32)], X),
+        ("ShapeOf", {}, [], np.array(X.shape)),
+    ],
+)
+def test_an_operator_answers_as_numpy(kind, data, others, wanted):
+    given = [torch.from_numpy(np.array(value)) for value in (X, *others)]
+    np.testing.assert_allclose(OPERATORS[kind](data, *given).numpy(), wanted, rtol=1e-6)
+
+
+def test_splitting_and_squeezing():
+    x, axis = torch.from_numpy(X), torch.tensor(1)
+    first, rest = OPERATORS["VariadicSplit"]({}, x, axis, torch.tensor([1, -1]))
+    assert (first.shape, rest.shape) == ((2, 1, 2, 4), (2, 2, 2, 4))
+    assert OPERATORS["Squeeze"]({}, first, torch.tensor([1])).shape == (2, 2, 4)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_convolutions_know_their_groups(groups):
+    x = torch.ones(1, 2, 5, 5)
+    kernel = torch.ones((2, 1, 1, 3, 3) if groups == 2 else (1, 2, 3, 3))
+    data = {"strides": "2, 2", "pads_begin": "1, 1"}
+    answer = OPERATORS["GroupConvolution" if groups == 2 else "Convolution"](data, x, kernel)
+    corner = 4 if groups == 2 else 8
+    assert answer.shape == (1, groups, 3, 3)
+    assert answer[0, 0, 0, 0] == corner

@@ -1,18 +1,19 @@
 """Make a face pack of people who do not exist, labelled by the teacher.
 
     uv pip install --no-deps random-face
-    python tools/generate_faces.py --count 16384 --seed 0 -o generated0.npz
+    python tools/generate_faces.py --count 16384 --seed 0 -o cache/generated0.npz
 
 The faces come from MobileStyleGAN (Belousov 2021, taught on Flickr's faces), whose weights
 the package `random-face` carries under Apache-2.0; the photos behind it (FFHQ) are for
 non-commercial use, so treat what is made of its faces as research. Faces of 128 px are all
-that a student needs, so the two last stages of the generator, two thirds of its work, are
-left out: a small decoder, fitted once to what the whole generator shows, reads the picture
-from the features before them (`--decoder`, fitted where the file is missing). What it blurs
-or tints does not matter, for the teacher looks at the picture that is kept.
+that a student needs, so the two last and dearest stages of the generator are left out: a
+small decoder, fitted once to what the whole generator shows, reads the picture from the
+features before them (`--decoder`, fitted where the file is missing). What it blurs or tints
+does not matter, for the teacher looks at the picture that is kept.
 
 The file is written after every 1,024 faces; a stopped command goes on there. One process
-uses one thread: run several with their own seeds, and give all the packs to `edgesdk train`.
+uses one thread: run several with their own seeds, the others once the first has written the
+decoder, and give all the packs to `edgesdk train`.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from edgesdk.core.biometrics import unit
-from edgesdk.core.files import write_atomic
+from edgesdk.core.files import sha256_bytes, write_atomic
 from edgesdk.core.preprocess import Align, align
 from edgesdk.detect import YuNet
 from edgesdk.images import read_image
@@ -145,7 +146,7 @@ def encoded(picture: Array) -> bytes:
     return stream.getvalue()
 
 
-def packed(files: list[bytes], teacher: Any, name: str) -> dict[str, Array]:
+def packed(files: list[bytes], teacher: Any, name: str, decoder: str) -> dict[str, Array]:
     """Return the arrays of a face pack; the teacher sees the pictures as they are stored."""
     pictures = [read_image(file) for file in files]
     parts = [teacher(pictures[i : i + BATCH]) for i in range(0, len(pictures), BATCH)]
@@ -155,6 +156,7 @@ def packed(files: list[bytes], teacher: Any, name: str) -> dict[str, Array]:
         "identity": np.full(len(files), -1),
         "names": np.array([f"{name}/{i}" for i in range(len(files))]),
         "embedding": unit(np.concatenate(parts)).astype(np.float16),
+        "made_by": np.array([teacher.name, decoder]),
     }
 
 
@@ -162,9 +164,11 @@ def joined(before: dict[str, Array], new: dict[str, Array]) -> dict[str, Array]:
     """Return one pack of two."""
     if not before:
         return new
+    if not np.array_equal(before["made_by"], new["made_by"]):
+        raise SystemExit("the pack was begun with another teacher or decoder; choose another -o")
     offsets = np.concatenate([before["offsets"], new["offsets"][1:] + before["offsets"][-1]])
-    rest = {k: np.concatenate([before[k], new[k]]) for k in new if k != "offsets"}
-    return {**rest, "offsets": offsets}
+    rest = {k: np.concatenate([before[k], new[k]]) for k in new}
+    return {**rest, "offsets": offsets, "made_by": new["made_by"]}
 
 
 def write(path: Path, arrays: dict[str, Array]) -> None:
@@ -180,20 +184,22 @@ def begun(path: Path, seed: int) -> tuple[dict[str, Array], int]:
         return {}, 0
     with np.load(path, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
-    origin, of, block, _ = str(arrays["names"][-1]).split("/")
-    if (origin, of) != ("generated", str(seed)):
-        raise SystemExit(f"{path} holds other faces; choose another -o")
-    return arrays, int(block) + 1
+    last = str(arrays["names"][-1]).split("/") if "made_by" in arrays else []
+    if last[:2] != ["generated", str(seed)]:
+        raise SystemExit(f"{path} holds other faces than those of seed {seed}; choose another -o")
+    return arrays, int(last[2]) + 1
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--count", type=int, default=16 * BLOCK, help="faces, in blocks of 1,024")
+    parser.add_argument(
+        "--count", type=int, default=16 * BLOCK, help="faces to draw, in blocks of 1,024"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--decoder", type=Path, default=Path("generated-decoder.pt"))
+    parser.add_argument("--decoder", type=Path, default=Path("cache/generated-decoder.pt"))
     parser.add_argument("-o", "--out", type=Path, required=True, help="face pack to write, .npz")
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -203,7 +209,10 @@ def main() -> None:
     for number in range(block, -(-asked.count // BLOCK)):
         with torch.inference_mode():
             files = [encoded(face) for face in faces(generator, decoder, asked.seed, number)]
-        arrays = joined(arrays, packed(files, teacher, f"generated/{asked.seed}/{number}"))
+        name = f"generated/{asked.seed}/{number}"
+        arrays = joined(
+            arrays, packed(files, teacher, name, sha256_bytes(asked.decoder.read_bytes()))
+        )
         write(asked.out, arrays)
         print(f"{asked.out}: {len(arrays['names']):,} faces", flush=True)
 

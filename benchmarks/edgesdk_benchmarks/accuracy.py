@@ -13,7 +13,7 @@ their pairs as well: the people of two sets may overlap where names are unknown.
 
 `--keep` takes the accuracies of an unchanged model, pair set and leak control from the file
 that OUTPUT names, so that only what is new is judged; times are always measured again.
-Artefacts are always exported again, and judged where the file that comes out is another one.
+Artefacts are always exported again, and judged where other files come out than before.
 
 Each row also tells the median time of one face on the threads asked for, from an aligned
 crop to its embedding; all models are timed in turns in one run. A file of a fixed batch is

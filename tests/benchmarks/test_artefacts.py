@@ -45,9 +45,17 @@ def test_what_cannot_run_here_is_left_out_with_its_reason(faces, monkeypatch):
 def test_an_unchanged_artefact_is_not_judged_again(faces, monkeypatch):
     plan, pairs = make_plan([NAME], ["reference"], None), read_pairs(faces)
     first = list(judge_artefacts(plan, pairs, threads=1))
-    known = {row["sha256"]: row for row in first[1:]}
-    monkeypatch.setattr(_artefacts, "bundle_model", None)
-    assert list(judge_artefacts(plan, pairs, 1, known))[1:] == first[1:]
+    known = {row["sha256"]: row for row in first}
+    opened = []
+    honest = _artefacts.bundle_model
+    monkeypatch.setattr(
+        _artefacts, "bundle_model", lambda *given: opened.append(1) or honest(*given)
+    )
+    assert list(judge_artefacts(plan, pairs, 1, known)) == first
+    assert not opened
+    known[first[0]["sha256"]] = first[0] | {"auc": 0.123}  # Torch answered otherwise then.
+    assert list(judge_artefacts(plan, pairs, 1, known)) == first
+    assert len(opened) == 1
 
 
 def test_a_failed_export_says_why(tmp_path):
