@@ -124,6 +124,7 @@ def test_an_unknown_optimiser_is_refused_before_anything_is_trained(tiny):
         ({"base": 4}, "base is 0 or at least size=16"),
         ({"smallest": -1}, "smallest must be 0 or more"),
         ({"smallest": 17}, "from 1 to size=16"),
+        ({"keep": 0.5}, "set init"),
         ({"size": 17}, "found size=17"),
         ({"init": "nonesuch"}, "nonesuch"),
         ({"classes": 0.0, "mimic": 0.0}, "no loss"),
@@ -244,6 +245,22 @@ def test_a_run_begins_with_the_weights_of_init(tiny):
     faces = torch.rand(64, 3, 16, 16) * 2 - 1
     before, after = (student.load(c)(faces) for c in (first, found))
     assert torch.nn.functional.cosine_similarity(before, after).min() > 0.9
+
+
+def test_the_weights_are_drawn_back_to_those_of_init(tiny):
+    student = plugins.load(plugins.STUDENTS, "bridge-face")
+
+    def kernel(name, **settings):
+        found = tiny(name, init="bridge-face", whiten=1.0, **settings).checkpoints["student"]
+        return student.load(read_checkpoint(found)).state_dict()
+
+    from edgesdk.core.shipped import shipped_checkpoint
+
+    first = student.load(read_checkpoint(shipped_checkpoint("bridge-face"))).state_dict()
+    trained, between = kernel("trained"), kernel("between", keep=0.25)
+    for name, tensor in trained.items():
+        wanted = 0.75 * tensor + 0.25 * first[name]
+        assert torch.allclose(between[name], wanted, atol=1e-6), name
 
 
 def test_a_kernel_of_another_size_keeps_what_it_says_of_a_flat_map():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,24 @@ def warm_start(module: Any, checkpoint: Checkpoint, sample: Any) -> Any:
     for hook in hooks:
         hook.remove()
     return module
+
+
+def draw_back(module: Any, checkpoint: Checkpoint, keep: float) -> None:
+    """Draw a folded module's weights towards those that its training began with.
+
+    The mean of both often bears faces of another kind better than either (Wortsman et al.
+    2022, "Robust fine-tuning of zero-shot models").
+
+    Args:
+        module: The network; changed in place.
+        checkpoint: Of the same student, at any size.
+        keep: Part of the way, 0..1.
+
+    Raises:
+        EdgeSdkError: the tensors do not fit the network.
+    """
+    first = load_weights(deepcopy(module), checkpoint, resize=True).state_dict()
+    module.load_state_dict({k: v.lerp(first[k], keep) for k, v in module.state_dict().items()})
 
 
 def _resized(kernel: Any, like: Any) -> Any:

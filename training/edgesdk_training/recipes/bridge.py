@@ -43,7 +43,7 @@ RANGES = {
     **dict.fromkeys(("batch", "morph_batch", "class_pictures"), (1, inf)),
     **dict.fromkeys((*LOSSES, "alpha", "weight_decay", "whiten", "light", "blur"), (0, inf)),
     **dict.fromkeys(("lr", "qat_lr", "scale", "temperature"), (ABOVE_0, inf)),
-    **dict.fromkeys(("centre", "flip"), (0, 1)),
+    **dict.fromkeys(("centre", "flip", "keep"), (0, 1)),
     **dict.fromkeys(("shift", "zoom"), (0, 0.5)),
     "average": (0, 0.999999),
 }
@@ -85,6 +85,7 @@ class Settings:
         morph_batch: Of them per step and process, beside the `batch` faces.
         same_names: Whether a folder's name or number means one person in all sets.
         init: Shipped model or checkpoint folder to begin with, "" for fresh weights.
+        keep: How far the weights are drawn back to those of `init` at the end, 0..1.
         bf16: Whether the network computes in bfloat16.
         compiled: Whether torch.compile makes the network first, for long runs on a GPU.
         direct: Baseline: regress the raw teacher, skip step 1.
@@ -127,6 +128,7 @@ class Settings:
     morph_batch: int = 128
     same_names: bool = False
     init: str = ""
+    keep: float = 0.0
     bf16: bool = False
     compiled: bool = False
     direct: bool = False
@@ -148,6 +150,8 @@ class Settings:
         taught = ("classes",) if self.labels_only else LOSSES
         if not any(getattr(self, name) > 0 for name in taught):
             raise UsageError(f"no loss is left: set one of {', '.join(taught)} above 0")
+        if self.keep and not self.init:
+            raise UsageError("keep draws back to the weights of init; set init, or leave keep at 0")
         if self.smallest > self.size:
             raise UsageError(
                 f"smallest is 0 or a size from 1 to size={self.size}, found {self.smallest}"
@@ -168,7 +172,7 @@ class Bridge:
 
     def run(self, settings: Settings, context: RunContext) -> RunResult:
         """Train: data, teacher, adapt, distil, whiten, bear int8, judge, save."""
-        from edgesdk_training.checkpoint import save_checkpoint
+        from edgesdk_training.checkpoint import draw_back, save_checkpoint
         from edgesdk_training.distiller import distil
         from edgesdk_training.faces import load_faces
         from edgesdk_training.qat import quantise_aware
@@ -187,6 +191,8 @@ class Bridge:
         if settings.whiten:
             whiten(model, faces, settings)
         model, rounded = student.folded(model), {}
+        if begin is not None and settings.keep:
+            draw_back(model, begin, settings.keep)
         if settings.qat:
             rounded = quantise_aware(settings, context, faces, model)
         metrics = likeness | faces.judge(model, settings.size) | rounded
