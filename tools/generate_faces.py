@@ -30,12 +30,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from edgesdk.core.biometrics import unit
+from edgesdk.core.errors import EdgeSdkError
 from edgesdk.core.files import sha256_bytes, write_atomic
 from edgesdk.core.preprocess import Align, align
 from edgesdk.detect import YuNet
 from edgesdk.images import read_image
+from edgesdk_training._train import check_device
 from edgesdk_training.augment import shrink
 from edgesdk_training.teachers import open_teacher
+from tools.held_out import embedded
 from tools.openvino_ir import Graph
 
 FEATURES, SIDE, STYLE = "Mul_556", 128, 512
@@ -91,11 +94,10 @@ def fit(generator: Generator, device: str) -> nn.Sequential:
     """Return a decoder fitted by the mean absolute difference; it says how well."""
     torch.manual_seed(0)
     random = np.random.default_rng(1)
-    with torch.inference_mode():
+    with torch.no_grad():
         styles = generator.draw(random, FITTED_ON + JUDGED_ON)
         pictures = generator.whole(styles)
         features = torch.cat([generator.features(style[None]).half() for style in styles])
-    pictures, features = pictures.clone(), features.clone()  # Now of use outside inference mode.
     scale = 1 / features[:STEP].float().std()
     decoder = make_decoder().to(device)
     optimiser = torch.optim.Adam(decoder.parameters())
@@ -149,13 +151,12 @@ def encoded(picture: Array) -> bytes:
 def packed(files: list[bytes], teacher: Any, name: str, decoder: str) -> dict[str, Array]:
     """Return the arrays of a face pack; the teacher sees the pictures as they are stored."""
     pictures = [read_image(file) for file in files]
-    parts = [teacher(pictures[i : i + BATCH]) for i in range(0, len(pictures), BATCH)]
     return {
         "blob": np.frombuffer(b"".join(files), np.uint8),
         "offsets": np.cumsum([0, *map(len, files)]),
         "identity": np.full(len(files), -1),
         "names": np.array([f"{name}/{i}" for i in range(len(files))]),
-        "embedding": unit(np.concatenate(parts)).astype(np.float16),
+        "embedding": unit(embedded(teacher, pictures)).astype(np.float16),
         "made_by": np.array([teacher.name, decoder]),
     }
 
@@ -202,6 +203,17 @@ def main() -> None:
     parser.add_argument("--decoder", type=Path, default=Path("cache/generated-decoder.pt"))
     parser.add_argument("-o", "--out", type=Path, required=True, help="face pack to write, .npz")
     asked = parser.parse_args()
+    if asked.count < 1:
+        parser.error(f"--count must be 1 or more, found {asked.count}")
+    try:
+        make(asked)
+    except EdgeSdkError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+def make(asked: argparse.Namespace) -> None:
+    """Write the pack that was asked for, block by block."""
+    check_device(asked.device)
     torch.set_num_threads(1)
     arrays, block = begun(asked.out, asked.seed)
     generator, teacher = Generator(asked.device), open_teacher("sface", device=asked.device)

@@ -77,6 +77,24 @@ def test_keeping_judges_only_what_is_new(make_face_bundle, faces, tmp_path, caps
     assert sizes == [12, 8, 16]
 
 
+def test_keeping_hands_on_the_artefacts_of_the_same_pairs(faces, tmp_path, capsys, monkeypatch):
+    handed = []
+
+    def judge(plan, pairs, threads, known):
+        handed.append(set(known))
+        return iter([{"model": "m", "target": "onnx", "precision": "fp32", "reason": "none"} | row])
+
+    row = {"sha256": "abc"}
+    monkeypatch.setattr(accuracy._artefacts, "judge_artefacts", judge)
+    words = ("--pairs", faces, "--artefacts", "bridge-face", "-o", tmp_path / "a.json")
+    monkeypatch.setattr(accuracy, "small_losses", lambda artefacts: [])
+    for more in ((), ("--keep",), ()):
+        assert run(capsys, *words, *more)[0] == 0
+    (faces / "pairs.txt").write_text((faces / "pairs.txt").read_text().replace("P0\t2", "P0\t1"))
+    assert run(capsys, *words, "--keep")[0] == 0
+    assert handed == [set(), {"abc"}, set(), set()]
+
+
 @pytest.mark.slow
 def test_shipped_models_are_judged_by_one_word(make_face_bundle, faces, tmp_path, capsys):
     output = tmp_path / "a.json"

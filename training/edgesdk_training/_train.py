@@ -112,7 +112,7 @@ def _student(recipe: Any, name: str | None) -> str:
 def _check(threads: int, device: str) -> None:
     if threads < 1:
         raise UsageError(f"--threads must be 1 or more, found {threads}")
-    _check_device(device)
+    check_device(device)
 
 
 def _begin(folder: Path, about: Mapping[str, Any], threads: int) -> None:
@@ -129,7 +129,7 @@ def _begin(folder: Path, about: Mapping[str, Any], threads: int) -> None:
     _dist.wait()
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
     """Refuse what is no device, is not here, or cannot be shared by several processes."""
     import torch
 
