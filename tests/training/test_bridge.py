@@ -46,6 +46,7 @@ def test_a_run_leaves_a_checkpoint_with_its_origin(tiny):
     assert checkpoint.provenance["teacher"] == "fake"
     assert checkpoint.provenance["data"] == "synthetic"
     assert checkpoint.licence["weights"].startswith("research-only")
+    assert checkpoint.licence["data"] == "research, non-commercial: synthetic"
     assert 0.5 < result.metrics["holdout_auc"] <= 1
     log = [json.loads(line) for line in (result.folder / "log.jsonl").read_text().splitlines()]
     assert all(line["images_s"] > 0 and 0 <= line["data_share"] <= 1 for line in log)

@@ -47,10 +47,7 @@ RANGES = {
     **dict.fromkeys(("shift", "zoom"), (0, 0.5)),
     "average": (0, 0.999999),
 }
-LICENCE = {
-    "weights": "research-only; trained on pictures that allow research alone",
-    "data": "see provenance.data: research, non-commercial",
-}
+LICENCE = "research-only; trained on pictures that allow research alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +201,7 @@ class Bridge:
                 student,
                 config,
                 model.cpu(),
-                licence=LICENCE,
+                licence={"weights": LICENCE, "data": f"research, non-commercial: {faces.name}"},
                 provenance=self.origin(settings, context, faces, begin),
                 metrics=metrics,
             )
