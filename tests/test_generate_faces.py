@@ -7,24 +7,24 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 
 from edgesdk.images import read_image  # noqa: E402
 from edgesdk_training.data import PackDataset  # noqa: E402
-from tools import generate_faces  # noqa: E402
+from tools import face_pack, generate_faces  # noqa: E402
 
 
 def block(number, seed=0, faces=2):
-    files = [generate_faces.encoded(np.full((112, 112, 3), 40 * i, np.uint8)) for i in range(faces)]
+    files = [face_pack.encoded(np.full((112, 112, 3), 40 * i, np.uint8)) for i in range(faces)]
     return {
         "blob": np.frombuffer(b"".join(files), np.uint8),
         "offsets": np.cumsum([0, *map(len, files)]),
         "identity": np.full(faces, -1),
         "names": np.array([f"generated/{seed}/{number}/{i}" for i in range(faces)]),
         "embedding": np.eye(faces, 128, dtype=np.float16),
-        "made_by": np.array(["teacher", "decoder"]),
+        "made_by": np.array(["teacher", "source"]),
     }
 
 
 def test_blocks_join_to_a_face_pack_of_nobody(tmp_path):
     path = tmp_path / "faces.npz"
-    generate_faces.write(path, generate_faces.joined(block(0), block(1, faces=3)))
+    face_pack.write(path, face_pack.joined(block(0), block(1, faces=3)))
     pack = PackDataset(path)
     assert len(pack) == 5
     assert pack.people == [""] * 5
@@ -34,31 +34,31 @@ def test_blocks_join_to_a_face_pack_of_nobody(tmp_path):
 
 def test_a_stopped_command_goes_on_behind_its_last_block(tmp_path):
     path = tmp_path / "faces.npz"
-    assert generate_faces.begun(path, 7) == ({}, 0)
-    generate_faces.write(path, block(4, seed=7))
-    arrays, following = generate_faces.begun(path, 7)
+    assert face_pack.begun(path, "generated", 7) == ({}, 0)
+    face_pack.write(path, block(4, seed=7))
+    arrays, following = face_pack.begun(path, "generated", 7)
     assert following == 5
     assert read_image(arrays["blob"][: arrays["offsets"][1]].tobytes()).shape == (112, 112, 3)
 
 
-def test_faces_of_another_teacher_or_decoder_are_not_mixed():
+def test_faces_of_another_teacher_or_source_are_not_mixed():
     other = block(1) | {"made_by": np.array(["teacher", "another"])}
-    with pytest.raises(SystemExit, match="another teacher or decoder"):
-        generate_faces.joined(block(0), other)
+    with pytest.raises(SystemExit, match="another teacher or source"):
+        face_pack.joined(block(0), other)
 
 
 def test_a_pack_from_elsewhere_is_left_alone(tmp_path):
     path = tmp_path / "faces.npz"
-    np.savez(path, names=np.array(["celeba/1.jpg"]))
+    np.savez(path, **{k: v for k, v in block(0).items() if k != "made_by"})
     with pytest.raises(SystemExit, match="other faces"):
-        generate_faces.begun(path, 0)
+        face_pack.begun(path, "generated", 0)
 
 
 def test_faces_of_another_seed_are_not_mixed(tmp_path):
     path = tmp_path / "faces.npz"
-    generate_faces.write(path, block(0, seed=1))
+    face_pack.write(path, block(0, seed=1))
     with pytest.raises(SystemExit, match="other faces"):
-        generate_faces.begun(path, 2)
+        face_pack.begun(path, "generated", 2)
 
 
 def test_faces_are_drawn_towards_the_mean(monkeypatch):

@@ -21,33 +21,26 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
-from edgesdk.core.biometrics import unit
 from edgesdk.core.errors import EdgeSdkError
 from edgesdk.core.files import sha256_bytes, write_atomic
 from edgesdk.core.preprocess import Align, align
 from edgesdk.detect import YuNet
-from edgesdk.images import read_image
 from edgesdk_training._train import check_device
 from edgesdk_training.augment import shrink
 from edgesdk_training.teachers import open_teacher
-from tools.held_out import embedded
+from tools.face_pack import BLOCK, Array, begun, extended
 from tools.openvino_ir import Graph
 
 FEATURES, SIDE, STYLE = "Mul_556", 128, 512
-BLOCK, BATCH = 1024, 16
+KIND, BATCH = "generated", 16
 FITTED_ON, JUDGED_ON, PASSES, STEP = 120, 20, 24, 4
 # Part of the way from the mean face: the further, the less alike and the less like photos.
 TRUNCATION = (0.65, 1.0)
-
-Array = NDArray[Any]
 
 
 class Generator:
@@ -141,56 +134,6 @@ def faces(generator: Generator, decoder: nn.Sequential, seed: int, block: int) -
                 yield align(picture, found[0].points, Align())
 
 
-def encoded(picture: Array) -> bytes:
-    """Return the picture as JPEG."""
-    stream = BytesIO()
-    Image.fromarray(picture).save(stream, "JPEG", quality=93)
-    return stream.getvalue()
-
-
-def packed(files: list[bytes], teacher: Any, name: str, decoder: str) -> dict[str, Array]:
-    """Return the arrays of a face pack; the teacher sees the pictures as they are stored."""
-    pictures = [read_image(file) for file in files]
-    return {
-        "blob": np.frombuffer(b"".join(files), np.uint8),
-        "offsets": np.cumsum([0, *map(len, files)]),
-        "identity": np.full(len(files), -1),
-        "names": np.array([f"{name}/{i}" for i in range(len(files))]),
-        "embedding": unit(embedded(teacher, pictures)).astype(np.float16),
-        "made_by": np.array([teacher.name, decoder]),
-    }
-
-
-def joined(before: dict[str, Array], new: dict[str, Array]) -> dict[str, Array]:
-    """Return one pack of two."""
-    if not before:
-        return new
-    if not np.array_equal(before["made_by"], new["made_by"]):
-        raise SystemExit("the pack was begun with another teacher or decoder; choose another -o")
-    offsets = np.concatenate([before["offsets"], new["offsets"][1:] + before["offsets"][-1]])
-    rest = {k: np.concatenate([before[k], new[k]]) for k in new}
-    return {**rest, "offsets": offsets, "made_by": new["made_by"]}
-
-
-def write(path: Path, arrays: dict[str, Array]) -> None:
-    """Write a face pack, never half of one."""
-    stream = BytesIO()
-    np.savez(stream, **arrays)
-    write_atomic(path, stream.getvalue())
-
-
-def begun(path: Path, seed: int) -> tuple[dict[str, Array], int]:
-    """Return what a stopped command has left, and the next block."""
-    if not path.is_file():
-        return {}, 0
-    with np.load(path, allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
-    last = str(arrays["names"][-1]).split("/") if "made_by" in arrays else []
-    if last[:2] != ["generated", str(seed)]:
-        raise SystemExit(f"{path} holds other faces than those of seed {seed}; choose another -o")
-    return arrays, int(last[2]) + 1
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -215,18 +158,17 @@ def make(asked: argparse.Namespace) -> None:
     """Write the pack that was asked for, block by block."""
     check_device(asked.device)
     torch.set_num_threads(1)
-    arrays, block = begun(asked.out, asked.seed)
+    begun(asked.out, KIND, asked.seed)
     generator, teacher = Generator(asked.device), open_teacher("sface", device=asked.device)
     decoder = fitted(asked.decoder, generator, asked.device)
-    for number in range(block, -(-asked.count // BLOCK)):
+    source = sha256_bytes(asked.decoder.read_bytes())
+
+    def block(number: int) -> Iterator[Array]:
         with torch.inference_mode():
-            files = [encoded(face) for face in faces(generator, decoder, asked.seed, number)]
-        name = f"generated/{asked.seed}/{number}"
-        arrays = joined(
-            arrays, packed(files, teacher, name, sha256_bytes(asked.decoder.read_bytes()))
-        )
-        write(asked.out, arrays)
-        print(f"{asked.out}: {len(arrays['names']):,} faces", flush=True)
+            yield from faces(generator, decoder, asked.seed, number)
+
+    blocks = -(-asked.count // BLOCK)
+    extended(asked.out, KIND, asked.seed, blocks, teacher, source, block)
 
 
 if __name__ == "__main__":

@@ -75,6 +75,21 @@ def test_a_damaged_pack_is_refused_and_never_unpickled(tmp_path, changes, says):
         open_dataset(pack(tmp_path / "faces.npz", **changes))
 
 
+@pytest.mark.parametrize("kept", [3, 30, 200, -200, -30, -3])
+def test_a_torn_pack_is_refused(tmp_path, kept):
+    whole = pack(tmp_path / "faces.npz").read_bytes()
+    (tmp_path / "torn.npz").write_bytes(whole[:kept])
+    with pytest.raises(UsageError, match="is no face pack"):
+        open_dataset(tmp_path / "torn.npz")
+
+
+def test_one_array_is_no_pack(tmp_path):
+    with (tmp_path / "array.npz").open("wb") as stream:
+        np.save(stream, np.zeros(3))
+    with pytest.raises(UsageError, match="is no face pack"):
+        open_dataset(tmp_path / "array.npz")
+
+
 def test_missing_and_empty_sets_are_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.npz").write_text("no zip")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -14,7 +17,8 @@ from edgesdk.core.preprocess import resize
 from edgesdk.core.tensors import Array
 from edgesdk.images import Pictures, read_image
 
-PACK_ARRAYS = ("blob", "offsets", "names", "identity", "embedding")
+PACK_ARRAYS = ("blob", "offsets", "identity", "names", "embedding")
+UNREADABLE = (OSError, ValueError, TypeError, EOFError, BadZipFile, zlib.error)
 
 
 class TreeDataset:
@@ -51,6 +55,24 @@ class TreeDataset:
         return self._pictures.read(self._pictures.names[index])
 
 
+def read_pack(path: Path) -> dict[str, Array]:
+    """Return all arrays of a face pack.
+
+    Raises:
+        UsageError: the file cannot be read, or lacks what every pack has.
+    """
+    try:
+        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        if missing := [name for name in PACK_ARRAYS[:3] if name not in arrays]:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+    except UNREADABLE as error:
+        raise UsageError(
+            f"{path} is no face pack ({error}); expected the arrays {', '.join(PACK_ARRAYS)}"
+        ) from None
+    return arrays
+
+
 class PackDataset:
     """One .npz with encoded pictures and, usually, a teacher's embeddings.
 
@@ -64,15 +86,10 @@ class PackDataset:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            with np.load(path, allow_pickle=False) as pack:
-                self._blob, self._offsets = pack["blob"], pack["offsets"].astype(np.int64)
-                self.identities = pack["identity"].astype(np.int64)
-                stored = pack["embedding"] if "embedding" in pack.files else None
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise UsageError(
-                f"{path} is no face pack ({error}); expected the arrays {', '.join(PACK_ARRAYS)}"
-            ) from None
+        pack = read_pack(path)
+        self._blob, self._offsets = pack["blob"], pack["offsets"].astype(np.int64)
+        self.identities = pack["identity"].astype(np.int64)
+        stored = pack.get("embedding")
         count = len(self._offsets) - 1
         lengths = {len(self.identities)} | ({len(stored)} if stored is not None else set())
         if count < 1 or lengths != {count} or self._offsets[-1] > len(self._blob):

@@ -1,0 +1,71 @@
+"""Make a face pack of blends of faces, labelled by the teacher.
+
+    python tools/blend_faces.py generated0.npz generated1.npz --count 32768 -o blends.npz
+
+A blend of two aligned faces is a face again, and labelling one costs a tenth of drawing a
+face of nobody with `generate_faces.py`: so these are the cheapest new people of a kind. The
+setting `morphs` of `edgesdk train` blends the pictures that are trained on; a pack is for
+blends of one of the sets alone, and is made once for several runs.
+
+The file is written after every 1,024 faces; a stopped command goes on there. Never blend a
+set whose people are held out to judge by.
+"""
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from edgesdk.core.errors import EdgeSdkError
+from edgesdk_training._train import check_device
+from edgesdk_training.data import decode, join
+from edgesdk_training.morphs import draw_morphs
+from edgesdk_training.teachers import fingerprint, open_teacher
+from tools.face_pack import BLOCK, Array, begun, extended
+
+KIND, SIDE = "blended", 112
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", nargs="+", type=Path, help="face packs, folders or tars")
+    parser.add_argument(
+        "--count", type=int, default=32 * BLOCK, help="blends to make, in blocks of 1,024"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda, for the teacher")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="face pack to write, .npz")
+    asked = parser.parse_args()
+    if asked.count < 1:
+        parser.error(f"--count must be 1 or more, found {asked.count}")
+    try:
+        make(asked)
+    except EdgeSdkError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+def make(asked: argparse.Namespace) -> None:
+    """Write the pack that was asked for, block by block."""
+    import torch
+
+    check_device(asked.device)
+    torch.set_num_threads(1)
+    begun(asked.out, KIND, asked.seed)
+    dataset = join(asked.data)
+    pictures, _ = decode(dataset, SIDE, lambda done, total, label: None)
+    faces, among = torch.from_numpy(pictures), np.arange(len(pictures))
+
+    def block(number: int) -> Iterable[Array]:
+        seed = int(np.random.default_rng((asked.seed, number)).integers(2**31))
+        return draw_morphs(faces, among, BLOCK, seed).between(0, BLOCK)
+
+    teacher = open_teacher("sface", device=asked.device)
+    blocks = -(-asked.count // BLOCK)
+    extended(asked.out, KIND, asked.seed, blocks, teacher, fingerprint(dataset), block)
+
+
+if __name__ == "__main__":
+    main()
