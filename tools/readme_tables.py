@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 ACCURACY = ROOT / "benchmarks" / "results" / "accuracy" / "lfw-folds1to5.json"
 GPU = ROOT / "benchmarks" / "results" / "gpu"
 RUNTIMES = ROOT / "benchmarks" / "results" / "runtimes"
+AGREEMENT = ROOT / "training" / "results" / "agreement.json"
 
 
 def table(head: list[str], rows: list[list[object]]) -> str:
@@ -154,6 +155,13 @@ def runtimes() -> str:
         for r in results
     ]  # fmt: skip
     return table(["model", "precision", "runtime", "ms, one face", "on"], sorted(rows))
+
+
+def agreement() -> str:
+    """Return how far students agree with the teacher, by kind of faces."""
+    told = json.loads(AGREEMENT.read_text())
+    rows = [[r["run"], *(f"{v:.3f}" for v in r["agreement"].values())] for r in told["rows"]]
+    return table(["run", *(f"{k} ({n})" for k, n in told["faces"].items())], rows)
 
 
 def _gpu_row(result: BenchResult) -> tuple[str, ...]:

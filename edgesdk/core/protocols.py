@@ -325,7 +325,7 @@ class RunContext(Protocol):
     def checkpoint(self, name: str) -> Checkpoint:
         """Return the checkpoint in the folder `name`, or the shipped model of that name."""
 
-    def log(self, step: int, **scalars: float) -> None:
+    def log(self, step: int, phase: str = "", **scalars: float) -> None:
         """Append one line to log.jsonl."""
 
     def progress(self, done: int, total: int, label: str) -> None:

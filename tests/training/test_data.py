@@ -68,6 +68,11 @@ def test_a_pack_brings_unit_embeddings(tmp_path):
         ({"identity": np.array([1])}, "disagree on the number"),
         ({"offsets": np.array([0, 10, 20, 10**9])}, "disagree on the number"),
         ({"identity": np.array([{}, [], ()], object)}, "is no face pack"),
+        ({"identity": np.array(["a", "b", "c"])}, "identity is <U1"),
+        ({"offsets": np.array(3)}, "offsets is int64 of shape"),
+        ({"offsets": np.array([0, 20, 10, 30])}, "do not rise"),
+        ({"embedding": np.ones(3, np.float16)}, "embedding is float16 of shape"),
+        ({"embedding": np.zeros((3, 4), np.float16)}, "zero or not finite"),
     ],
 )
 def test_a_damaged_pack_is_refused_and_never_unpickled(tmp_path, changes, says):

@@ -13,8 +13,10 @@ from edgesdk.core import plugins
 from edgesdk.core.errors import UnsupportedError, UsageError, did_you_mean
 from edgesdk.core.files import canonical, locked, os_errors, read_json, sha256_bytes, write_json
 from edgesdk.core.protocols import RunResult
+from edgesdk.core.shipped import open_checkpoint
 from edgesdk_training import _dist
 from edgesdk_training.context import Context
+from edgesdk_training.data import content_hash
 from edgesdk_training.settings import read_settings
 
 RESULT = "result.json"
@@ -42,7 +44,7 @@ def train(
     paths = {role: [str(p) for p in given] for role, given in (data or {}).items()}
     about = {
         "recipe": recipe, "student": student, "settings": asdict(chosen), "data": paths,
-        "teacher": teacher, "seed": seed,
+        "teacher": teacher, "seed": seed, "contents": _contents(paths, chosen),
     }  # fmt: skip
     digest = sha256_bytes(canonical(about))
     folder = out / "-".join(filter(None, [recipe, student, digest[:8]]))
@@ -58,6 +60,16 @@ def train(
             device=device, threads=threads, progress=progress,
         )  # fmt: skip
         return _run(plugin, chosen, context)
+
+
+def _contents(paths: Mapping[str, Sequence[str]], settings: Any) -> dict[str, Any]:
+    """Return hashes of the data sets and of the weights to begin with: names may come to mean
+    something else."""
+    hashes: dict[str, Any] = {
+        role: [content_hash(Path(p)) for p in given] for role, given in paths.items()
+    }
+    init = getattr(settings, "init", "")
+    return hashes | ({"init": open_checkpoint(init).weights_sha256} if init else {})
 
 
 def _run(plugin: Any, chosen: Any, context: Context) -> RunResult:
@@ -85,12 +97,12 @@ def _alone(folder: Path) -> AbstractContextManager[None]:
 
 @contextmanager
 def _nothing_left_of_a_refusal(folder: Path) -> Iterator[None]:
-    """Remove a folder that was made for a run that is refused."""
+    """Remove a folder that was made for a run that is refused before it has learnt."""
     before = folder.exists()
     try:
         yield
     except UsageError:
-        if not before and _dist.rank() == 0:
+        if not before and _dist.rank() == 0 and not (folder / "log.jsonl").exists():
             shutil.rmtree(folder, ignore_errors=True)
         raise
 

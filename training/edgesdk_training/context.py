@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from edgesdk.core.bundle import Checkpoint
@@ -76,10 +78,11 @@ class Context:
         batch = 16 if self.device == "cpu" else 512
         return embed_all(teacher, pictures, self.folder.parent / "cache", self.progress, batch)
 
-    def log(self, step: int, **scalars: float) -> None:
+    def log(self, step: int, phase: str = "", **scalars: float) -> None:
         """Append one line to log.jsonl; the first process only."""
         if self.rank == 0:
-            line = json.dumps(clean({"time": round(time.time(), 1), "step": step, **scalars}))
+            when = {"time": round(time.time(), 1), **({"phase": phase} if phase else {})}
+            line = json.dumps(clean({**when, "step": step, **scalars}))
             with os_errors("write", self.folder), (self.folder / "log.jsonl").open("a") as stream:
                 stream.write(line + "\n")
 
@@ -109,8 +112,18 @@ class Context:
 
         try:
             state: Mapping[str, Any] = torch.load(path, self.device, weights_only=True)
-        except (RuntimeError, EOFError, ValueError, KeyError) as error:
+            if not isinstance(state, dict):
+                raise ValueError(f"it holds a {type(state).__name__}")
+        except (
+            RuntimeError,
+            EOFError,
+            ValueError,
+            KeyError,
+            UnpicklingError,
+            struct.error,
+        ) as error:
             raise EdgeSdkError(
-                f"the saved state {path} is damaged ({error}); start over with --fresh"
+                f"the saved state {path} is damaged ({error or 'it is empty'}); "
+                "start over with --fresh"
             ) from None
         return state

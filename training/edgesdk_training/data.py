@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,16 @@ from zipfile import BadZipFile
 import numpy as np
 
 from edgesdk.core.errors import UsageError
+from edgesdk.core.files import sha256_bytes, sha256_file
 from edgesdk.core.preprocess import resize
 from edgesdk.core.tensors import Array
 from edgesdk.images import Pictures, read_image
 
 PACK_ARRAYS = ("blob", "offsets", "identity", "names", "embedding")
+# Name, number of axes and kinds of numbers.
+PACK_SHAPES = (
+    ("blob", 1, "u"), ("offsets", 1, "iu"), ("identity", 1, "iu"), ("embedding", 2, "f"),
+)  # fmt: skip
 UNREADABLE = (OSError, ValueError, TypeError, EOFError, BadZipFile, zlib.error)
 
 
@@ -28,6 +32,7 @@ class TreeDataset:
         identities: int64 [N], numbered by folder name.
         embeddings: None.
         name: What the licence and provenance speak of.
+        content: Hash of all pictures.
     """
 
     embeddings = None
@@ -41,7 +46,7 @@ class TreeDataset:
         number = {person: i for i, person in enumerate(people)}
         self.identities = np.array([number[self._person(n)] for n in names], np.int64)
         self.people = [self._person(n) for n in names]
-        self.name = path.name
+        self.name, self.content = path.name, content_hash(path)
 
     @staticmethod
     def _person(name: str) -> str:
@@ -66,6 +71,10 @@ def read_pack(path: Path) -> dict[str, Array]:
             arrays = {name: stored[name] for name in stored.files}
         if missing := [name for name in PACK_ARRAYS[:3] if name not in arrays]:
             raise ValueError(f"it lacks {', '.join(missing)}")
+        for name, shape, kinds in PACK_SHAPES:
+            found = arrays.get(name)
+            if found is not None and (found.ndim != shape or found.dtype.kind not in kinds):
+                raise ValueError(f"{name} is {found.dtype} of shape {found.shape}")
     except UNREADABLE as error:
         raise UsageError(
             f"{path} is no face pack ({error}); expected the arrays {', '.join(PACK_ARRAYS)}"
@@ -83,6 +92,7 @@ class PackDataset:
         identities: int64 [N], -1 unknown.
         embeddings: float32 [N, D], or None.
         name: What the licence and provenance speak of.
+        content: Hash of all of it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -94,9 +104,13 @@ class PackDataset:
         lengths = {len(self.identities)} | ({len(stored)} if stored is not None else set())
         if count < 1 or lengths != {count} or self._offsets[-1] > len(self._blob):
             raise UsageError(f"{path} is damaged: its arrays disagree on the number of pictures")
+        if self._offsets[0] < 0 or (np.diff(self._offsets) <= 0).any():
+            raise UsageError(f"{path} is damaged: its offsets do not rise")
+        if stored is not None and not (np.isfinite(stored).all() and stored.any(1).all()):
+            raise UsageError(f"{path} is damaged: an embedding is zero or not finite")
         self.embeddings: Array | None = None if stored is None else _unit(stored)
         self.people = ["" if i < 0 else str(i) for i in self.identities]
-        self.name = path.name
+        self.name, self.content = path.name, content_hash(path)
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
@@ -148,6 +162,7 @@ class Joined:
         identities: int64 [N], -1 unknown.
         embeddings: float32 [N, D]; NaN rows where a set brings none; None when none does.
         name: Names of the parts.
+        content: Hashes of the parts, None where one has none.
     """
 
     def __init__(self, parts: Sequence[Any]) -> None:
@@ -156,6 +171,8 @@ class Joined:
         self.identities = self._join_identities()
         self.embeddings = self._join_embeddings()
         self.name = " + ".join(p.name for p in self.parts)
+        contents = [getattr(p, "content", None) for p in self.parts]
+        self.content = None if None in contents else " ".join(map(str, contents))
 
     def _join_identities(self) -> Array:
         labels, first = [], 0
@@ -185,6 +202,19 @@ class Joined:
         """Return picture `index`, HxWx3 uint8 RGB."""
         part = int(np.searchsorted(self._starts, index, "right")) - 1
         return np.asarray(self.parts[part][index - int(self._starts[part])])
+
+
+def content_hash(path: Path) -> str:
+    """Return a hash of all bytes of a set, of a folder with the files' names; "" for no file."""
+    try:
+        if path.is_file():
+            return sha256_file(path)
+        files = sorted(p for p in path.rglob("*") if p.is_file())
+        told = [f"{p.relative_to(path).as_posix()} {sha256_file(p)}" for p in files]
+    except OSError as error:
+        what = error.filename or path
+        raise UsageError(f"{what} cannot be read ({error.strerror}); check its rights") from None
+    return sha256_bytes("\n".join(told).encode()) if told else ""
 
 
 def open_dataset(path: Path) -> Any:
@@ -227,21 +257,6 @@ def _plain(name: str) -> str:
 def _unit(vectors: Array) -> Array:
     rows = vectors.astype(np.float32)
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A data set in memory, ready for vectorised augmentation.
-
-    Attributes:
-        pictures: uint8 [N, side, side, 3] RGB.
-        identities: int64 [N], -1 unknown.
-        embeddings: float32 [N, D] unit rows of the teacher.
-    """
-
-    pictures: Array
-    identities: Array
-    embeddings: Array
 
 
 def decode(dataset: Any, side: int, progress: Any) -> tuple[Array, Array]:

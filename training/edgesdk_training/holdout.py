@@ -40,13 +40,15 @@ class Holdout:
 def hold_out(identities: Array, people: int, seed: int) -> Holdout:
     """Choose `people` identities with two pictures or more, and pairs of their pictures.
 
-    Never more than a quarter of them. Up to six genuine pairs each, and as many impostor
-    pairs. The choice depends on the identities and the seed only.
+    Never more than a quarter of them, and nobody where that is one person, who has no
+    impostors. Up to six genuine pairs each, and as many impostor pairs. The choice depends on
+    the identities and the seed only.
     """
     generator = np.random.default_rng(seed)
     labels, counts = np.unique(identities[identities >= 0], return_counts=True)
     several = labels[counts >= 2]
-    chosen = generator.choice(several, min(people, len(several) // 4), replace=False)
+    most = min(people, len(several) // 4)
+    chosen = generator.choice(several, most if most > 1 else 0, replace=False)
     items = np.flatnonzero(np.isin(identities, chosen))
     owner = identities[items]
     genuine = [pair for person in np.sort(chosen) for pair in _pairs(owner, person, generator)]

@@ -107,7 +107,14 @@ def fit(context: RunContext, plan: Plan, modules: Any, draw: Draw, loss: Loss) -
         if last or (step + 1) % max(1, plan.steps_per_epoch // 4) == 0:
             done = step + 1 - first
             numbers = {"loss": value.item(), **{k: v.item() for k, v in scalars.items()}}
-            context.log(step + 1, **numbers, lr=plan.rate(step), **clock.speed(done, plan.batch))
+            context.log(
+                step + 1, plan.phase, **numbers, lr=plan.rate(step), **clock.speed(done, plan.batch)
+            )
+            if not math.isfinite(numbers["loss"]):
+                raise EdgeSdkError(
+                    f"the loss is no longer finite after step {step + 1} of {plan.phase}; "
+                    "train with a lower lr"
+                )
             context.progress(step + 1, plan.steps, plan.phase)
         if last or clock.due():
             context.save(plan.phase, _state(step + 1, modules, optimiser, averaged))

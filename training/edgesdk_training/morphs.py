@@ -7,6 +7,7 @@ shown few faces many times learns more from faces it has not seen.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,14 @@ class Morphs:
 
     def __len__(self) -> int:
         return len(self.first)
+
+    @property
+    def content(self) -> str:
+        """Hash of all that the blends are made of."""
+        digest = hashlib.sha256()
+        for part in (self.pictures, self.first, self.second, self.share):
+            digest.update(part.numpy(force=True))
+        return digest.hexdigest()
 
     def __getitem__(self, index: int) -> Array:
         """Return blend `index`, [S, S, 3] uint8 RGB."""

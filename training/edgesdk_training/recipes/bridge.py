@@ -178,9 +178,10 @@ class Bridge:
         student = plugins.load(plugins.STUDENTS, context.student)
         config = student.config(size=settings.size)
         # Read first: a wrong name is told now, not after the adapter's epochs.
-        begin = context.checkpoint(settings.init) if settings.init else None
+        begin = self.beginning(settings, context)
         faces = load_faces(context, settings.base or base_side(settings.size), settings)
         model = student.build(config)
+        check_classes(settings, faces)
         target = self.targets(settings, context, faces, model.mimic_width)
         model = self.first_weights(settings, context, faces, model.to(context.device), begin)
         model = distil(settings, context, faces, target, model)
@@ -206,6 +207,18 @@ class Bridge:
                 metrics=metrics,
             )
         return RunResult(context.folder, checkpoints={"student": folder}, metrics=metrics)
+
+    def beginning(self, settings: Settings, context: RunContext) -> Checkpoint | None:
+        """Return the weights to begin with, None for fresh ones."""
+        if not settings.init:
+            return None
+        begin = context.checkpoint(settings.init)
+        if begin.student != context.student:
+            raise UsageError(
+                f"init={settings.init} is a {begin.student}, the student is {context.student}; "
+                f"give --student {begin.student}, or weights of {context.student}"
+            )
+        return begin
 
     def origin(
         self, settings: Settings, context: RunContext, faces: Any, begin: Checkpoint | None
@@ -247,6 +260,23 @@ class Bridge:
         if settings.direct:
             return in_width(faces.features, width, context.seed)
         return centred(adapted(settings, context, faces, width))
+
+
+def check_classes(settings: Settings, faces: Any) -> None:
+    """Refuse what needs people with names where fewer than two have pictures enough.
+
+    Raises:
+        UsageError: labels are the only teacher, or whitening is asked for.
+    """
+    others = () if settings.labels_only else LOSSES[1:]
+    alone = settings.classes > 0 and not any(getattr(settings, name) > 0 for name in others)
+    if faces.classes < 2 and (alone or settings.whiten):
+        asked = "labels alone" if alone else "whiten"
+        raise UsageError(
+            f"{asked} was asked for, but {faces.name} has {faces.classes} people with "
+            f"{settings.class_pictures} pictures or more to train on; give more people, or set "
+            "class_pictures lower, whiten=0 and a loss that needs no names (identity=20)"
+        )
 
 
 def base_side(size: int) -> int:
