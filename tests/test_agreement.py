@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra train")
 
+from edgesdk.core.errors import UsageError
 from edgesdk.core.samples import synthetic_faces
 from tools import agreement, face_pack
 
@@ -71,7 +72,7 @@ def test_the_result_tells_its_command_and_faces(compare, crops, capsys):
 
 def test_too_few_faces_are_refused(compare, crops, monkeypatch, tmp_path):
     monkeypatch.setattr(agreement, "LEAST", 25)
-    with pytest.raises(SystemExit, match=r"^error: drawn\.npz has 24 faces; give 25 or more"):
+    with pytest.raises(UsageError, match=r"^drawn\.npz has 24 faces; give 25 or more"):
         compare("--crops", crops)
     assert not (tmp_path / "agreement.json").exists()
 
@@ -88,9 +89,9 @@ def test_faces_are_found_in_photos_and_photos_without_are_left_out(compare, monk
 
 
 def test_what_is_missing_is_told(compare, crops, tmp_path):
-    with pytest.raises(SystemExit, match=r"none\.npz does not exist"):
+    with pytest.raises(UsageError, match=r"none\.npz does not exist"):
         compare("--crops", tmp_path / "none.npz")
-    with pytest.raises(SystemExit, match="no shipped model has that name"):
+    with pytest.raises(UsageError, match="no shipped model has that name"):
         compare("--crops", crops, "--model", "nobody")
     with pytest.raises(SystemExit) as ended:
         compare()

@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra train")
 
+from edgesdk.core.errors import UsageError
 from edgesdk_training.data import PackDataset
 from tools import blend_faces, face_pack
 
@@ -67,12 +68,12 @@ def test_blends_of_other_faces_are_not_mixed(blend, tmp_path):
 
 
 def test_a_missing_pack_is_told_in_one_sentence(blend, tmp_path):
-    with pytest.raises(SystemExit, match=r"^error: face pack .*none.npz does not exist"):
+    with pytest.raises(UsageError, match=r"^face pack .*none.npz does not exist"):
         blend("-o", tmp_path / "out.npz", data=tmp_path / "none.npz")
     assert not (tmp_path / "out.npz").exists()
 
 
 def test_a_damaged_pack_is_not_gone_on_with(blend, tmp_path):
     (tmp_path / "torn.npz").write_bytes(b"PK\x03\x04 torn")
-    with pytest.raises(SystemExit, match="is no face pack"):
+    with pytest.raises(UsageError, match="is no face pack"):
         blend("-o", tmp_path / "torn.npz")

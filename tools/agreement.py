@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from edgesdk.core.biometrics import unit
-from edgesdk.core.errors import EdgeSdkError, UsageError
+from edgesdk.core.errors import UsageError
 from edgesdk.core.files import write_json
 from edgesdk.core.preprocess import Align, align, resize
 from edgesdk.core.shipped import open_checkpoint
@@ -28,6 +28,7 @@ from edgesdk.detect import YuNet
 from edgesdk_benchmarks._models import checkpoint_model
 from edgesdk_training.data import join
 from edgesdk_training.teachers import sface
+from tools.command import told
 from tools.held_out import embedded, groups
 
 SIDE, MOST, LEAST = 112, 500, 20
@@ -136,11 +137,8 @@ def main() -> None:
     asked = parser.parse_args()
     if not (asked.data or asked.crops or asked.photos):
         parser.error("no faces to look at; give --data, --crops or --photos")
-    try:
-        write_json(asked.output, compare(asked))
-    except EdgeSdkError as error:
-        raise SystemExit(f"error: {error}") from None
+    write_json(asked.output, compare(asked))
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

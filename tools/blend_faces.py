@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edgesdk.core.errors import EdgeSdkError
 from edgesdk_training._train import check_device
 from edgesdk_training.data import decode, join
 from edgesdk_training.morphs import draw_morphs
 from edgesdk_training.teachers import fingerprint, open_teacher
+from tools.command import told
 from tools.face_pack import BLOCK, Array, begun, extended
 
 KIND, SIDE = "blended", 112
@@ -41,10 +41,7 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.count < 1:
         parser.error(f"--count must be 1 or more, found {asked.count}")
-    try:
-        make(asked)
-    except EdgeSdkError as error:
-        raise SystemExit(f"error: {error}") from None
+    make(asked)
 
 
 def make(asked: argparse.Namespace) -> None:
@@ -68,4 +65,4 @@ def make(asked: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

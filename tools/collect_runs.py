@@ -13,21 +13,27 @@ from pathlib import Path
 
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import read_json, write_json
+from tools.command import told
 
 
 def collected(folder: Path) -> dict:
     """Return what one finished run says; data sets by name, not by place."""
     asked = read_json(folder / "settings.json", "settings")
-    lines = (folder / "log.jsonl").read_text().splitlines()
-    first, last = json.loads(lines[0]), json.loads(lines[-1])
-    return {
-        **asked,
-        "data": {role: [Path(p).name for p in paths] for role, paths in asked["data"].items()},
-        "settings": {k: shown(v) for k, v in asked["settings"].items()},
-        "metrics": read_json(folder / "result.json", "result")["metrics"],
-        "logged_s": round(last["time"] - first["time"], 1),
-        "last_log": {k: v for k, v in last.items() if k != "time"},
-    }
+    try:
+        log = folder / "log.jsonl"  # a run of no step has none
+        lines = [json.loads(x) for x in log.read_text().splitlines()] if log.is_file() else []
+        logged = {"logged_s": round(lines[-1]["time"] - lines[0]["time"], 1)} if lines else {}
+        last = {k: v for k, v in lines[-1].items() if k != "time"} if lines else {}
+        return {
+            **asked,
+            "data": {role: [Path(p).name for p in paths] for role, paths in asked["data"].items()},
+            "settings": {k: shown(v) for k, v in asked["settings"].items()},
+            "metrics": read_json(folder / "result.json", "result")["metrics"],
+            **logged,
+            "last_log": last,
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UsageError(f"{folder} is no finished run ({error!r}); train it again") from None
 
 
 def shown(value: object) -> object:
@@ -45,13 +51,15 @@ def main() -> None:
     asked = parser.parse_args()
     named = dict(word.partition("=")[::2] for word in asked.runs)
     for name, folder in named.items():
+        if not name or not folder:
+            raise UsageError(f"a run is NAME=FOLDER, found {name}={folder}")
         if not Path(folder, "result.json").is_file():
-            raise SystemExit(
-                str(UsageError(f"run {name} is not finished: {folder or 'no folder'}"))
-            )
+            raise UsageError(f"run {name} is not finished: {folder}")
     known = read_json(asked.output, "runs") if asked.output.is_file() else {}
+    if not isinstance(known, dict):
+        raise UsageError(f"{asked.output} holds no runs by name; choose another -o")
     write_json(asked.output, known | {n: collected(Path(f)) for n, f in named.items()})
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

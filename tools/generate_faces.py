@@ -28,13 +28,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgesdk.core.errors import EdgeSdkError
 from edgesdk.core.files import sha256_bytes, write_atomic
 from edgesdk.core.preprocess import Align, align
 from edgesdk.detect import YuNet
 from edgesdk_training._train import check_device
 from edgesdk_training.augment import shrink
 from edgesdk_training.teachers import open_teacher
+from tools.command import told
 from tools.face_pack import BLOCK, Array, begun, extended
 from tools.openvino_ir import Graph
 
@@ -150,10 +150,7 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.count < 1:
         parser.error(f"--count must be 1 or more, found {asked.count}")
-    try:
-        make(asked)
-    except EdgeSdkError as error:
-        raise SystemExit(f"error: {error}") from None
+    make(asked)
 
 
 def make(asked: argparse.Namespace) -> None:
@@ -174,4 +171,4 @@ def make(asked: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    told(main)

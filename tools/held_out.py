@@ -26,6 +26,7 @@ from edgesdk.core.tensors import Array
 from edgesdk_training.data import join, people
 from edgesdk_training.holdout import Holdout, hold_out
 from edgesdk_training.teachers import sface
+from tools.command import told
 
 PEOPLE, SIZES, BATCH = 400, (16, 24, 32), 16
 
@@ -108,4 +109,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    told(main)
