@@ -2,7 +2,7 @@
 
     python tools/blend_faces.py generated0.npz generated1.npz --count 32768 -o blends.npz
 
-A blend of two aligned faces is a face again, and labelling one costs a tenth of drawing a
+A blend of two aligned faces is a face again, and labelling one costs far less than drawing a
 face of nobody with `generate_faces.py`: so these are the cheapest new people of a kind. The
 setting `morphs` of `edgesdk train` blends the pictures that are trained on; a pack is for
 blends of one of the sets alone, and is made once for several runs.

@@ -15,7 +15,7 @@ The file is written after every 1,024 faces; a stopped command goes on there. On
 uses one thread: run several with their own seeds, the others once the first has written the
 decoder, and give all the packs to `edgesdk train`. On Linux the variables
 MALLOC_MMAP_THRESHOLD_=4294967296 and MALLOC_TRIM_THRESHOLD_=8589934592 keep memory that is
-about to be used again, which otherwise takes half of a CPU's time.
+about to be used again, which otherwise costs much of a CPU's time.
 """
 
 import argparse

@@ -185,7 +185,9 @@ class Bridge:
         target = self.targets(settings, context, faces, model.mimic_width)
         model = self.first_weights(settings, context, faces, model.to(context.device), begin)
         model = distil(settings, context, faces, target, model)
-        likeness = faces.likeness(model, settings.size)
+        # Of weights that are drawn back it would tell nothing, nor where nothing taught it.
+        told = settings.identity > 0 and not settings.labels_only and not settings.keep
+        likeness = faces.likeness(model, settings.size) if told else {}
         if settings.whiten:
             whiten(model, faces, settings)
         model, rounded = student.folded(model), {}
