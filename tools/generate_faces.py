@@ -150,6 +150,8 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.count < 1:
         parser.error(f"--count must be 1 or more, found {asked.count}")
+    if asked.seed < 0:
+        parser.error(f"--seed must be 0 or more, found {asked.seed}")
     make(asked)
 
 

@@ -11,7 +11,8 @@ from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk_training._train import train
 from edgesdk_training.data import content_hash, open_dataset
 from edgesdk_training.holdout import hold_out
-from edgesdk_training.teachers import fingerprint
+from edgesdk_training.settings import read_settings
+from edgesdk_training.teachers import embed_all, fingerprint, open_teacher
 
 pytest.importorskip("torch", reason="needs the train extra")
 
@@ -74,3 +75,72 @@ def test_any_changed_picture_changes_what_the_teachers_answers_are_kept_under(tm
     assert content_hash(folder) != before[0]
     assert fingerprint(open_dataset(folder)) != before[1]
     assert content_hash(tmp_path / "nothing") == ""
+
+
+@pytest.mark.parametrize("seed", [-5, 2**63])
+def test_a_seed_that_is_none_is_refused_first(tiny, tmp_path, seed):
+    with pytest.raises(UsageError, match="--seed must be from 0"):
+        tiny(seed=seed)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("settings = 3", "must be a table"),
+        ("[settings]\nepochs = [1]", "'epochs' must be int"),
+        ("[settings]\nepochs = 2.7", "'epochs' must be int"),
+        ("[settings]\nepochs = true", "'epochs' must be int"),
+        ("[settings]\ninit = {a = 1}", "'init' must be str"),
+        ("[settings]\nlr = 'fast'", "'lr' must be float"),
+        ("[settings]\nlr = [0.1]", "'lr' must be float"),
+    ],
+)
+def test_settings_of_another_kind_are_refused(tmp_path, text, says):
+    from edgesdk_training.recipes.bridge import Settings
+
+    (tmp_path / "a.toml").write_text(text)
+    with pytest.raises(UsageError, match=says):
+        read_settings(Settings, tmp_path / "a.toml", {})
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"checkpoints": 3}'])
+def test_a_damaged_result_is_told(tiny, text):
+    run = tiny()
+    (run.folder / "result.json").write_text(text)
+    with pytest.raises(UsageError, match="is no result of a run"):
+        tiny()
+
+
+def test_a_teacher_that_cannot_run_is_told(tmp_path):
+    from edgesdk.core.shipped import shipped_bundle
+
+    (tmp_path / "torn.onnx").write_bytes(b"\x08\x07torn")
+    with pytest.raises(UsageError, match="is no ONNX file that runs"):
+        open_teacher(str(tmp_path / "torn.onnx"))
+    with pytest.raises(UsageError, match=r"must take \[N, 3, 112, 112\], it takes"):
+        open_teacher(str(shipped_bundle("bridge-face") / "model.onnx"))
+
+
+@pytest.mark.parametrize("damage", ["cut", "too long", "not finite"])
+def test_damaged_answers_of_the_teacher_are_asked_again(coarse_teacher, tmp_path, damage):
+    faces = [np.full((48, 48, 3), grey, np.uint8) for grey in (20, 60, 90)]
+    first = embed_all(coarse_teacher, faces, tmp_path, lambda *told: None)
+    (path,) = tmp_path.glob("*.f32")
+    whole, row = path.read_bytes(), 4 * coarse_teacher.dim
+    nan = np.full(coarse_teacher.dim, np.nan, "<f4").tobytes()
+    broken = {"cut": whole[:-3], "too long": whole + whole, "not finite": nan + whole[row:]}
+    path.write_bytes(broken[damage])
+    assert np.array_equal(embed_all(coarse_teacher, faces, tmp_path, lambda *told: None), first)
+    assert path.read_bytes() == whole
+
+
+def test_answers_that_a_stop_left_are_kept(coarse_teacher, tmp_path):
+    faces = [np.full((48, 48, 3), grey, np.uint8) for grey in (20, 60, 90)]
+    first = embed_all(coarse_teacher, faces, tmp_path, lambda *told: None)
+    (path,) = tmp_path.glob("*.f32")
+    kept = np.full(coarse_teacher.dim, 0.5, "<f4").tobytes()
+    path.write_bytes(kept)
+    again = embed_all(coarse_teacher, faces, tmp_path, lambda *told: None)
+    assert (again[0] == 0.5).all()
+    assert np.array_equal(again[1:], first[1:])

@@ -50,7 +50,7 @@ def train(
     folder = out / "-".join(filter(None, [recipe, student, digest[:8]]))
     if not fresh and (folder / RESULT).is_file():
         return _read_result(folder)
-    _check(threads, device)
+    _check(threads, device, seed)
     with _alone(folder), _nothing_left_of_a_refusal(folder):
         if fresh and _dist.rank() == 0:
             shutil.rmtree(folder, ignore_errors=True)
@@ -121,7 +121,9 @@ def _student(recipe: Any, name: str | None) -> str:
     return found
 
 
-def _check(threads: int, device: str) -> None:
+def _check(threads: int, device: str, seed: int) -> None:
+    if not 0 <= seed < 2**63:
+        raise UsageError(f"--seed must be from 0 to {2**63 - 1}, found {seed}")
     if threads < 1:
         raise UsageError(f"--threads must be 1 or more, found {threads}")
     check_device(device)
@@ -174,10 +176,15 @@ def _write_result(result: RunResult) -> None:
 
 def _read_result(folder: Path) -> RunResult:
     data = read_json(folder / RESULT, "result")
-    return RunResult(
-        folder=folder,
-        checkpoints={k: folder / v for k, v in data["checkpoints"].items()},
-        artefacts={k: folder / v for k, v in data["artefacts"].items()},
-        metrics=data["metrics"],
-        ledger=data["ledger"],
-    )
+    try:
+        return RunResult(
+            folder=folder,
+            checkpoints={k: folder / v for k, v in data["checkpoints"].items()},
+            artefacts={k: folder / v for k, v in data["artefacts"].items()},
+            metrics=data["metrics"],
+            ledger=data["ledger"],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{folder / RESULT} is no result of a run ({error!r}); start over with --fresh"
+        ) from None

@@ -47,7 +47,10 @@ def _toml(path: Path) -> dict[str, Any]:
         data = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"settings file {path} cannot be read ({error})") from None
-    return dict(data.get("settings", data))
+    settings = data.get("settings", data)
+    if not isinstance(settings, dict):
+        raise UsageError(f"[settings] of {path} must be a table of names, found {settings!r}")
+    return settings
 
 
 def _typed(field: Field[Any], value: Any) -> Any:
@@ -55,7 +58,7 @@ def _typed(field: Field[Any], value: Any) -> Any:
     wanted: type = type(default) if default is not None else str
     try:
         result = _converted(wanted, value)
-    except ValueError:
+    except (ValueError, TypeError):
         raise UsageError(
             f"setting {field.name!r} must be {wanted.__name__}, found {value!r} "
             f"(default: {default!r})"
@@ -74,8 +77,6 @@ def _converted(wanted: type, value: Any) -> Any:
         if not math.isfinite(number):
             raise ValueError(value)
         return number
-    return wanted(value) if not isinstance(value, bool) else _refuse(value)
-
-
-def _refuse(value: Any) -> Any:
-    raise ValueError(value)
+    if isinstance(value, bool) or not isinstance(value, str | wanted):
+        raise ValueError(value)
+    return wanted(value)

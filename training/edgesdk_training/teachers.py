@@ -39,10 +39,15 @@ class OnnxTeacher:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"]
-        )
-        self._input = self._session.get_inputs()[0].name
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's classes are private
+            raise UsageError(f"teacher {name} is no ONNX file that runs ({error})") from None
+        (self._input, shape) = next((i.name, i.shape) for i in self._session.get_inputs())
+        if list(shape[1:]) != [3, SIDE, SIDE]:
+            raise UsageError(f"teacher {name} must take [N, 3, {SIDE}, {SIDE}], it takes {shape}")
         self._mean, self._std = mean, std
         self.name, self.sha256 = name, sha256
         self.dim = int(self._session.get_outputs()[0].shape[-1])
@@ -164,7 +169,7 @@ def embed_all(
     count = len(pictures)
     digest = sha256_bytes((teacher.sha256 + fingerprint(pictures)).encode())[:16]
     path = cache / f"{teacher.name}-{digest}.f32"
-    parts = [np.fromfile(path, np.float32)] if path.is_file() else []
+    parts = _kept(path, count, teacher.dim)
     done = sum(p.size for p in parts) // teacher.dim
     written = time.monotonic()
     while done < count:
@@ -177,6 +182,17 @@ def embed_all(
             write_atomic(path, np.concatenate([p.ravel() for p in parts]).astype("<f4").tobytes())
             written = time.monotonic()
     return np.concatenate([p.ravel() for p in parts]).reshape(count, teacher.dim)
+
+
+def _kept(path: Path, count: int, dim: int) -> list[Array]:
+    """Return what an earlier run left, nothing of a damaged file."""
+    if not path.is_file():
+        return []
+    size, row = path.stat().st_size, 4 * dim
+    if size % row or size > count * row:
+        return []
+    rows = np.fromfile(path, "<f4")
+    return [rows] if np.isfinite(rows).all() else []
 
 
 def _between(pictures: Any, start: int, stop: int) -> Sequence[Array]:
