@@ -67,6 +67,17 @@ def test_blends_of_other_faces_are_not_mixed(blend, tmp_path):
         blend("--count", 16, "-o", tmp_path / "blends.npz", data=tmp_path / "blends.npz")
 
 
+def test_a_folder_or_a_pack_without_numbers_is_refused_before_any_work(blend, tmp_path, source):
+    with pytest.raises(UsageError, match="is a folder; name a file"):
+        blend("-o", tmp_path)
+    with np.load(source) as stored:
+        arrays = dict(stored)
+    for names in (["blended/0", "x"], ["blended/0/one/0"] * 2, np.array("blended")):
+        np.savez(tmp_path / "odd.npz", **{**arrays, "names": np.array(names)})
+        with pytest.raises(SystemExit, match="other faces"):
+            blend("-o", tmp_path / "odd.npz")
+
+
 def test_a_missing_pack_is_told_in_one_sentence(blend, tmp_path):
     with pytest.raises(UsageError, match=r"^face pack .*none.npz does not exist"):
         blend("-o", tmp_path / "out.npz", data=tmp_path / "none.npz")

@@ -20,7 +20,7 @@ import numpy as np
 
 from edgesdk.core.biometrics import unit
 from edgesdk.core.errors import UsageError
-from edgesdk.core.files import write_json
+from edgesdk.core.files import check_target, write_json
 from edgesdk.core.preprocess import Align, align, resize
 from edgesdk.core.shipped import open_checkpoint
 from edgesdk.core.tensors import Array
@@ -137,6 +137,7 @@ def main() -> None:
     asked = parser.parse_args()
     if not (asked.data or asked.crops or asked.photos):
         parser.error("no faces to look at; give --data, --crops or --photos")
+    check_target(asked.output)
     write_json(asked.output, compare(asked))
 
 

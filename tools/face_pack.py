@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesdk.core.biometrics import unit
-from edgesdk.core.files import write_atomic
+from edgesdk.core.files import check_target, write_atomic
 from edgesdk.images import read_image
 from edgesdk_training.data import read_pack
 from tools.held_out import embedded
@@ -69,11 +69,13 @@ def write(path: Path, arrays: dict[str, Array]) -> None:
 
 def begun(path: Path, kind: str, seed: int) -> tuple[dict[str, Array], int]:
     """Return what a stopped command has left, and the next block."""
+    check_target(path)
     if not path.is_file():
         return {}, 0
     arrays = read_pack(path)
-    last = str(arrays["names"][-1]).split("/") if "made_by" in arrays else []
-    if last[:2] != [kind, str(seed)]:
+    names = arrays.get("names", np.empty(0)) if "made_by" in arrays else np.empty(0)
+    last = str(names[-1]).split("/") if names.ndim == 1 and len(names) else []
+    if last[:2] != [kind, str(seed)] or not last[2:] or not last[2].isdigit():
         raise SystemExit(
             f"{path} holds other faces than {kind} ones of seed {seed}; choose another -o"
         )

@@ -40,7 +40,7 @@ import numpy as np
 
 from edgesdk.core.biometrics import unit
 from edgesdk.core.errors import EdgeSdkError, UsageError
-from edgesdk.core.files import read_json, write_atomic, write_json
+from edgesdk.core.files import check_target, read_json, write_atomic, write_json
 from edgesdk.core.shipped import shipped
 from edgesdk.core.tensors import Array
 from edgesdk.pairs import PairSet, embed_pictures, judge, read_pairs
@@ -193,6 +193,8 @@ def _run(asked: argparse.Namespace, words: list[str], stack: ExitStack) -> None:
             "no model was given; name one with --bundle, --shipped, --checkpoint, --sface, "
             "--mobilefacenet, --dlib or --artefacts"
         )
+    for target in filter(None, (asked.output, asked.plot)):
+        check_target(target)
     plan = _artefacts.make_plan(asked.artefacts, asked.targets, asked.calib)
     pairs = read_pairs(asked.pairs)
     models = [opener() for opener in openers]

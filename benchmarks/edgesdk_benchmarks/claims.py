@@ -1,7 +1,8 @@
 """What the rows of an accuracy result say about training: each claim, its numbers, its verdict.
 
 Rows are compared only where one thing differs: same student, same face size, same epochs,
-trained on as many pictures. A difference counts by its lower end, two standard errors down.
+trained on as many pictures. A difference between two ways of training counts by its lower end,
+two standard errors down; that accuracy grows with the face is told of what was measured.
 """
 
 import math

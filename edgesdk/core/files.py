@@ -137,6 +137,13 @@ def check_writable(folder: Path) -> None:
         tempfile.TemporaryFile(dir=folder).close()
 
 
+def check_target(path: Path) -> None:
+    """Raise EdgeSdkError where the file `path` cannot be written: before hours of work."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name a file to write")
+    check_writable(path.parent)
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write `data` to a temporary neighbour, then move it into place.
 

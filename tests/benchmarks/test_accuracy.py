@@ -304,6 +304,15 @@ def test_bad_commands_are_one_sentence(faces, tmp_path, capsys, words, code, say
     assert not (tmp_path / "a.json").exists()
 
 
+@pytest.mark.parametrize("where", ["-o", "--plot"])
+def test_a_folder_as_result_is_refused_before_anything_is_judged(tmp_path, capsys, where):
+    (tmp_path / "folder").mkdir()
+    words = ["--pairs", tmp_path / "none", "--bundle", "bridge-face", "-o", tmp_path / "a.json"]
+    code, out, err = run(capsys, *words, where, tmp_path / "folder")
+    assert (code, out) == (2, "")
+    assert "folder is a folder; name a file" in err
+
+
 @pytest.mark.parametrize("sizes", ["0", "a", "16,,24", ""])
 def test_bad_sizes_are_refused(capsys, sizes):
     with pytest.raises(SystemExit, match="2"):
