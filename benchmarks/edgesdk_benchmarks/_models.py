@@ -5,6 +5,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
+from edgesdk.core.biometrics import unit
 from edgesdk.core.bundle import Bundle, read_checkpoint
 from edgesdk.core.files import sha256_bytes
 from edgesdk.core.tensors import Array
@@ -55,6 +58,16 @@ def checkpoint_model(path: str, threads: int, stack: ExitStack) -> Model:
     model = bundle_model(as_bundle(checkpoint), "torch", threads, stack)
     how = trained(checkpoint.provenance)
     return replace(model, facts=model.facts | ({"trained": how} if how else {}))
+
+
+def both_views(model: Model) -> Model:
+    """Return a model that adds the unit embedding of the mirrored face to that of the face."""
+
+    def embed(crops: Sequence[Array]) -> Array:
+        mirrored = [np.ascontiguousarray(crop[:, ::-1]) for crop in crops]
+        return unit(model.embed(crops)) + unit(model.embed(mirrored))
+
+    return replace(model, facts=model.facts | {"views": 2}, embed=embed)
 
 
 def sface_model(threads: int) -> Model:

@@ -5,7 +5,8 @@
 Every face is shrunk to the size of its row by area average and rounded to uint8 before a
 model sees it. A bundle or checkpoint is judged at the sizes up to its own input, and at its
 own; the teacher and the networks of others (`--mobilefacenet FILE.tflite`, `--dlib`) enlarge
-small faces by the bicubic kernel. No mirrored views.
+small faces by the bicubic kernel. No mirrored views but with `--mirrored`: then both views of
+a face are embedded, and "views" is 2; of artefacts never.
 
 `--train-embeddings` names what the teacher said about the training faces. Faces of the pair
 set whose cosine to any of them is above 0.5 are counted, and the accuracy is told without
@@ -47,6 +48,7 @@ from edgesdk.pairs import PairSet, embed_pictures, judge, read_pairs
 from edgesdk_benchmarks import _artefacts, _sface
 from edgesdk_benchmarks._models import (
     Model,
+    both_views,
     bundle_model,
     checkpoint_model,
     sface_model,
@@ -193,11 +195,15 @@ def _run(asked: argparse.Namespace, words: list[str], stack: ExitStack) -> None:
             "no model was given; name one with --bundle, --shipped, --checkpoint, --sface, "
             "--mobilefacenet, --dlib or --artefacts"
         )
+    if asked.mirrored and asked.keep:
+        raise UsageError("--mirrored judges every model anew; leave --keep out")
     for target in filter(None, (asked.output, asked.plot)):
         check_target(target)
     plan = _artefacts.make_plan(asked.artefacts, asked.targets, asked.calib)
     pairs = read_pairs(asked.pairs)
     models = [opener() for opener in openers]
+    if asked.mirrored:
+        models = [both_views(model) for model in models]
     leaked = None
     if asked.train_embeddings:
         leaked = leaked_faces(pairs, asked.train_embeddings, threads)
@@ -327,6 +333,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--calib", help="folder or tar of crops for artefacts in int8; default: synthetic faces")
     add("--sizes", type=_sizes, default=list(SIZES), help="face sizes in pixels, such as 16,32")
     add("--train-embeddings", action="append", default=[], help=".npz or a run's cache")
+    add("--mirrored", action="store_true", help="add the mirrored view of every face")
     add("--keep", action="store_true", help="judge only what OUTPUT does not hold yet")
     add("--runtime", help="runtime of the bundles")
     add("--threads", type=int, default=1, help="threads of the CPU")

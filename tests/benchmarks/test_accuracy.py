@@ -17,6 +17,7 @@ from edgesdk.core.shipped import shipped
 from edgesdk.images import read_image
 from edgesdk.pairs import embed_pictures, evaluate, read_pairs
 from edgesdk_benchmarks import _sface, accuracy
+from edgesdk_benchmarks._models import both_views
 from edgesdk_benchmarks._plot import own_size_rows, plot
 from edgesdk_benchmarks.accuracy import (
     Model,
@@ -302,6 +303,24 @@ def test_bad_commands_are_one_sentence(faces, tmp_path, capsys, words, code, say
     assert says in err
     assert len(err.splitlines()) == 1
     assert not (tmp_path / "a.json").exists()
+
+
+def test_mirrored_rows_tell_both_views(make_face_bundle, faces, tmp_path, capsys):
+    words = ("--pairs", faces, "--bundle", make_face_bundle().path, "-o", tmp_path / "a.json")
+    assert run(capsys, *words, "--mirrored")[0] == 0
+    assert {row["views"] for row in json.loads((tmp_path / "a.json").read_text())["rows"]} == {2}
+    code, _, err = run(capsys, *words, "--mirrored", "--keep")
+    assert (code, err) == (2, "error: --mirrored judges every model anew; leave --keep out\n")
+
+
+def test_both_views_of_a_face_give_what_its_mirrored_views_give():
+    def sides(crops):
+        return np.stack([[c[:, :4].mean() + 1.0, c[:, 4:].mean() + 1.0] for c in crops])
+
+    face = np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8)
+    rows = both_views(Model({}, sides, 8)).embed([face, face[:, ::-1]])
+    assert np.allclose(rows[0], rows[1])
+    assert not np.allclose(*sides([face, face[:, ::-1]]))
 
 
 @pytest.mark.parametrize("where", ["-o", "--plot"])
