@@ -77,6 +77,13 @@ def test_any_changed_picture_changes_what_the_teachers_answers_are_kept_under(tm
     assert content_hash(tmp_path / "nothing") == ""
 
 
+def test_hidden_files_do_not_change_a_set(tmp_path):
+    folder = people(tmp_path / "set", [10])
+    before = content_hash(folder)
+    (folder / ".DS_Store").write_bytes(b"left behind")
+    assert content_hash(folder) == before
+
+
 @pytest.mark.parametrize("seed", [-5, 2**63])
 def test_a_seed_that_is_none_is_refused_first(tiny, tmp_path, seed):
     with pytest.raises(UsageError, match="--seed must be from 0"):
@@ -102,6 +109,15 @@ def test_settings_of_another_kind_are_refused(tmp_path, text, says):
     (tmp_path / "a.toml").write_text(text)
     with pytest.raises(UsageError, match=says):
         read_settings(Settings, tmp_path / "a.toml", {})
+
+
+def test_settings_of_kinds_that_mean_the_same_are_taken(tmp_path):
+    from edgesdk_training.recipes.bridge import Settings
+
+    given = {"epochs": 30.0, "batch": np.int64(4), "init": tmp_path, "lr": 1, "bf16": True}
+    found = read_settings(Settings, None, given)
+    assert (found.epochs, found.batch, found.init) == (30, 4, str(tmp_path))
+    assert (found.lr, found.bf16) == (1.0, True)
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"checkpoints": 3}'])

@@ -205,11 +205,15 @@ class Joined:
 
 
 def content_hash(path: Path) -> str:
-    """Return a hash of all bytes of a set, of a folder with the files' names; "" for no file."""
+    """Return a hash of all bytes of a set, of a folder with its files' names; "" for no file.
+
+    Hidden files do not count: systems leave them behind.
+    """
     try:
         if path.is_file():
             return sha256_file(path)
-        files = sorted(p for p in path.rglob("*") if p.is_file())
+        seen = (p for p in path.rglob("*") if not p.name.startswith("."))
+        files = sorted(p for p in seen if p.is_file())
         told = [f"{p.relative_to(path).as_posix()} {sha256_file(p)}" for p in files]
     except OSError as error:
         what = error.filename or path

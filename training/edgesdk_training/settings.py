@@ -77,6 +77,7 @@ def _converted(wanted: type, value: Any) -> Any:
         if not math.isfinite(number):
             raise ValueError(value)
         return number
-    if isinstance(value, bool) or not isinstance(value, str | wanted):
+    part = wanted is int and isinstance(value, float) and not value.is_integer()
+    if part or value is None or isinstance(value, bool | list | dict):
         raise ValueError(value)
     return wanted(value)
