@@ -160,3 +160,21 @@ def test_answers_that_a_stop_left_are_kept(coarse_teacher, tmp_path):
     again = embed_all(coarse_teacher, faces, tmp_path, lambda *told: None)
     assert (again[0] == 0.5).all()
     assert np.array_equal(again[1:], first[1:])
+
+
+@pytest.mark.parametrize(("count", "batch"), [(40, 256), (41, 8), (7, 4), (3, 256)])
+def test_of_few_items_every_process_gets_as_many(monkeypatch, count, batch):
+    from edgesdk_training import _dist, loop
+
+    class Context:
+        seed, device = 0, "cpu"
+
+    monkeypatch.setattr(_dist, "world", lambda: 2)
+    plan = loop.Plan("p", count, 2, batch, 0.1)
+    for step in range(plan.steps):
+        parts = []
+        for rank in (0, 1):
+            monkeypatch.setattr(_dist, "rank", lambda rank=rank: rank)
+            parts.append(loop._indices(Context(), plan, step).tolist())
+        assert len(parts[0]) == len(parts[1]) == min(batch, count // 2)
+        assert not set(parts[0]) & set(parts[1])

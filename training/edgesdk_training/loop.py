@@ -61,9 +61,14 @@ class Plan:
         check_optimiser(self.optimiser)
 
     @property
+    def share(self) -> int:
+        """Items per step of this process: of few items every process gets some."""
+        return max(1, min(self.batch, self.count // _dist.world()))
+
+    @property
     def steps_per_epoch(self) -> int:
         """Steps per pass; an incomplete last batch is left out."""
-        return max(1, self.count // (self.batch * _dist.world()))
+        return max(1, self.count // (self.share * _dist.world()))
 
     @property
     def steps(self) -> int:
@@ -108,7 +113,7 @@ def fit(context: RunContext, plan: Plan, modules: Any, draw: Draw, loss: Loss) -
             done = step + 1 - first
             numbers = {"loss": value.item(), **{k: v.item() for k, v in scalars.items()}}
             context.log(
-                step + 1, plan.phase, **numbers, lr=plan.rate(step), **clock.speed(done, plan.batch)
+                step + 1, plan.phase, **numbers, lr=plan.rate(step), **clock.speed(done, plan.share)
             )
             if not math.isfinite(numbers["loss"]):
                 raise EdgeSdkError(
@@ -177,8 +182,8 @@ def _indices(context: RunContext, plan: Plan, step: int) -> Tensor:
     """Return this process's items of a step, out of the epoch's own permutation."""
     epoch, inside = divmod(step, plan.steps_per_epoch)
     seed = _seed(context.seed, plan.phase, epoch) - _dist.rank()
-    start = (inside * _dist.world() + _dist.rank()) * plan.batch
-    return _order(plan.count, seed, context.device)[start : start + plan.batch]
+    start = (inside * _dist.world() + _dist.rank()) * plan.share
+    return _order(plan.count, seed, context.device)[start : start + plan.share]
 
 
 @lru_cache(maxsize=1)
