@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra train")
 
 from edgesdk.core.errors import UsageError
-from edgesdk_training.data import PackDataset
+from edgesdk_training.packs import PackDataset
 from tools import blend_faces, face_pack
 
 
@@ -31,7 +31,8 @@ def source(tmp_path):
 def blend(monkeypatch, source):
     """Return the command line with small blocks and a small teacher."""
     monkeypatch.setattr(blend_faces, "open_teacher", lambda name, device: Teacher())
-    monkeypatch.setattr(blend_faces, "BLOCK", 8)
+    for module in (blend_faces, face_pack):
+        monkeypatch.setattr(module, "BLOCK", 8)
 
     def run(*words, data=source):
         monkeypatch.setattr(sys, "argv", ["blend_faces", str(data), *map(str, words)])
@@ -76,6 +77,14 @@ def test_a_folder_or_a_pack_without_numbers_is_refused_before_any_work(blend, tm
         np.savez(tmp_path / "odd.npz", **{**arrays, "names": np.array(names)})
         with pytest.raises(SystemExit, match="other faces"):
             blend("-o", tmp_path / "odd.npz")
+
+
+@pytest.mark.parametrize("words", [("--count", 0), ("--seed", -1)])
+def test_numbers_that_are_none_are_refused(blend, tmp_path, words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        blend(*words, "-o", tmp_path / "out.npz")
+    assert ended.value.code == 2
+    assert f"{words[0]} must be" in capsys.readouterr().err
 
 
 def test_a_missing_pack_is_told_in_one_sentence(blend, tmp_path):

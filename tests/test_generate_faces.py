@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra train")
 
 from edgesdk.images import read_image  # noqa: E402
-from edgesdk_training.data import PackDataset  # noqa: E402
+from edgesdk_training.packs import PackDataset  # noqa: E402
 from tools import face_pack, generate_faces  # noqa: E402
 
 

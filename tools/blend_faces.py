@@ -11,48 +11,27 @@ The file is written after every 1,024 faces; a stopped command goes on there. Ne
 set whose people are held out to judge by.
 """
 
-import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from edgesdk_training._train import check_device
 from edgesdk_training.data import decode, join
 from edgesdk_training.morphs import draw_morphs
 from edgesdk_training.teachers import fingerprint, open_teacher
 from tools.command import told
-from tools.face_pack import BLOCK, Array, begun, extended
+from tools.face_pack import BLOCK, Array, arguments, asked_of, extended
 
 KIND, SIDE = "blended", 112
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data", nargs="+", type=Path, help="face packs, folders or tars")
-    parser.add_argument(
-        "--count", type=int, default=32 * BLOCK, help="blends to make, in blocks of 1,024"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cpu", help="cpu or cuda, for the teacher")
-    parser.add_argument("-o", "--out", type=Path, required=True, help="face pack to write, .npz")
-    asked = parser.parse_args()
-    if asked.count < 1:
-        parser.error(f"--count must be 1 or more, found {asked.count}")
-    if asked.seed < 0:
-        parser.error(f"--seed must be 0 or more, found {asked.seed}")
-    make(asked)
-
-
-def make(asked: argparse.Namespace) -> None:
     """Write the pack that was asked for, block by block."""
     import torch
 
-    check_device(asked.device)
-    torch.set_num_threads(1)
-    begun(asked.out, KIND, asked.seed)
+    parser = arguments(__doc__, 32 * BLOCK)
+    parser.add_argument("data", nargs="+", type=Path, help="face packs, folders or tars")
+    asked = asked_of(parser, KIND)
     dataset = join(asked.data)
     pictures, _ = decode(dataset, SIDE, lambda done, total, label: None)
     faces, among = torch.from_numpy(pictures), np.arange(len(pictures))
@@ -62,8 +41,7 @@ def make(asked: argparse.Namespace) -> None:
         return draw_morphs(faces, among, BLOCK, seed).between(0, BLOCK)
 
     teacher = open_teacher("sface", device=asked.device)
-    blocks = -(-asked.count // BLOCK)
-    extended(asked.out, KIND, asked.seed, blocks, teacher, fingerprint(dataset), block)
+    extended(asked, KIND, teacher, fingerprint(dataset), block)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Face packs that grow block by block: encoded faces with the teacher's embeddings."""
 
+import argparse
 from collections.abc import Callable, Iterable
 from io import BytesIO
 from pathlib import Path
@@ -11,12 +12,39 @@ from numpy.typing import NDArray
 from edgesdk.core.biometrics import unit
 from edgesdk.core.files import check_target, write_atomic
 from edgesdk.images import read_image
-from edgesdk_training.data import read_pack
+from edgesdk_training._train import check_device
+from edgesdk_training.packs import read_pack
 from tools.held_out import embedded
 
 BLOCK = 1024
 
 Array = NDArray[Any]
+
+
+def arguments(text: str, count: int) -> argparse.ArgumentParser:
+    """Return the command line of a tool that makes a pack, with `count` faces as the default."""
+    parser = argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--count", type=int, default=count, help="faces, in blocks of 1,024")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="face pack to write, .npz")
+    return parser
+
+
+def asked_of(parser: argparse.ArgumentParser, kind: str) -> argparse.Namespace:
+    """Return what was asked; what cannot be done is refused before any work."""
+    import torch
+
+    asked = parser.parse_args()
+    for name, least in (("count", 1), ("seed", 0)):
+        if getattr(asked, name) < least:
+            parser.error(f"--{name} must be {least} or more, found {getattr(asked, name)}")
+    check_device(asked.device)
+    begun(asked.out, kind, asked.seed)
+    torch.set_num_threads(1)
+    return asked
 
 
 def encoded(picture: Array) -> bytes:
@@ -83,23 +111,21 @@ def begun(path: Path, kind: str, seed: int) -> tuple[dict[str, Array], int]:
 
 
 def extended(
-    path: Path, kind: str, seed: int, blocks: int, teacher: Any, source: str,
+    asked: argparse.Namespace, kind: str, teacher: Any, source: str,
     faces: Callable[[int], Iterable[Array]],
 ) -> None:  # fmt: skip
     """Write a pack block by block; what is there already is kept.
 
     Args:
-        path: The pack.
-        kind: First part of the faces' names.
-        seed: Second part.
-        blocks: How many blocks the whole pack has.
+        asked: The pack `out`, its `seed` and the `count` of its faces.
+        kind: First part of the faces' names; the seed is the second.
         teacher: Labels the faces.
         source: Hash of what the faces are made with.
         faces: From a block's number to its faces, uint8 [S, S, 3].
     """
-    arrays, first = begun(path, kind, seed)
-    for number in range(first, blocks):
-        new = packed(faces(number), teacher, f"{kind}/{seed}/{number}", source)
+    arrays, first = begun(asked.out, kind, asked.seed)
+    for number in range(first, -(-asked.count // BLOCK)):
+        new = packed(faces(number), teacher, f"{kind}/{asked.seed}/{number}", source)
         arrays = joined(arrays, new)
-        write(path, arrays)
-        print(f"{path}: {len(arrays['names']):,} faces", flush=True)
+        write(asked.out, arrays)
+        print(f"{asked.out}: {len(arrays['names']):,} faces", flush=True)

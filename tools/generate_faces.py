@@ -18,7 +18,6 @@ MALLOC_MMAP_THRESHOLD_=4294967296 and MALLOC_TRIM_THRESHOLD_=8589934592 keep mem
 about to be used again, which otherwise costs much of a CPU's time.
 """
 
-import argparse
 from collections.abc import Iterator
 from importlib.util import find_spec
 from io import BytesIO
@@ -31,11 +30,10 @@ from torch import Tensor, nn
 from edgesdk.core.files import sha256_bytes, write_atomic
 from edgesdk.core.preprocess import Align, align
 from edgesdk.detect import YuNet
-from edgesdk_training._train import check_device
 from edgesdk_training.augment import shrink
 from edgesdk_training.teachers import open_teacher
 from tools.command import told
-from tools.face_pack import BLOCK, Array, begun, extended
+from tools.face_pack import BLOCK, Array, arguments, asked_of, extended
 from tools.openvino_ir import Graph
 
 FEATURES, SIDE, STYLE = "Mul_556", 128, 512
@@ -137,29 +135,10 @@ def faces(generator: Generator, decoder: nn.Sequential, seed: int, block: int) -
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--count", type=int, default=16 * BLOCK, help="faces to draw, in blocks of 1,024"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--decoder", type=Path, default=Path("cache/generated-decoder.pt"))
-    parser.add_argument("-o", "--out", type=Path, required=True, help="face pack to write, .npz")
-    asked = parser.parse_args()
-    if asked.count < 1:
-        parser.error(f"--count must be 1 or more, found {asked.count}")
-    if asked.seed < 0:
-        parser.error(f"--seed must be 0 or more, found {asked.seed}")
-    make(asked)
-
-
-def make(asked: argparse.Namespace) -> None:
     """Write the pack that was asked for, block by block."""
-    check_device(asked.device)
-    torch.set_num_threads(1)
-    begun(asked.out, KIND, asked.seed)
+    parser = arguments(__doc__, 16 * BLOCK)
+    parser.add_argument("--decoder", type=Path, default=Path("cache/generated-decoder.pt"))
+    asked = asked_of(parser, KIND)
     generator, teacher = Generator(asked.device), open_teacher("sface", device=asked.device)
     decoder = fitted(asked.decoder, generator, asked.device)
     source = sha256_bytes(asked.decoder.read_bytes())
@@ -168,8 +147,7 @@ def make(asked: argparse.Namespace) -> None:
         with torch.inference_mode():
             yield from faces(generator, decoder, asked.seed, number)
 
-    blocks = -(-asked.count // BLOCK)
-    extended(asked.out, KIND, asked.seed, blocks, teacher, source, block)
+    extended(asked, KIND, teacher, source, block)
 
 
 if __name__ == "__main__":

@@ -298,8 +298,8 @@ def test_the_plus_student_trains(teacher, tmp_path):
     [
         ("cuda:0", "1", UnsupportedError, "'cuda:0' was asked, torch .* finds no CUDA GPU"),
         ("cuda", "2", UnsupportedError, "'cuda' was asked of 2 processes"),
-        ("mps", "1", UsageError, "cpu, cuda or cuda:N, found --device mps"),
-        ("gpu please", "1", UsageError, "found --device gpu please"),
+        ("mps", "1", UsageError, "cpu, cuda or cuda:N, found mps"),
+        ("gpu please", "1", UsageError, "found gpu please"),
     ],
 )
 def test_a_device_that_cannot_be_had_is_refused(

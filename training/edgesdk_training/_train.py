@@ -152,7 +152,7 @@ def check_device(device: str) -> None:
     except RuntimeError:
         kind = ""
     if kind not in ("cpu", "cuda"):
-        raise UsageError(f"training runs on cpu, cuda or cuda:N, found --device {device}")
+        raise UsageError(f"--device must be cpu, cuda or cuda:N, found {device}")
     if kind == "cuda" and not torch.cuda.is_available():
         raise UnsupportedError(
             f"device {device!r} was asked, torch {torch.__version__} finds no CUDA GPU; leave "

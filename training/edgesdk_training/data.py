@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -15,14 +12,8 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.files import sha256_bytes, sha256_file
 from edgesdk.core.preprocess import resize
 from edgesdk.core.tensors import Array
-from edgesdk.images import Pictures, read_image
-
-PACK_ARRAYS = ("blob", "offsets", "identity", "names", "embedding")
-# Name, number of axes and kinds of numbers.
-PACK_SHAPES = (
-    ("blob", 1, "u"), ("offsets", 1, "iu"), ("identity", 1, "iu"), ("embedding", 2, "f"),
-)  # fmt: skip
-UNREADABLE = (OSError, ValueError, TypeError, EOFError, BadZipFile, zlib.error)
+from edgesdk.images import Pictures
+from edgesdk_training.packs import PackDataset
 
 
 class TreeDataset:
@@ -32,7 +23,6 @@ class TreeDataset:
         identities: int64 [N], numbered by folder name.
         embeddings: None.
         name: What the licence and provenance speak of.
-        content: Hash of all pictures.
     """
 
     embeddings = None
@@ -46,11 +36,16 @@ class TreeDataset:
         number = {person: i for i, person in enumerate(people)}
         self.identities = np.array([number[self._person(n)] for n in names], np.int64)
         self.people = [self._person(n) for n in names]
-        self.name, self.content = path.name, content_hash(path)
+        self.name, self._path = path.name, path
 
     @staticmethod
     def _person(name: str) -> str:
         return name.rsplit("/", 1)[0] if "/" in name else ""
+
+    @property
+    def content(self) -> str:
+        """Hash of all pictures; reads the whole set."""
+        return content_hash(self._path)
 
     def __len__(self) -> int:
         return len(self._pictures)
@@ -58,66 +53,6 @@ class TreeDataset:
     def __getitem__(self, index: int) -> Array:
         """Return picture `index`, HxWx3 uint8 RGB."""
         return self._pictures.read(self._pictures.names[index])
-
-
-def read_pack(path: Path) -> dict[str, Array]:
-    """Return all arrays of a face pack.
-
-    Raises:
-        UsageError: the file cannot be read, or lacks what every pack has.
-    """
-    try:
-        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        if missing := [name for name in PACK_ARRAYS[:3] if name not in arrays]:
-            raise ValueError(f"it lacks {', '.join(missing)}")
-        for name, shape, kinds in PACK_SHAPES:
-            found = arrays.get(name)
-            if found is not None and (found.ndim != shape or found.dtype.kind not in kinds):
-                raise ValueError(f"{name} is {found.dtype} of shape {found.shape}")
-    except UNREADABLE as error:
-        raise UsageError(
-            f"{path} is no face pack ({error}); expected the arrays {', '.join(PACK_ARRAYS)}"
-        ) from None
-    return arrays
-
-
-class PackDataset:
-    """One .npz with encoded pictures and, usually, a teacher's embeddings.
-
-    Arrays: `blob` uint8 (all files, joined), `offsets` int [N + 1], `identity` int [N]
-    (-1 unknown), `embedding` float16 [N, D] of unit length, `names` [N].
-
-    Attributes:
-        identities: int64 [N], -1 unknown.
-        embeddings: float32 [N, D], or None.
-        name: What the licence and provenance speak of.
-        content: Hash of all of it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        pack = read_pack(path)
-        self._blob, self._offsets = pack["blob"], pack["offsets"].astype(np.int64)
-        self.identities = pack["identity"].astype(np.int64)
-        stored = pack.get("embedding")
-        count = len(self._offsets) - 1
-        lengths = {len(self.identities)} | ({len(stored)} if stored is not None else set())
-        if count < 1 or lengths != {count} or self._offsets[-1] > len(self._blob):
-            raise UsageError(f"{path} is damaged: its arrays disagree on the number of pictures")
-        if self._offsets[0] < 0 or (np.diff(self._offsets) <= 0).any():
-            raise UsageError(f"{path} is damaged: its offsets do not rise")
-        if stored is not None and not (np.isfinite(stored).all() and stored.any(1).all()):
-            raise UsageError(f"{path} is damaged: an embedding is zero or not finite")
-        self.embeddings: Array | None = None if stored is None else _unit(stored)
-        self.people = ["" if i < 0 else str(i) for i in self.identities]
-        self.name, self.content = path.name, content_hash(path)
-
-    def __len__(self) -> int:
-        return len(self._offsets) - 1
-
-    def __getitem__(self, index: int) -> Array:
-        """Return picture `index`, HxWx3 uint8 RGB."""
-        return read_image(self._blob[self._offsets[index] : self._offsets[index + 1]].tobytes())
 
 
 class SyntheticFaces:
@@ -162,7 +97,6 @@ class Joined:
         identities: int64 [N], -1 unknown.
         embeddings: float32 [N, D]; NaN rows where a set brings none; None when none does.
         name: Names of the parts.
-        content: Hashes of the parts, None where one has none.
     """
 
     def __init__(self, parts: Sequence[Any]) -> None:
@@ -171,8 +105,6 @@ class Joined:
         self.identities = self._join_identities()
         self.embeddings = self._join_embeddings()
         self.name = " + ".join(p.name for p in self.parts)
-        contents = [getattr(p, "content", None) for p in self.parts]
-        self.content = None if None in contents else " ".join(map(str, contents))
 
     def _join_identities(self) -> Array:
         labels, first = [], 0
@@ -194,6 +126,12 @@ class Joined:
                 for p, e in zip(self.parts, empty, strict=True)
             ]
         )
+
+    @property
+    def content(self) -> str | None:
+        """Hashes of the parts, None where one has none."""
+        contents = [getattr(p, "content", None) for p in self.parts]
+        return None if None in contents else " ".join(map(str, contents))
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -256,11 +194,6 @@ def people(dataset: Any) -> Array:
 def _plain(name: str) -> str:
     last = name.rsplit("/", 1)[-1]
     return str(int(last)) if last.isdigit() else last
-
-
-def _unit(vectors: Array) -> Array:
-    rows = vectors.astype(np.float32)
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
 def decode(dataset: Any, side: int, progress: Any) -> tuple[Array, Array]:
