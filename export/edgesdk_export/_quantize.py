@@ -90,7 +90,9 @@ def to_int8(
     path.unlink(missing_ok=True)
     try:
         with converting("onnxruntime.quantization"):
-            quant_pre_process(str(source), str(prepared))
+            # Its symbolic shapes know ReduceL1, ReduceL2 ... only up to opset 17, where their axes
+            # were an attribute (microsoft/onnxruntime#22662); the shapes of onnx itself suffice.
+            quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
             graph = onnx.load(prepared).graph
             quantize_static(
                 str(prepared),

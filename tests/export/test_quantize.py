@@ -1,0 +1,53 @@
+"""Lower precisions of ONNX graphs that are not ours."""
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx", reason="needs the onnx extra")
+ort = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
+
+from edgesdk.core.compare import measure  # noqa: E402
+from edgesdk_export._quantize import to_int8  # noqa: E402
+
+REDUCTIONS = ["ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceSumSquare", "ReduceMax"]
+
+
+def product_and_length(reduction):
+    """Return a model of opset 18: a product, over its length, which takes the items' shape."""
+    helper, numpy_helper = onnx.helper, onnx.numpy_helper
+    value = helper.make_tensor_value_info
+    arrays = {
+        "w": np.random.default_rng(0).normal(size=(12, 8)).astype(np.float32),
+        "axes": np.array([-1], np.int64),
+        "least": np.float32([1e-12]),
+    }
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["x", "w"], ["features"], "product"),
+            helper.make_node(reduction, ["features", "axes"], ["length"], keepdims=1),
+            helper.make_node("Max", ["length", "least"], ["safe"]),
+            helper.make_node("Shape", ["features"], ["sizes"]),
+            helper.make_node("Expand", ["safe", "sizes"], ["lengths"]),
+            helper.make_node("Div", ["features", "lengths"], ["y"]),
+        ],
+        "head",
+        [value("x", 1, ["batch", 12])],
+        [value("y", 1, ["batch", 8])],
+        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+@pytest.mark.parametrize("for_gpu", [False, True])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_int8_takes_a_reduction_whose_axes_are_an_input(reduction, for_gpu, tmp_path):
+    onnx.save(product_and_length(reduction), tmp_path / "exact.onnx")
+    x = np.random.default_rng(1).uniform(0.2, 1, (64, 12)).astype(np.float32)
+    to_int8(tmp_path / "exact.onnx", tmp_path / "int8.onnx", {"x": x}, {}, for_gpu=for_gpu)
+    graph = onnx.load(tmp_path / "int8.onnx").graph
+    assert "QuantizeLinear" in {node.op_type for node in graph.node}
+    want, found = (
+        ort.InferenceSession(tmp_path / name).run(None, {"x": x})[0]
+        for name in ("exact.onnx", "int8.onnx")
+    )
+    assert measure(want, found).snr_db > 25
