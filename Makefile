@@ -54,14 +54,14 @@ check: $(STAMP)  ## Lint, format, types, import direction, generated docs
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cog --check -I tools README.md training/README.md docs/*.md
+	$(BIN)/cog --check -I tools edgesdk/__init__.py README.md training/README.md docs/*.md
 
 format: $(STAMP)  ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 docs: $(STAMP)  ## Write the generated parts of the docs anew
-	$(BIN)/cog -r -I tools README.md training/README.md docs/*.md
+	$(BIN)/cog -r -I tools edgesdk/__init__.py README.md training/README.md docs/*.md
 
 bench-quick: $(STAMP)  ## What edgesdk itself costs, and a quick run of the shipped models
 	$(BIN)/python -m edgesdk_benchmarks.cost

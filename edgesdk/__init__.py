@@ -2,53 +2,37 @@
 
 from typing import TYPE_CHECKING, Any
 
-from edgesdk._version import __version__
+from edgesdk._version import __version__ as __version__
 from edgesdk.core.quiet import silence
 
 silence()
 
 if TYPE_CHECKING:
-    from edgesdk.api import (
-        bench,
-        doctor,
-        export,
-        inspect,
-        load,
-        models,
-        report,
-        run,
-        targets,
-        train,
-        verify,
-    )
-    from edgesdk.core.bundle import Bundle, Checkpoint
-    from edgesdk.core.errors import EdgeSdkError
-    from edgesdk.core.preprocess import Preprocess
-    from edgesdk.core.session import Session
-    from edgesdk.face import FacePipeline
-    from edgesdk.images import read_image
+    from edgesdk.core.bundle import Bundle as Bundle
+    from edgesdk.core.bundle import Checkpoint as Checkpoint
+    from edgesdk.core.errors import EdgeSdkError as EdgeSdkError
+    from edgesdk.core.preprocess import Preprocess as Preprocess
+    from edgesdk.core.session import Session as Session
+    from edgesdk.face import FacePipeline as FacePipeline
+    from edgesdk.images import read_image as read_image
 
-__all__ = [
-    "Bundle",
-    "Checkpoint",
-    "EdgeSdkError",
-    "FacePipeline",
-    "Preprocess",
-    "Session",
-    "__version__",
-    "bench",
-    "doctor",
-    "export",
-    "inspect",
-    "load",
-    "models",
-    "read_image",
-    "report",
-    "run",
-    "targets",
-    "train",
-    "verify",
-]
+    # [[[cog
+    # from edgesdk.verbs import verb_names
+    # for name in verb_names():
+    #     cog.outl(f"from edgesdk.verbs.{name} import {name} as {name}")
+    # ]]]
+    from edgesdk.verbs.bench import bench as bench
+    from edgesdk.verbs.doctor import doctor as doctor
+    from edgesdk.verbs.export import export as export
+    from edgesdk.verbs.inspect import inspect as inspect
+    from edgesdk.verbs.load import load as load
+    from edgesdk.verbs.models import models as models
+    from edgesdk.verbs.report import report as report
+    from edgesdk.verbs.run import run as run
+    from edgesdk.verbs.targets import targets as targets
+    from edgesdk.verbs.train import train as train
+    from edgesdk.verbs.verify import verify as verify
+    # [[[end]]]
 
 _HOMES = {
     "Bundle": "edgesdk.core.bundle",
@@ -62,16 +46,20 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that `edgesdk --help` stays quick."""
-    if name not in __all__:
-        raise AttributeError(f"module 'edgesdk' has no attribute {name!r}")
+    """Import a public name when it is first used, so that `import edgesdk` stays quick."""
     from importlib import import_module
 
-    value = getattr(import_module(_HOMES.get(name, "edgesdk.api")), name)
+    from edgesdk.verbs import verb_names
+
+    if name == "__all__":
+        return sorted([*_HOMES, "__version__", *verb_names()])
+    if name not in _HOMES and name not in verb_names():
+        raise AttributeError(f"module 'edgesdk' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES.get(name, f"edgesdk.verbs.{name}")), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     """Return the public names."""
-    return __all__
+    return list(__getattr__("__all__"))

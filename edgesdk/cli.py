@@ -1,38 +1,25 @@
-"""The command line: one sub-command per verb of `edgesdk.api`. It prints, never computes."""
+"""The command line: one sub-command per file of `edgesdk.verbs`. It prints, never computes."""
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
 from typing import Any, NoReturn, TextIO
 
-from edgesdk import __version__, _show, api
+from edgesdk import __version__, verbs
 from edgesdk._interrupt import patient_interrupts
 from edgesdk._options import add_arguments, arguments, summary
 from edgesdk._progress import bar
 from edgesdk.core.errors import EdgeSdkError, UsageError, did_you_mean
 from edgesdk.core.files import clean
-
-Printer = Callable[[Any], str]
-
-VERBS: dict[str, tuple[Callable[..., Any], Printer]] = {
-    "models": (api.models, _show.models),
-    "targets": (api.targets, _show.targets),
-    "train": (api.train, _show.trained),
-    "export": (api.export, _show.exported),
-    "verify": (api.verify, _show.verified),
-    "run": (api.run, _show.ran),
-    "bench": (api.bench, _show.benched),
-    "report": (api.report, _show.reported),
-    "inspect": (api.inspect, _show.inspected),
-    "doctor": (api.doctor, _show.diagnosed),
-}
+from edgesdk.verbs import Verb
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,8 +48,15 @@ class _Parser(argparse.ArgumentParser):
         return found, rest
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of all verbs."""
+def commands() -> dict[str, Verb]:
+    """Return the verbs of the command line in the order of work."""
+    every = {name: verbs.find_verb(name) for name in verbs.verb_names()}
+    shown = {name: verb for name, verb in every.items() if verb.show is not None}
+    return dict(sorted(shown.items(), key=lambda item: item[1].place))
+
+
+def parser(known: Mapping[str, Verb] | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the verbs in `known`; default: of all."""
     root = _Parser(
         prog="edgesdk",
         description="Vision models from a big teacher to a small device, with proof at each step.",
@@ -71,12 +65,12 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     root.add_argument("--version", action="version", version=f"edgesdk {__version__}")
-    verbs = root.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
-    for name, (function, _) in VERBS.items():
-        text = summary(function)
-        verb = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
-        add_arguments(verb, function)
-        _add_common(verb)
+    subs = root.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
+    for name, verb in (known or commands()).items():
+        text = summary(verb.function)
+        sub = subs.add_parser(name, help=text, description=text, allow_abbrev=False)
+        add_arguments(sub, verb.function)
+        _add_common(sub)
     return root
 
 
@@ -122,27 +116,30 @@ def _fail(text: str, code: int, as_json: bool) -> int:
 
 
 def _run(words: list[str]) -> int:
-    if words and not words[0].startswith("-") and words[0] not in VERBS:
-        raise UsageError(f"unknown verb {words[0]!r}. {did_you_mean(words[0], VERBS)}")
-    parsed = parser().parse_args(words)
-    if parsed.verb is None:
+    if not words or words[0].startswith("-"):
+        parser().parse_args(words)  # --help and --version end here
         parser().print_help()
         return 0
-    function, show = VERBS[parsed.verb]
+    verb, show = _verb(words[0])
+    parsed = parser({words[0]: verb}).parse_args(words)
+    given = arguments(verb.function, parsed)
     with _results_only() as stdout, bar(parsed.quiet) as progress:
-        if parsed.verb == "export" and "," in parsed.target:
-            from edgesdk.verbs.export import export_several
-
-            result: Any = export_several(words, parsed.target.split(","), progress)
-            show = _show.exported_several
-        else:
-            given = arguments(function, parsed)
-            if "progress" in function.__code__.co_varnames:
-                given["progress"] = progress
-            result = function(**given)
+        if "progress" in inspect.signature(verb.function).parameters:
+            given["progress"] = progress
+        result = verb.several(words, given) if verb.several else None
+        if result is None:
+            result = verb.function(**given)
     text = json.dumps(clean(_plain(result))) if parsed.json else show(result)
     print(text, file=stdout, flush=True)
-    return _show.exit_code(result)
+    return verb.exit_code(result)
+
+
+def _verb(name: str) -> tuple[Verb, Callable[[Any], str]]:
+    """Return one verb and what shows its result, without importing the others."""
+    verb = verbs.find_verb(name) if name in verbs.verb_names() else None
+    if verb is None or verb.show is None:
+        raise UsageError(f"unknown verb {name!r}. {did_you_mean(name, commands())}")
+    return verb, verb.show
 
 
 @contextmanager

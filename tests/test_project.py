@@ -35,6 +35,13 @@ def test_public_names_exist_and_are_sorted():
         _ = edgesdk.nothing
 
 
+def test_type_checkers_see_every_public_name():
+    tree = ast.parse((ROOT / "edgesdk" / "__init__.py").read_text())
+    seen = {a.asname for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+            for a in node.names if a.asname}  # fmt: skip
+    assert seen == set(edgesdk.__all__), "run make docs"
+
+
 def test_the_verb_export_stays_a_function_after_its_exporters_are_imported():
     script = "import edgesdk_export.onnx, edgesdk; assert callable(edgesdk.export)"
     subprocess.run([sys.executable, "-c", script], check=True)

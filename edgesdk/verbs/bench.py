@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError, did_you_mean
 from edgesdk.core.shipped import open_bundle
+from edgesdk.verbs._verb import Progress, Verb
 
 if TYPE_CHECKING:
     from edgesdk.core.bundle import Bundle
@@ -18,25 +19,52 @@ if TYPE_CHECKING:
 SCENARIOS = ("latency", "throughput", "offline")
 
 
-def measure(
+def bench(
     bundles: Sequence[Path | str | Bundle],
     *,
-    runtimes: Sequence[str],
-    scenarios: Sequence[str],
-    device: str,
-    threads: int,
-    batch: int | None,
-    warmup: int,
-    iterations: int,
-    duration: float | None,
-    force: bool,
-    lan: bool,
-    https: bool,
-    timeout: float,
-    output_dir: Path,
-    progress: Callable[[int, int, str], None] | None,
+    runtime: Sequence[str] = (),
+    scenario: Sequence[str] = ("latency",),
+    device: str = "cpu",
+    threads: int = 1,
+    batch: int | None = None,
+    warmup: int = 10,
+    iterations: int = 100,
+    duration: float | None = None,
+    force: bool = False,
+    lan: bool = False,
+    https: bool = False,
+    timeout: float = 300.0,
+    output_dir: Path | str = "reports/results",
+    progress: Progress | None = None,
 ) -> list[BenchResult]:
-    """See `edgesdk.api.bench`."""
+    """Measure bundles side by side, interleaved in one run.
+
+    Args:
+        bundles: Bundle folders or shipped names.
+        runtime: Runtime to measure with; repeat for several; default: each bundle's first one.
+        scenario: latency, throughput or offline; repeat for several.
+        device: cpu, cuda:0 or auto; android[:SERIAL] or browser measure there.
+        threads: Threads of the CPU.
+        batch: Batch size of the throughput scenario.
+        warmup: Least number of warm-up runs (and 200 ms).
+        iterations: Least number of samples.
+        duration: Least time measured per bundle, in seconds; 3 by default, 30 on a phone.
+        force: Measure again although the result exists.
+        lan: Serve the page of `--device browser` on the local network.
+        https: Serve it through TLS, with a certificate made for this run.
+        timeout: Longest silence of a remote device, in seconds.
+        output_dir: Folder for one JSON per result.
+        progress: Called with (done, total, label).
+
+    Returns:
+        One result per bundle, runtime and scenario, with raw samples and a verdict.
+
+    Raises:
+        UsageError: nothing to measure, or numbers that make no sense.
+        UnsupportedError: the device or what reaches it is absent.
+        GateFailedError: what ran gave wrong golden outputs.
+        InvalidBenchmarkError: every result broke a rule of validity.
+    """
     from edgesdk_runtimes._open import runner_of
 
     runner = runner_of(device)
@@ -45,28 +73,28 @@ def measure(
     if warmup < 0:
         raise UsageError(f"--warmup must be 0 or more, found {warmup}")
     counts = {"threads": threads, "iterations": iterations}
-    _check(scenarios, {**counts, **times}, batch)
+    _check(scenario, {**counts, **times}, batch)
     from edgesdk.core.protocols import Reach
-    from edgesdk_benchmarks.bench import bench
+    from edgesdk_benchmarks.bench import bench as measure
     from edgesdk_benchmarks.remote import bench_remote
 
     settings = {"warmup": warmup, "iterations": iterations, "threads": threads}
-    plans = _plans(scenarios, batch, {**settings, "duration_s": duration})
+    plans = _plans(scenario, batch, {**settings, "duration_s": duration})
     opened = [open_bundle(b) for b in bundles]
     _check_batch(opened, batch)
     if runner is not None:
-        if runtimes:
+        if runtime:
             raise UsageError(f"--device {device} brings its own runtime; leave --runtime out")
         reach = Reach(lan, https, timeout, progress)
-        return bench_remote(opened, plans, runner, device, reach, out=output_dir, force=force)
+        return bench_remote(opened, plans, runner, device, reach, out=Path(output_dir), force=force)
     if lan or https:
         raise UsageError("--lan and --https serve a page; they need --device browser")
-    return bench(
+    return measure(
         opened,
         plan=plans,
-        runtimes=[plugins.resolve(plugins.RUNTIMES, r) for r in runtimes] or None,
+        runtimes=[plugins.resolve(plugins.RUNTIMES, r) for r in runtime] or None,
         device=device,
-        out=output_dir,
+        out=Path(output_dir),
         force=force,
         progress=progress,
     )
@@ -110,3 +138,13 @@ def _check_batch(bundles: Sequence[Bundle], batch: int | None) -> None:
                 f"--batch {batch} was asked, bundle {bundle.path} takes batches of "
                 f"{bundle.inputs[0].shape[0]} alone; leave --batch out or export it again"
             )
+
+
+def show(results: Sequence[BenchResult]) -> str:
+    """Return one line per result."""
+    from edgesdk_benchmarks.report import result_table
+
+    return result_table(results)
+
+
+PLUGIN = Verb(bench, show, place=7)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distributions, version
 from typing import Any
 
 from edgesdk.core import plugins
+from edgesdk.verbs._text import table
+from edgesdk.verbs._verb import Verb
 
 # Distributions that own the same import name: installed together, the later one wins.
 CLASHES = (
@@ -22,8 +25,12 @@ KIND_NOTES = {
 }
 
 
-def diagnose() -> dict[str, Any]:
-    """Return "rows" (kind, name, status, found, command), the worst "status", "environment"."""
+def doctor() -> dict[str, Any]:
+    """Check this machine: what works, what is missing, what conflicts, and the one command.
+
+    Returns:
+        "rows" (what, status ok|missing|conflict, found, command) and "environment".
+    """
     rows = [_python(), *map(_exporter, plugins.every(plugins.EXPORTERS))]
     rows += [*map(_runtime, plugins.every(plugins.RUNTIMES)), *_teachers(), *_conflicts()]
     from edgesdk.core.env import environment
@@ -99,3 +106,17 @@ def _conflicts() -> list[dict[str, str]]:
             command = f"pip install '{name}=={prefix}*'"
             rows.append(_row("conflict", name, "conflict", f"{version(name)}: {why}", command))
     return rows
+
+
+def show(data: Mapping[str, Any]) -> str:
+    """Return one line per finding."""
+    keys = ("kind", "name", "status", "found", "command")
+    return table(keys, [[row[k] for k in keys] for row in data["rows"]])
+
+
+def exit_code(data: Mapping[str, Any]) -> int:
+    """Return 3 where installed packages are in conflict."""
+    return 3 if data["status"] == "conflict" else 0
+
+
+PLUGIN = Verb(doctor, show, place=10, exit_code=exit_code)

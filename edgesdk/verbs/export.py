@@ -5,63 +5,109 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError
-from edgesdk.verbs.models import find_source
+from edgesdk.core.licence import require_commercial as refuse_research_only
+from edgesdk.verbs._find import find_source
+from edgesdk.verbs._text import table
+from edgesdk.verbs._verb import Progress, Verb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     from edgesdk.core.bundle import Bundle
-
-    Progress = Callable[[int, int, str], None]
 
 # Two converters fit into the memory of a small machine; more only fight for its cores.
 AT_ONCE = 2
 
 
-def export_one(
-    model: Path | str | None,
+def export(
+    model: Path | str | None = None,
+    *,
     target: str,
-    options: Mapping[str, Any],
-    require_commercial: bool,
-    out: Path,
-    progress: Progress | None,
+    precision: str | None = None,
+    batch: int | None = None,
+    profile: str | None = None,
+    calib: Path | str | None = None,
+    calib_samples: int = 512,
+    calib_seed: int = 0,
+    data: Path | str | None = None,
+    max_drop: float = 0.01,
+    verify: bool = True,
+    require_commercial: bool = False,
+    force: bool = False,
+    output_dir: Path | str = "bundles",
+    progress: Progress | None = None,
 ) -> Bundle:
-    """Export to one target; see `edgesdk.api.export`."""
+    """Export a model to a target and prove that its numbers survived.
+
+    Args:
+        model: Checkpoint, run, bundle folder or shipped name; default: newest run or bridge-face.
+        target: Target, see `edgesdk targets`; the command line takes several, joined by commas.
+        precision: fp32, fp16 or int8; default: the target's first one.
+        batch: Fixed batch size; default: a free one.
+        profile: Device profile to build for.
+        calib: Folder or tar of real crops for int8; default: synthetic faces.
+        calib_samples: Number of calibration crops.
+        calib_seed: Seed that draws them.
+        data: Folder or tar with pairs.txt: measures accuracy and re-fits the threshold.
+        max_drop: Largest loss of accuracy on `data`, absolute.
+        verify: Compare the artefact with its source.
+        require_commercial: Refuse weights that may not be used commercially.
+        force: Export again although the bundle exists.
+        output_dir: Folder that holds the bundles.
+        progress: Called with (done, total, label).
+
+    Returns:
+        The finished bundle.
+
+    Raises:
+        UsageError: an unknown model, target, precision or profile.
+        MissingDependencyError: the target's toolchain is not installed.
+        GateFailedError: the artefact differs from its source by more than allowed.
+    """
     name = plugins.resolve(plugins.EXPORTERS, target)
     exporter = plugins.load(plugins.EXPORTERS, name)
     source, why = find_source(model, "onnx" in exporter.accepts)
     if require_commercial:
-        from edgesdk.core.licence import require_commercial as check
-
-        check(source.licence, source.model)
+        refuse_research_only(source.licence, source.model)
     from edgesdk_export._pipeline import ExportOptions, export_bundle
 
-    paths = {k: Path(options[k]) for k in ("calib", "data") if options[k] is not None}
-    asked = ExportOptions(target=name, **{**options, **paths}, decisions=(why,))
-    return export_bundle(source, asked, out, progress)
+    options = ExportOptions(
+        target=name,
+        precision=precision,
+        batch=batch,
+        profile=profile,
+        calib=None if calib is None else Path(calib),
+        calib_samples=calib_samples,
+        calib_seed=calib_seed,
+        data=None if data is None else Path(data),
+        max_drop=max_drop,
+        verify=verify,
+        force=force,
+        decisions=(why,),
+    )
+    return export_bundle(source, options, Path(output_dir), progress)
 
 
-def export_several(
-    words: Sequence[str], targets: Sequence[str], progress: Progress
-) -> list[dict[str, Any]]:
+def several(words: Sequence[str], given: dict[str, Any]) -> list[dict[str, Any]] | None:
     """Run the same command once per target, each in its own process.
 
     OpenMP, protobuf and abseil copies of the converters clash inside one process.
 
     Args:
-        words: The command line that named several targets.
-        targets: Their names, in order.
-        progress: Called with (done, total, label).
+        words: The command line.
+        given: The arguments made of it.
 
     Returns:
-        Per target "target", "exit_code" and "bundle" or "error".
+        Per target "target", "exit_code" and "bundle" or "error"; None for a single target.
     """
+    if "," not in given["target"]:
+        return None
+    targets, progress = given["target"].split(","), given["progress"]
     found = (plugins.resolve(plugins.EXPORTERS, t) for t in targets if t.strip())
     names = list(dict.fromkeys(found))
     if not names:
@@ -103,3 +149,43 @@ def _outcome(name: str, ended: subprocess.CompletedProcess[str]) -> dict[str, An
         "exit_code": ended.returncode,
         key: answer["error"] if key == "error" else answer,
     }
+
+
+def show(result: Bundle | list[dict[str, Any]]) -> str:
+    """Return what was made and what to type next, or one line per target."""
+    if isinstance(result, list):
+        return _show_several(result)
+    lines = [
+        f"bundle   {result.path}",
+        f"file     {result.entry}, {result.bytes:,} bytes, {result.precision}",
+        f"proof    {result.verify['verdict']} (level {result.verify['level']})",
+        *[f"decision {sentence}" for sentence in result.decisions],
+        f"next: {_after(result)}",
+    ]
+    return "\n".join(lines)
+
+
+def _after(bundle: Bundle) -> str:
+    """Return what to type next: a speed is measured where the artefact itself runs."""
+    if bundle.verify["level"] == "proxy":
+        return f"on the device it is for: edgesdk bench {bundle.path}"
+    return f"edgesdk bench {bundle.path}"
+
+
+def _show_several(rows: Sequence[Mapping[str, Any]]) -> str:
+    body = []
+    for row in rows:
+        bundle = row.get("bundle")
+        what = row["error"] if bundle is None else bundle["path"]
+        verdict = f"exit {row['exit_code']}" if bundle is None else bundle["verify"]["verdict"]
+        body.append([row["target"], verdict, what])
+    return table(["target", "proof", "bundle"], body)
+
+
+def exit_code(result: Bundle | list[dict[str, Any]]) -> int:
+    """Return that of the first target that was not made."""
+    rows = result if isinstance(result, list) else []
+    return next((row["exit_code"] for row in rows if row["exit_code"]), 0)
+
+
+PLUGIN = Verb(export, show, place=4, exit_code=exit_code, several=several)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,25 @@ from edgesdk.core.bundle import MANIFEST, read_bundle, read_checkpoint
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import read_json, sha256_file
 from edgesdk.core.shipped import shipped, shipped_bundle
+from edgesdk.verbs._text import table
+from edgesdk.verbs._verb import Verb
 
 
-def describe(path: Path) -> dict[str, Any]:
-    """See `edgesdk.api.inspect`."""
+def inspect(path: Path | str) -> dict[str, Any]:
+    """Describe a bundle, checkpoint, result file, model file, Android app or library.
+
+    Args:
+        path: What to look at; a shipped name is allowed. An APK or AAR is checked: page size and
+            ABI of its libraries, how its models lie, whether it works offline, signature, size.
+
+    Returns:
+        Plain data: kind, hashes, inputs, pre-processing, licence, verdict; of an app also
+        "findings", rows of rule, level, where, found, advice.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    path = Path(path)
     if not path.exists() and str(path) in shipped():
         path = shipped_bundle(str(path))
     if not path.exists():
@@ -66,3 +83,26 @@ def _onnx(path: Path) -> dict[str, Any]:
         ],
         "metadata": dict(session.get_modelmeta().custom_metadata_map),
     }
+
+
+def show(data: Mapping[str, Any]) -> str:
+    """Return indented JSON and findings as a table; raw samples are for --json."""
+    facts = {k: v for k, v in data.items() if k != "findings"}
+    brief = {k: f"{len(v)} entries" if _is_long(v) else v for k, v in facts.items()}
+    text = json.dumps(brief, indent=1, ensure_ascii=False, default=str)
+    if not data.get("findings"):
+        return text
+    keys = ("level", "rule", "where", "found", "advice")
+    return f"{text}\n{table(keys, [[row[k] for k in keys] for row in data['findings']])}"
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 40
+
+
+def exit_code(data: Mapping[str, Any]) -> int:
+    """Return 4 where an app breaks a rule that stores enforce."""
+    return 4 if any(row["level"] == "error" for row in data.get("findings", ())) else 0
+
+
+PLUGIN = Verb(inspect, show, place=9, exit_code=exit_code)

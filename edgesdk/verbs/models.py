@@ -1,71 +1,113 @@
-"""Which model a word means: a shipped name, a run, a checkpoint or a bundle."""
+"""What can be trained, exported and run."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any
 
-from edgesdk.core.errors import UsageError, did_you_mean
+from edgesdk.core import plugins
 from edgesdk.core.files import read_json
 from edgesdk.core.shipped import shipped, shipped_bundle, shipped_checkpoint
-
-if TYPE_CHECKING:
-    from edgesdk.core.bundle import Bundle, Checkpoint
-
-DEFAULT = "bridge-face"
+from edgesdk.verbs._text import pairs, table
+from edgesdk.verbs._verb import Verb
 
 
-def newest_run(runs: Path) -> Path | None:
-    """Return the checkpoint of the run in `runs` that finished last."""
-    found = [*runs.glob("*/checkpoint/meta.json"), *runs.glob("*/checkpoint/*/meta.json")]
-    return max(found, key=lambda p: p.stat().st_mtime).parent if found else None
+def models() -> dict[str, Any]:
+    """List shipped models, students, recipes and runtimes.
 
-
-def find_source(model: Path | str | None, onnx_is_enough: bool) -> tuple[Checkpoint | Bundle, str]:
-    """Return what to export, and the sentence that says why it was chosen.
-
-    Args:
-        model: What the user typed, None for the default.
-        onnx_is_enough: The exporter can start from an ONNX bundle.
-
-    Raises:
-        UsageError: nothing is there.
+    Returns:
+        Lists of plain dictionaries under "models", "students", "recipes", "runtimes".
     """
-    if model is None:
-        run = newest_run(Path("runs"))
-        if run is not None:
-            return _open(run), f"model {run}: the newest finished run"
-        chosen = _shipped_source(DEFAULT, onnx_is_enough)
-        return chosen, f"model {DEFAULT}: shipped, for no finished run lies in runs/"
-    path = Path(model)
-    if path.exists():
-        return _open(path), f"model {path.name}: asked"
-    if str(model) in shipped():
-        return _shipped_source(str(model), onnx_is_enough), f"model {model}: asked, shipped"
-    raise UsageError(
-        f"model {model} does not exist and no shipped model has that name. "
-        f"{did_you_mean(str(model), shipped())}"
-    )
+    return {
+        "models": [_model(name) for name in shipped()],
+        "students": [_student(*item) for item in plugins.every(plugins.STUDENTS)],
+        "recipes": [_recipe(*item) for item in plugins.every(plugins.RECIPES)],
+        "runtimes": [_runtime(*item) for item in plugins.every(plugins.RUNTIMES)],
+    }
 
 
-def _shipped_source(name: str, onnx_is_enough: bool) -> Checkpoint | Bundle:
-    return _open(shipped_bundle(name) if onnx_is_enough else shipped_checkpoint(name))
+def _model(name: str) -> dict[str, Any]:
+    folder = shipped_checkpoint(name)
+    meta = read_json(folder / "meta.json", "checkpoint")
+    size = (folder / "model.safetensors").stat().st_size
+    return {
+        "name": name,
+        "task": meta["task"],
+        "student": meta["student"],
+        "input": next(iter(meta["preprocess"].values()))["size"],
+        **meta["cost"],
+        "bytes": size,
+        "metrics": meta["metrics"],
+        "licence": meta["licence"],
+        "bundle": shipped_bundle(name).is_dir(),
+    }
 
 
-def _open(path: Path) -> Checkpoint | Bundle:
-    from edgesdk.core.bundle import MANIFEST, read_bundle, read_checkpoint
-
-    if (path / MANIFEST).is_file() or path.name.endswith(".rejected"):
-        return read_bundle(path)
-    for folder in (path, path / "checkpoint"):
-        if (folder / "meta.json").is_file():
-            return read_checkpoint(folder)
-    if (path / "state").is_dir():
-        raise UsageError(f"run {path} is not finished; the command that began it goes on with it")
-    raise UsageError(f"{path} is neither a checkpoint, a run nor a bundle; see: edgesdk models")
+def _student(name: str, plugin: Any) -> dict[str, Any]:
+    return {"name": name, "task": plugin.task, "config": _fields(plugin.config)}
 
 
-def licence_of(name: str) -> str:
-    """Return the licence sentence of a shipped model's weights."""
-    meta = read_json(shipped_checkpoint(name) / "meta.json", "checkpoint")
-    return str(meta["licence"]["weights"])
+def _recipe(name: str, plugin: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "students": list(plugin.students),
+        "needs": list(plugin.needs),
+        "settings": _fields(plugin.settings),
+        "missing": plugins.missing(plugin),
+    }
+
+
+def _fields(config: type) -> dict[str, Any]:
+    """Return field -> default of a dataclass."""
+    return {f.name: None if f.default is MISSING else f.default for f in fields(config)}
+
+
+def _runtime(name: str, plugin: Any) -> dict[str, Any]:
+    why = plugin.available()
+    return {
+        "name": name,
+        "aliases": list(plugin.aliases),
+        "formats": list(plugin.formats),
+        "kind": plugin.kind,
+        "available": why is None,
+        "why_not": why,
+    }
+
+
+def show(data: Mapping[str, Any]) -> str:
+    """Return one table per kind."""
+    rows = [_model_row(m) for m in data["models"]]
+    head = ["model", "input", "parameters", "MMACs", "MB", "LFW % at input size", "weights"]
+    parts = ["Shipped models", table(head, rows)] if rows else ["No model is shipped."]
+    students = [[s["name"], s["task"], pairs(s["config"])] for s in data["students"]]
+    recipes = [
+        [r["name"], ", ".join(r["students"]), ", ".join(r["needs"]), "yes" if not r["missing"] else
+         f"needs {', '.join(r['missing'])}"]
+        for r in data["recipes"]
+    ]  # fmt: skip
+    runtimes = [
+        [r["name"], ", ".join(r["formats"]), r["kind"], "yes" if r["available"] else r["why_not"]]
+        for r in data["runtimes"]
+    ]
+    parts += ["\nStudents", table(["student", "task", "config"], students)]
+    parts += ["\nRecipes", table(["recipe", "students", "data roles", "ready"], recipes)]
+    parts += ["\nRuntimes", table(["runtime", "opens", "kind", "ready"], runtimes)]
+    return "\n".join(parts)
+
+
+def _model_row(model: Mapping[str, Any]) -> list[Any]:
+    accuracy = model["metrics"].get("lfw_accuracy")
+    height, width = model["input"]
+    return [
+        model["name"],
+        f"{height}x{width}",
+        f"{model['parameters']:,}",
+        f"{model['macs'] / 1e6:.2f}",
+        f"{model['bytes'] / 1e6:.2f}",
+        "not measured" if accuracy is None else f"{100 * accuracy:.2f}",
+        model["licence"]["weights"].split(";")[0],
+    ]
+
+
+PLUGIN = Verb(models, show, place=1)

@@ -2,40 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError, did_you_mean
+from edgesdk.verbs._verb import Progress, Verb
 
 if TYPE_CHECKING:
     from edgesdk.core.protocols import RunResult
 
 
-def start(
+def train(
     recipe: str,
     *,
-    student: str | None,
-    data: Sequence[str],
-    settings: Sequence[str] | Mapping[str, Any],
-    config: Path | str | None,
-    teacher: str | None,
-    qat: bool,
-    seed: int,
-    device: str,
-    threads: int,
-    fresh: bool,
-    output_dir: Path,
-    progress: Callable[[int, int, str], None] | None,
+    student: str | None = None,
+    data: Sequence[str] = (),
+    settings: Sequence[str] | Mapping[str, Any] = (),
+    config: Path | str | None = None,
+    teacher: str | None = None,
+    qat: bool = False,
+    seed: int = 0,
+    device: str = "cpu",
+    threads: int = 1,
+    fresh: bool = False,
+    output_dir: Path | str = "runs",
+    progress: Progress | None = None,
 ) -> RunResult:
-    """See `edgesdk.api.train`."""
+    """Train a student by a recipe; the same command continues an interrupted run.
+
+    Args:
+        recipe: Name of the recipe, see `edgesdk models`.
+        student: Student to train; default: the recipe's first one.
+        data: A data set as ROLE=PATH, such as public=faces.tar; repeat to join several.
+        settings: One setting of the recipe as NAME=VALUE; repeat for more.
+        config: TOML file of settings; NAME=VALUE wins over it.
+        teacher: Teacher by name (sface) or path of an ONNX file; default: the recipe's.
+        qat: Quantisation-aware training as the last step, for int8; the same as qat=true.
+        seed: Seed of weights, order and augmentation.
+        device: cpu, cuda or cuda:N.
+        threads: Threads of the CPU.
+        fresh: Start over instead of continuing.
+        output_dir: Folder that holds the runs.
+        progress: Called with (done, total, label).
+
+    Returns:
+        What the run left behind.
+
+    Raises:
+        UsageError: an unknown recipe, student, role or setting, or unreadable data.
+        MissingDependencyError: torch or the teacher is not installed.
+    """
     plugin = plugins.load(plugins.RECIPES, recipe)
     plugins.require(f"recipe {recipe!r}", plugin)
-    from edgesdk_training._train import train
+    from edgesdk_training._train import train as start
 
     pairs = settings if isinstance(settings, Mapping) else dict(map(_split, settings))
-    return train(
+    return start(
         plugins.resolve(plugins.RECIPES, recipe),
         settings={**pairs, **({"qat": True} if qat else {})},
         config=None if config is None else Path(config),
@@ -43,7 +67,7 @@ def start(
         data=_roles(data, plugin.needs),
         teacher=teacher,
         seed=seed,
-        out=output_dir,
+        out=Path(output_dir),
         fresh=fresh,
         device=device,
         threads=threads,
@@ -69,3 +93,18 @@ def _roles(words: Sequence[str], needs: Sequence[str]) -> dict[str, list[Path]]:
             raise UsageError(f"unknown data role {role!r}. {did_you_mean(role, needs)}")
         roles.setdefault(role, []).append(Path(path))
     return roles
+
+
+def show(result: RunResult) -> str:
+    """Return where everything lies, and what to type next."""
+    lines = [f"run       {result.folder}"]
+    lines += [f"{name:<9} {path}" for name, path in result.checkpoints.items()]
+    lines += [f"{name:<9} {path}" for name, path in result.artefacts.items()]
+    lines += [f"{name:<24} {value:.4f}" for name, value in result.metrics.items()]
+    if result.checkpoints:
+        first = next(iter(result.checkpoints.values()))
+        lines.append(f"next: edgesdk export {first} --target onnx")
+    return "\n".join(lines)
+
+
+PLUGIN = Verb(train, show, place=3)

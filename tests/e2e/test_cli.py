@@ -8,14 +8,16 @@ from dataclasses import replace
 
 import pytest
 
-from edgesdk import api
+import edgesdk
+from edgesdk import verbs
 from edgesdk._options import argument_help
-from edgesdk._show import exit_code
-from edgesdk.cli import VERBS, main, parser
+from edgesdk.cli import commands, main, parser
 from edgesdk.core import plugins
 from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.verify import Verification
+from edgesdk.verbs import Verb
 from edgesdk.verbs import export as verbs_export
+from edgesdk.verbs.verify import exit_code
 
 
 def call(capsys, *words):
@@ -34,7 +36,7 @@ def test_help_lists_every_verb(capsys):
         main(["--help"])
     out = capsys.readouterr().out
     assert stop.value.code == 0
-    assert all(f"    {verb} " in out for verb in VERBS)
+    assert all(f"    {verb} " in out for verb in commands())
 
 
 def test_without_words_it_prints_the_help(capsys):
@@ -43,13 +45,46 @@ def test_without_words_it_prints_the_help(capsys):
     assert "VERB" in out
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", verbs.verb_names())
 def test_every_argument_of_every_verb_has_a_help_text(verb):
-    function = VERBS[verb][0]
-    assert function is getattr(api, verb)
+    function = verbs.find_verb(verb).function
+    assert function is getattr(edgesdk, verb)
     names = [n for n in function.__code__.co_varnames[: function.__code__.co_argcount
              + function.__code__.co_kwonlyargcount] if n != "progress"]  # fmt: skip
     assert all(argument_help(function).get(n) for n in names)
+
+
+VERB = '''
+from __future__ import annotations
+from edgesdk.verbs import Verb
+
+def greet(name: str, *, times: int = 1) -> list[str]:
+    """Greet somebody.
+
+    Args:
+        name: Whom.
+        times: How often.
+    """
+    return [f"hello {name}"] * times
+
+PLUGIN = Verb(greet, "\\n".join)
+'''
+
+
+def test_a_verb_is_one_file(capsys, monkeypatch, tmp_path):
+    (tmp_path / "greet.py").write_text(VERB)
+    monkeypatch.setattr(verbs, "__path__", [*verbs.__path__, str(tmp_path)])
+    assert call(capsys, "greet", "you", "--times", "2") == (0, "hello you\nhello you\n", "")
+    assert edgesdk.greet("you") == ["hello you"]
+    assert "greet" in edgesdk.__all__
+    monkeypatch.delattr(edgesdk, "greet")
+    assert "Greet somebody." in parser().format_help()
+
+
+def test_what_is_for_programs_alone_is_no_verb_of_the_command_line(capsys):
+    code, _, err = call(capsys, "load", "bridge-face")
+    assert code == 2
+    assert "unknown verb 'load'" in err
 
 
 @pytest.mark.parametrize(
@@ -118,7 +153,7 @@ def test_whatever_happens_is_one_document_and_one_sentence(capsys, monkeypatch, 
     def broken():
         raise error
 
-    monkeypatch.setitem(VERBS, "models", (broken, str))
+    monkeypatch.setattr(verbs, "find_verb", lambda name: Verb(broken, str))
     found, out, err = call(capsys, "models", "--json")
     assert found == code == json.loads(out)["exit_code"]
     assert len(err.splitlines()) == 1
@@ -126,8 +161,9 @@ def test_whatever_happens_is_one_document_and_one_sentence(capsys, monkeypatch, 
 
 def test_any_name_of_a_file_can_be_printed():
     code = (
-        "import sys; from edgesdk.cli import VERBS, main\n"
-        "VERBS['models'] = (lambda: {'name': 'ä\\udcff'}, lambda data: data['name'])\n"
+        "import sys; from edgesdk import verbs; from edgesdk.cli import main\n"
+        "verb = verbs.Verb(lambda: {'name': 'ä\\udcff'}, lambda data: data['name'])\n"
+        "verbs.find_verb = lambda name: verb\n"
         "sys.exit(main(['models', *sys.argv[1:]]))"
     )
     for encoding in ("utf-8", "ascii"):
@@ -167,10 +203,10 @@ def answer_of_a_child(command, **_):
 
 def test_targets_and_doctor_say_what_is_missing_and_the_one_command(monkeypatch):
     monkeypatch.setattr(plugins, "missing", lambda plugin: list(plugin.requires))
-    rows = {row["target"]: row for row in api.targets()}
+    rows = {row["target"]: row for row in edgesdk.targets()}
     assert rows["onnx"]["why_not"] is None
     assert "pip install 'edgesdk[tflite]'" in rows["tflite"]["why_not"]
-    doctor = {(row["kind"], row["name"]): row for row in api.doctor()["rows"]}
+    doctor = {(row["kind"], row["name"]): row for row in edgesdk.doctor()["rows"]}
     assert doctor["target", "coreml"]["command"] == "pip install 'edgesdk[coreml]'"
     assert doctor["target", "onnx"]["command"] == ""
 
@@ -179,7 +215,7 @@ def test_an_unexpected_error_is_no_traceback_unless_asked(capsys, monkeypatch):
     def broken():
         raise ZeroDivisionError("boom")
 
-    monkeypatch.setitem(VERBS, "models", (broken, str))
+    monkeypatch.setattr(verbs, "find_verb", lambda name: Verb(broken, str))
     code, _, err = call(capsys, "models")
     assert code == 1
     assert "internal error (ZeroDivisionError: boom)" in err
@@ -191,7 +227,7 @@ def test_an_interrupt_says_how_to_go_on(capsys, monkeypatch):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(VERBS, "models", (interrupted, str))
+    monkeypatch.setattr(verbs, "find_verb", lambda name: Verb(interrupted, str))
     code, _, err = call(capsys, "models")
     assert code == 130
     assert "the same command goes on" in err

@@ -37,7 +37,7 @@ def train(
     threads: int = 1,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> RunResult:
-    """Run a recipe; see `edgesdk.api.train`."""
+    """Run a recipe; see `edgesdk.train`."""
     plugin = plugins.load(plugins.RECIPES, recipe)
     chosen = read_settings(plugin.settings, config, settings or {})
     student = _student(plugin, student)

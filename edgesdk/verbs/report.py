@@ -1,0 +1,42 @@
+"""Draw results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgesdk.verbs._verb import Verb
+
+
+def report(
+    results: Sequence[Path | str],
+    *,
+    title: str = "edgesdk benchmark",
+    output_dir: Path | str = "reports",
+) -> Path:
+    """Draw results as one self-contained HTML page, with Markdown and JSON beside it.
+
+    Args:
+        results: Result files, or folders of them.
+        title: Heading of the page.
+        output_dir: Folder for report.html, report.md and report.json.
+
+    Returns:
+        Path of report.html.
+
+    Raises:
+        UsageError: no result was found, or a file is no result.
+    """
+    from edgesdk_benchmarks.report import report as draw
+
+    return draw([Path(p) for p in results], Path(output_dir), title=title)
+
+
+def show(path: Path) -> str:
+    """Return where its files are."""
+    return (
+        f"report   {path}\nmarkdown {path.with_suffix('.md')}\njson     {path.with_suffix('.json')}"
+    )
+
+
+PLUGIN = Verb(report, show, place=8)

@@ -1,0 +1,70 @@
+"""Check a bundle on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgesdk.core.shipped import open_bundle
+from edgesdk.verbs._text import pairs, short, table
+from edgesdk.verbs._verb import Progress, Verb
+
+if TYPE_CHECKING:
+    from edgesdk.core.bundle import Bundle
+    from edgesdk.core.verify import Verification
+
+
+def verify(
+    bundle: Path | str | Bundle,
+    *,
+    data: Path | str | None = None,
+    max_drop: float = 0.01,
+    update: bool = False,
+    progress: Progress | None = None,
+) -> Verification:
+    """Check a bundle on this machine: hashes, golden vectors, and its source where it is known.
+
+    Args:
+        bundle: Bundle folder or shipped name.
+        data: Folder or tar with pairs.txt for the accuracy.
+        max_drop: Largest loss of accuracy on `data`, absolute.
+        update: Write the new verdict into the bundle.
+        progress: Called with (done, total, label).
+
+    Returns:
+        The verdict with its numbers.
+
+    Raises:
+        UsageError: it is no bundle.
+        EdgeSdkError: a file was altered.
+    """
+    from edgesdk_export._pipeline import verify_bundle
+
+    return verify_bundle(
+        open_bundle(bundle, force=True),
+        data=None if data is None else Path(data),
+        max_drop=max_drop,
+        update=update,
+        progress=progress,
+    )
+
+
+def show(result: Verification) -> str:
+    """Return the verdict with its numbers."""
+    lines = [f"verdict {result.verdict} (level {result.level}, by {pairs(result.by)})"]
+    head = ["output", "max abs", "cosine p1", "cosine p50", "SNR dB"]
+    keys = ("max_abs", "cosine_p1", "cosine_p50", "snr_db")
+    body = [[name, *[short(v.get(k)) for k in keys]] for name, v in result.outputs.items()]
+    if body:
+        lines.append(table(head, body))
+    if result.task:
+        lines.append("task    " + ", ".join(f"{k} {short(v)}" for k, v in result.task.items()))
+    return "\n".join([*lines, *[f"reason  {r}" for r in result.reasons]])
+
+
+def exit_code(result: Verification) -> int:
+    """Return 4 where the artefact, or the proxy in its place, failed."""
+    return 4 if result.failed else 0
+
+
+PLUGIN = Verb(verify, show, place=5, exit_code=exit_code)
