@@ -12,10 +12,10 @@ export PYTHONDONTWRITEBYTECODE :=
 export GOMP_SPINCOUNT := 0
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test test-all browser phones one-truth check format docs bench-quick android dist clean
+.PHONY: help setup demo report-picture test test-all browser phones one-truth check format docs bench-quick android dist clean
 
 help:  ## List the commands
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "edgesdk needs Python 3.11 or newer, found %d.%d; try: make test PYTHON=python3.12" % v[:2])'
@@ -31,6 +31,9 @@ setup: $(STAMP)  ## Make .venv and install edgesdk with what EXTRAS names
 
 demo: $(STAMP)  ## Real pictures, shipped weights: export to every target, verify, bench, report
 	$(BIN)/python examples/demo.py
+
+report-picture: demo  ## Draw docs/images/report.png from the demo's report in headless Chromium
+	$(BIN)/python tools/report_picture.py
 
 test: $(STAMP)  ## Fast tests: no network, no GPU, no phone
 	$(BIN)/python -m pytest -m 'not slow' -n 2 --dist loadfile

@@ -2,21 +2,27 @@
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from edgesdk.core.errors import UsageError
 from edgesdk.core.result import BenchPlan, BenchResult, Measurement, Validity, write_result
 from edgesdk_benchmarks.report import report, result_table
-from edgesdk_benchmarks.report.build import grouped
 from edgesdk_benchmarks.report.charts import accuracy_cost
+from edgesdk_benchmarks.report.groups import grouped
 from edgesdk_benchmarks.report.html import accuracy_points
 from edgesdk_benchmarks.report.svg import LETTER, Axis, Bar, Chart, around, bars, short
+from tools.chromium import executable
 
+ROOT = Path(__file__).parent.parent.parent
 EVIL = "<script>alert(1)</script>|x"
 
 
@@ -223,3 +229,17 @@ def test_every_series_has_a_colour_of_its_own():
         assert [int(number) for number, _ in colours] == list(range(SERIES_COLOURS))
         assert len({colour for _, colour in colours}) == SERIES_COLOURS
     assert all(f".s{i} {{ --c: var(--c{i}); }}" in style for i in range(SERIES_COLOURS))
+
+
+@pytest.mark.skipif(executable() is None, reason="needs Chromium: make browser")
+def test_the_picture_of_a_report_is_drawn_by_a_command(stored, tmp_path):
+    page = report([stored(result("a"), result("bb"))], tmp_path / "out")
+    picture = tmp_path / "report.png"
+    command = [sys.executable, ROOT / "tools" / "report_picture.py", page, "-o", picture]
+    subprocess.run(command, check=True, capture_output=True)
+    with Image.open(picture) as drawn, Image.open(ROOT / "docs/images/report.png") as shown:
+        assert drawn.size == shown.size
+        assert len(drawn.convert("RGB").getcolors(1 << 16)) > 8
+    gone = subprocess.run([*command[:2], tmp_path / "no.html"], capture_output=True, text=True)
+    assert gone.returncode == 2
+    assert "make demo" in gone.stderr

@@ -16,7 +16,7 @@ from edgesdk.core.protocols import Reach, RemoteJob
 from edgesdk.core.result import BenchPlan
 from edgesdk.core.shipped import open_bundle
 from edgesdk_benchmarks.remote import bench_remote
-from edgesdk_benchmarks.report.build import row
+from edgesdk_benchmarks.report.groups import row
 
 pytest.importorskip("adbutils", reason="needs the adb extra")
 

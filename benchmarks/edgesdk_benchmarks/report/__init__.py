@@ -1,5 +1,5 @@
 """Reports: a pure function of result files."""
 
-from edgesdk_benchmarks.report.build import report, result_table
+from edgesdk_benchmarks.report.write import report, result_table
 
 __all__ = ["report", "result_table"]

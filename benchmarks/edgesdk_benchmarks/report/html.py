@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edgesdk.core.result import BenchResult
 from edgesdk_benchmarks.report import charts
+from edgesdk_benchmarks.report.groups import HEAD, Group, row
 from edgesdk_benchmarks.report.markdown import LIMITS, machine
 from edgesdk_benchmarks.report.svg import SERIES_COLOURS
-
-if TYPE_CHECKING:
-    from edgesdk_benchmarks.report.build import Group
 
 INTRO = {
     "latency": "One face after the other: how long a single answer takes.",
@@ -76,8 +74,6 @@ def _legend(results: Sequence[BenchResult]) -> str:
 
 
 def _table(group: Group) -> str:
-    from edgesdk_benchmarks.report.build import HEAD, row
-
     head = "".join(f"<th>{escape(h)}</th>" for h in HEAD)
     body = "".join(f"<tr>{_cells(row(r))}</tr>" for r in group.results)
     return _scroll(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")

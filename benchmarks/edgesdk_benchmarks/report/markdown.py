@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from edgesdk.core.result import BenchResult
-    from edgesdk_benchmarks.report.build import Group
+from edgesdk.core.result import BenchResult
+from edgesdk_benchmarks.report.groups import HEAD, Group, row
 
 LIMITS = (
     "Ratios hold inside one interleaved run on one machine. Times are of inference alone unless "
@@ -18,8 +17,6 @@ LIMITS = (
 
 def text(title: str, groups: Sequence[Group]) -> str:
     """Return the whole report."""
-    from edgesdk_benchmarks.report.build import HEAD, row
-
     parts = [f"# {_cell(title)}"]
     for group in groups:
         first = group.results[0]

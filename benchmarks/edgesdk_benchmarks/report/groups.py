@@ -1,4 +1,4 @@
-"""Read results, group what may be compared, and write HTML, Markdown and JSON."""
+"""Read results and group what may be compared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 from edgesdk.core.env import unlike
 from edgesdk.core.errors import UsageError
-from edgesdk.core.files import clean, os_errors, write_atomic
 from edgesdk.core.result import SCENARIOS, BenchResult, read_result
 
 HEAD = (
@@ -42,34 +41,6 @@ class Group:
     def ranked(self) -> list[BenchResult]:
         """Results that may stand in a chart."""
         return [r for r in self.results if r.ranked]
-
-
-def report(paths: Sequence[Path], out: Path, *, title: str = "edgesdk benchmark") -> Path:
-    """Write report.html, report.md and report.json into `out`; return the page's path.
-
-    Results of different runs or machines get sections of their own and are never ranked
-    against each other.
-
-    Args:
-        paths: Result files, or folders that hold them.
-        out: Folder to write into.
-        title: Heading.
-
-    Raises:
-        UsageError: no result was found, or a named file is none.
-    """
-    from edgesdk_benchmarks.report.html import page
-    from edgesdk_benchmarks.report.markdown import text
-
-    groups = grouped(read_results(paths))
-    data = {"schema_version": 1, "title": title, "groups": [_plain(g) for g in groups]}
-    with os_errors("write", out):
-        out.mkdir(parents=True, exist_ok=True)
-    body = json.dumps(clean(data), indent=1, ensure_ascii=False)
-    write_atomic(out / "report.json", body.encode())
-    write_atomic(out / "report.md", text(title, groups).encode())
-    write_atomic(out / "report.html", page(title, groups).encode())
-    return out / "report.html"
 
 
 def read_results(paths: Sequence[Path]) -> list[BenchResult]:
@@ -143,39 +114,3 @@ def _verdict(result: BenchResult) -> str:
     """Return the verdict, or that the speed is none of native code; INVALID outweighs both."""
     verdict = result.validity.verdict
     return verdict if result.runtime.get("native") or verdict == "INVALID" else "not native"
-
-
-def result_table(results: Sequence[BenchResult]) -> str:
-    """Return results as a plain-text table, one block per comparable group."""
-    from edgesdk_benchmarks.report.markdown import plain_table
-
-    blocks = []
-    for group in grouped(results):
-        lines = [f"{group.scenario}, {group.results[0].plan.threads} thread(s)"]
-        lines.append(plain_table(HEAD, [row(r) for r in group.results]))
-        blocks.append("\n".join([*lines, *filter(None, map(_brief_reason, group.results))]))
-    return "\n\n".join(blocks)
-
-
-def _brief_reason(result: BenchResult) -> str:
-    """Return one line for the terminal; the report and the JSON hold every reason."""
-    reasons = result.validity.reasons
-    more = f" (and {len(reasons) - 1} more, see the report)" if len(reasons) > 1 else ""
-    return f"{result.name}: {reasons[0]}{more}" if reasons else ""
-
-
-def _plain(group: Group) -> dict[str, Any]:
-    return {
-        "scenario": group.scenario,
-        "results": [
-            {
-                **dict(zip(HEAD, row(r), strict=True)),
-                "reasons": list(r.validity.reasons),
-                "artefact": dict(r.artefact),
-                "runtime": dict(r.runtime),
-                "statistics_ms": {str(m.batch): m.statistics for m in r.stage("infer")},
-            }
-            for r in group.results
-        ],
-        "environment": dict(group.results[0].environment),
-    }
