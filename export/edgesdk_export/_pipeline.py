@@ -1,5 +1,6 @@
 """From a source to a proven bundle: plan, convert, golden vectors, card, proof, publish."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from edgesdk.core.files import publish, staging
 from edgesdk.core.licence import complete
 from edgesdk.core.protocols import Artefact
 from edgesdk.core.verify import Verification
+from edgesdk_export._batch import convert
 from edgesdk_export._card import write_licence
 from edgesdk_export._golden import take_over, write_golden
 from edgesdk_export._plan import ExportOptions, Plan, lineage, make_plan
@@ -67,17 +69,18 @@ def export_bundle(
         refuse_foreign(place)
     with staging(final) as stage:
         tell(1, 4, "convert")
-        artefact = plan.exporter.export(plan.job(stage))
+        made, artefact = convert(plan, stage, _assemble)
         run, by = source_run(source)
         tell(2, 4, "golden vectors")
-        bundle = _assemble(plan, artefact, stage)
+        bundle = _assemble(made, artefact, stage)
         _write_golden(plan, stage, run)
         write_licence(stage, source.path, source.licence)
         tell(3, 4, "verify")
         bundle, found = _prove(plan, bundle, artefact, run, by)
         sealed = finish(bundle, found)
         if found.failed:
-            _reject(stage, final, found, plan.precision)
+            instead = made.decisions[len(plan.decisions) :]
+            _reject(stage, final, (*found.reasons, *instead), plan.precision)
         publish(stage, final)
     tell(4, 4, "done")
     return replace(sealed, path=final)
@@ -155,7 +158,7 @@ def _rejected(final: Path) -> Path:
     return final.with_name(final.name + ".rejected")
 
 
-def _reject(stage: Path, final: Path, found: Verification, precision: str) -> None:
+def _reject(stage: Path, final: Path, reasons: Sequence[str], precision: str) -> None:
     """Leave the numbers in `<name>.rejected`, no bundle under the name itself, and raise."""
     rejected = _rejected(final)
     publish(stage, rejected)
@@ -164,9 +167,8 @@ def _reject(stage: Path, final: Path, found: Verification, precision: str) -> No
         kept = final.with_name(f".{final.name}.replaced")
         publish(final, kept)
         aside = f"; the earlier bundle was moved to {kept}"
-    reasons = "; ".join(found.reasons)
     remedy = REMEDIES.get(precision, "")
     raise GateFailedError(
-        f"{final.name} differs from its source: {reasons}. Its numbers are in "
+        f"{final.name} differs from its source: {'; '.join(reasons)}. Its numbers are in "
         f"{rejected / VERIFY}{aside}{remedy}"
     )

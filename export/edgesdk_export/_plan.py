@@ -67,6 +67,7 @@ class Plan:
         pairs: None without data.
         machine: What of this machine the artefact depends on, "" for nothing.
         decisions: Sentences so far.
+        batch: Fixed batch size that is made, None for a free one.
     """
 
     source: Source
@@ -79,6 +80,7 @@ class Plan:
     pairs: PairSet | None
     machine: str
     decisions: tuple[str, ...]
+    batch: int | None = None
 
     @property
     def name(self) -> str:
@@ -123,7 +125,7 @@ class Plan:
             precision=self.precision,
             folder=folder,
             calibration=self.calibration.arrays if self.calibration else {},
-            batch=self.options.batch,
+            batch=self.batch,
             profile=self.profile,
         )
 
@@ -151,7 +153,9 @@ def make_plan(source: Source, options: ExportOptions) -> Plan:
         )
     check_max_drop(options.max_drop)
     _check_machine(name, exporter, source)
-    bare = Plan(source, exporter, target, precision, profile, options, None, None, "", ())
+    bare = Plan(
+        source, exporter, target, precision, profile, options, None, None, "", (), options.batch
+    )
     refusal = exporter.supports(bare.job(Path()))
     if refusal:
         raise UnsupportedError(f"target {name!r} at {precision} cannot be made: {refusal}")
@@ -169,7 +173,7 @@ def make_plan(source: Source, options: ExportOptions) -> Plan:
     ]
     return Plan(
         source, exporter, target, precision, profile, options, calibration, pairs, machine,
-        tuple(said),
+        tuple(said), options.batch,
     )  # fmt: skip
 
 

@@ -1,0 +1,103 @@
+"""A free batch, or a batch of 1 where the free one does not hold."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from edgesdk.core.batches import in_batches
+from edgesdk.core.bundle import Bundle, list_files
+from edgesdk.core.errors import EdgeSdkError, MissingDependencyError
+from edgesdk.core.protocols import Artefact
+from edgesdk.core.samples import synthetic_faces
+from edgesdk.core.tensors import Arrays
+from edgesdk_export._calibration import CROP, VERIFY_SEED, tensors_of
+from edgesdk_export._plan import Plan
+from edgesdk_export._proof import BATCH_SHARE, Opened, opened
+from edgesdk_export._source import Run, batch_of
+
+TOGETHER = 3
+Assemble = Callable[[Plan, Artefact, Path], Bundle]
+
+
+def convert(plan: Plan, stage: Path, assemble: Assemble) -> tuple[Plan, Artefact]:
+    """Let the exporter write the artefact, with a fixed batch of 1 where a free one fails.
+
+    Args:
+        plan: What is asked; where it names a batch, nothing is tried.
+        stage: Empty folder.
+        assemble: Makes the bundle that a runtime opens.
+
+    Returns:
+        The plan that was followed, and what the exporter answered.
+
+    Raises:
+        EdgeSdkError: the tool refused the network with a free batch and with one of 1; the
+            error is that of the free batch.
+    """
+    job = plan.job(stage)
+    if batch_of(job) is not None:
+        return plan, plan.exporter.export(job)
+    refusal: EdgeSdkError | None = None
+    try:
+        artefact = plan.exporter.export(job)
+        why = _why_not_free(assemble(plan, artefact, stage), artefact, plan)
+    except MissingDependencyError:
+        raise
+    except EdgeSdkError as error:
+        refusal, why = error, str(error)
+    if not why:
+        return plan, artefact
+    _empty(stage)
+    said = f"batch 1: a free one does not hold: {why}"
+    alone = replace(plan, batch=1, decisions=(*plan.decisions, said))
+    try:
+        return alone, alone.exporter.export(alone.job(stage))
+    except EdgeSdkError:
+        if refusal is not None:
+            raise refusal from None
+        raise
+
+
+def _why_not_free(bundle: Bundle, artefact: Artefact, plan: Plan) -> str:
+    """Return what keeps the artefact from taking more than one item, "" for nothing."""
+    arrays = tensors_of(plan.source, synthetic_faces(TOGETHER, VERIFY_SEED, CROP))
+    # Runtimes look at the manifest's list of files, never at bundle.json itself.
+    whole = replace(bundle, files=list_files(bundle.path))
+    with opened(whole, artefact.not_run) as here:
+        return why_tied(here.run, arrays, plan.precision) if isinstance(here, Opened) else ""
+
+
+def why_tied(run: Run, arrays: Arrays, precision: str) -> str:
+    """Return why `run` cannot take the items of `arrays` together, "" where it can.
+
+    Where a single item fails too, the number of items is not what is wrong: "".
+    """
+    try:
+        alone = in_batches(run, arrays, 1)
+    except EdgeSdkError:
+        return ""
+    if not all(np.isfinite(array).all() for array in alone.values()):
+        return ""
+    try:
+        together = in_batches(run, arrays)
+    except EdgeSdkError as error:
+        return str(error)
+    for name, want in alone.items():
+        found = together[name]
+        if found.shape != want.shape:
+            return f"{name} of {TOGETHER} items has shape {found.shape}, {want.shape} wanted"
+        gap = float(np.abs(found.astype(np.float64) - want).max())
+        if not gap <= BATCH_SHARE[precision] * float(np.abs(want).max()):
+            return f"items of a batch change each other: {name} by {gap:.3g}"
+    return ""
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
