@@ -17,11 +17,18 @@ from typing import Any
 from edgesdk.core.errors import MissingDependencyError, UnknownPluginError
 
 EXPORTERS = "edgesdk_export"
+SOURCES = "edgesdk_export.sources"
 RUNTIMES = "edgesdk_runtimes"
 STUDENTS = "edgesdk_training.students"
 RECIPES = "edgesdk_training.recipes"
 
-KINDS = {EXPORTERS: "target", RUNTIMES: "runtime", STUDENTS: "student", RECIPES: "recipe"}
+KINDS = {
+    EXPORTERS: "target",
+    SOURCES: "source",
+    RUNTIMES: "runtime",
+    STUDENTS: "student",
+    RECIPES: "recipe",
+}
 
 
 @cache

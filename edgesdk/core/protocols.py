@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self
 from edgesdk.core.bundle import Bundle, Checkpoint
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.result import BenchPlan, BenchResult
+from edgesdk.core.source import Source
 from edgesdk.core.target import Profile, Target
 from edgesdk.core.tensors import Arrays, TensorSpec
 
@@ -38,7 +39,7 @@ class ExportJob:
     """All an exporter is told.
 
     Attributes:
-        source: A checkpoint, or a bundle whose entry is an fp32 ONNX file.
+        source: The network; it is had in the forms that the exporter accepts.
         target: Constraints and options of the format.
         precision: One of `target.precisions`.
         folder: Existing empty folder to write into.
@@ -47,7 +48,7 @@ class ExportJob:
         profile: Device to build for, or None.
     """
 
-    source: Checkpoint | Bundle
+    source: Source
     target: Target
     precision: str
     folder: Path
@@ -89,7 +90,7 @@ class Exporter(Plugin, Protocol):
 
     @property
     def accepts(self) -> tuple[str, ...]:
-        """ "checkpoint", "onnx" or both: the kinds of source it starts from."""
+        """The form of a network that it starts from: ("onnx",) or ("torch",)."""
 
     def available(self) -> str | None:
         """Return None, or one sentence why this machine cannot export."""
@@ -99,6 +100,23 @@ class Exporter(Plugin, Protocol):
 
     def export(self, job: ExportJob) -> Artefact:
         """Write the files of the artefact into `job.folder`."""
+
+
+class SourceKind(Protocol):
+    """Opens one kind of source; a plug-in of the group `edgesdk_export.sources`."""
+
+    @property
+    def holds(self) -> type:
+        """The class that `source` makes sources of, such as Checkpoint."""
+
+    def opens(self, path: Path) -> bool:
+        """Tell cheaply whether `path` is of this kind."""
+
+    def open(self, path: Path) -> Source:
+        """Read it and check its hashes."""
+
+    def source(self, held: Any) -> Source:
+        """Return the source that an object of the class `holds` is."""
 
 
 class Session(Protocol):

@@ -17,10 +17,9 @@ import pytest
 from edgesdk.core import plugins
 from edgesdk.core.bundle import VERIFY, Bundle, Checkpoint, read_bundle
 from edgesdk.core.errors import UsageError
+from edgesdk.core.source import FORMS
 from edgesdk.core.target import Target, read_target
 from edgesdk.core.verify import Verification, read_verification
-
-KINDS = ("checkpoint", "onnx")
 
 
 class ExporterContract:
@@ -48,9 +47,9 @@ class ExporterContract:
         return read_target(self.target, type(exporter).__module__.split(".")[0])
 
     def test_says_what_it_is_and_needs(self, exporter: Any) -> None:
-        """Aliases lead to it, needs are named, and each kind of source is a known one."""
+        """Aliases lead to it, needs are named, and each form of a network is a known one."""
         assert all(plugins.resolve(plugins.EXPORTERS, a) == self.target for a in exporter.aliases)
-        assert set(exporter.accepts) <= set(KINDS)
+        assert set(exporter.accepts) <= set(FORMS)
         assert exporter.accepts
         assert exporter.extra or not exporter.requires
         assert exporter.available() is None or isinstance(exporter.available(), str)
@@ -94,11 +93,13 @@ class ExporterContract:
         self, source: Checkpoint | Bundle, tmp_path: Path
     ) -> None:
         """Names, sizes and types are the caller's; the batch is free unless asked."""
-        from edgesdk_export._source import specs
+        from edgesdk_export._source import source_of, specs
 
         free, fixed = self.make(source, tmp_path), self.make(source, tmp_path, batch=3)
         for made, first in ((free, None), (fixed, 3)):
-            for side, wanted in zip((made.inputs, made.outputs), specs(source), strict=True):
+            for side, wanted in zip(
+                (made.inputs, made.outputs), specs(source_of(source)), strict=True
+            ):
                 shapes = [(s.name, s.shape[0], s.shape[1:], s.dtype) for s in side]
                 assert shapes == [(w.name, first, w.shape[1:], w.dtype) for w in wanted]
 

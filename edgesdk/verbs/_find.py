@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError, did_you_mean
 from edgesdk.core.shipped import shipped, shipped_bundle, shipped_checkpoint
 
 if TYPE_CHECKING:
-    from edgesdk.core.bundle import Bundle, Checkpoint
+    from edgesdk.core.source import Source
 
 DEFAULT = "bridge-face"
 
@@ -20,7 +21,7 @@ def newest_run(runs: Path) -> Path | None:
     return max(found, key=lambda p: p.stat().st_mtime).parent if found else None
 
 
-def find_source(model: Path | str | None, onnx_is_enough: bool) -> tuple[Checkpoint | Bundle, str]:
+def find_source(model: Path | str | None, onnx_is_enough: bool) -> tuple[Source, str]:
     """Return what to export, and the sentence that says why it was chosen.
 
     Args:
@@ -47,18 +48,15 @@ def find_source(model: Path | str | None, onnx_is_enough: bool) -> tuple[Checkpo
     )
 
 
-def _shipped_source(name: str, onnx_is_enough: bool) -> Checkpoint | Bundle:
+def _shipped_source(name: str, onnx_is_enough: bool) -> Source:
     return _open(shipped_bundle(name) if onnx_is_enough else shipped_checkpoint(name))
 
 
-def _open(path: Path) -> Checkpoint | Bundle:
-    from edgesdk.core.bundle import MANIFEST, read_bundle, read_checkpoint
-
-    if (path / MANIFEST).is_file() or path.name.endswith(".rejected"):
-        return read_bundle(path)
-    for folder in (path, path / "checkpoint"):
-        if (folder / "meta.json").is_file():
-            return read_checkpoint(folder)
+def _open(path: Path) -> Source:
+    for _, kind in plugins.every(plugins.SOURCES):
+        if kind.opens(path):
+            found: Source = kind.open(path)
+            return found
     if (path / "state").is_dir():
         raise UsageError(f"run {path} is not finished; the command that began it goes on with it")
     raise UsageError(f"{path} is neither a checkpoint, a run nor a bundle; see: edgesdk models")

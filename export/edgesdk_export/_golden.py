@@ -94,7 +94,7 @@ def write_golden(folder: Path, source: Source, run: Run, tolerance: Tolerance) -
     )
 
 
-def take_over(folder: Path, source: Bundle) -> None:
+def take_over(folder: Path, source: Source) -> None:
     """Copy the golden vectors of `source`, whose precision is the same."""
     shutil.copytree(source.path / FOLDER, folder / FOLDER)
 

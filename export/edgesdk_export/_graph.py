@@ -7,33 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from edgesdk.core.bundle import Bundle, Checkpoint
+from edgesdk.core.source import Source
 from edgesdk.core.tensors import Array
 from edgesdk_export._quiet import converting
-from edgesdk_export._source import FROM_CHECKPOINT, Needs, as_onnx, facts, need, rebuild, specs
+from edgesdk_export._source import Needs, facts, need
 
 LARGEST_BATCH = 4096
+FROM_TORCH = Needs(("torch", "onnx", "onnxscript"), "export")
 
 
-def write_fp32(source: Checkpoint | Bundle, path: Path, batch: int | None) -> list[str]:
-    """Write the source as an fp32 ONNX file.
-
-    Args:
-        source: Checkpoint, or bundle with an ONNX file.
-        path: File to write.
-        batch: Fixed batch, None for a free one.
+def copy_onnx(file: Path, path: Path, batch: int | None) -> list[str]:
+    """Copy an ONNX file and fix its batch; None keeps it.
 
     Returns:
         Distributions that touched the file.
     """
-    if isinstance(source, Bundle):
-        return _copy(source, path, batch)
-    return _convert(source, path, batch)
-
-
-def _copy(bundle: Bundle, path: Path, batch: int | None) -> list[str]:
-    shutil.copyfile(as_onnx(bundle).entry_path, path)
-    if batch is None or bundle.inputs[0].shape[0] == batch:
+    shutil.copyfile(file, path)
+    if batch is None:
         return []
     need("a fixed batch", Needs(("onnx",), "onnx"))
     import onnx
@@ -51,13 +41,18 @@ def set_batch(model: Any, batch: int) -> None:
     del model.graph.value_info[:]
 
 
-def _convert(checkpoint: Checkpoint, path: Path, batch: int | None) -> list[str]:
-    need("an ONNX file made from a checkpoint", FROM_CHECKPOINT)
+def convert_torch(source: Source, path: Path, batch: int | None) -> list[str]:
+    """Write the ONNX file of a source that has a torch module; a batch of None is free.
+
+    Returns:
+        Distributions that touched the file.
+    """
+    need("an ONNX file made from torch", FROM_TORCH)
     import onnx
     import torch
 
-    module = rebuild(checkpoint)
-    inputs, outputs = specs(checkpoint)
+    module = source.torch_module()
+    inputs, outputs = source.specs()
     examples = tuple(
         torch.zeros((batch or 2, *spec.shape[1:]), dtype=getattr(torch, spec.dtype))
         for spec in inputs
@@ -77,7 +72,7 @@ def _convert(checkpoint: Checkpoint, path: Path, batch: int | None) -> list[str]
         )
     model = onnx.load(path)
     _forget_origin(model)
-    stamp(model, facts(checkpoint))
+    stamp(model, facts(source))
     onnx.save(model, path)
     return ["torch", "onnx", "onnxscript"]
 

@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edgesdk.core.bundle import MANIFEST, VERIFY, Bundle, list_files, read_bundle, refuse_foreign
+from edgesdk.core.bundle import (
+    MANIFEST,
+    VERIFY,
+    Bundle,
+    Checkpoint,
+    list_files,
+    read_bundle,
+    refuse_foreign,
+)
 from edgesdk.core.errors import EdgeSdkError, GateFailedError
 from edgesdk.core.files import publish, staging
 from edgesdk.core.licence import complete
@@ -15,7 +23,7 @@ from edgesdk_export._card import write_licence
 from edgesdk_export._golden import take_over, write_golden
 from edgesdk_export._plan import ExportOptions, Plan, lineage, make_plan
 from edgesdk_export._proof import Opened, opened
-from edgesdk_export._source import Run, Source, is_rebuild, own_sha256
+from edgesdk_export._source import Run, Source, is_rebuild, own_sha256, source_of
 from edgesdk_export._task import judge_task
 from edgesdk_export._verify import (
     Progress,
@@ -40,12 +48,15 @@ UNFITTED = "thresholds: none, for the source has none; give pairs (--data) to fi
 
 
 def export_bundle(
-    source: Source, options: ExportOptions, out: Path, progress: Progress | None = None
+    source: Source | Checkpoint | Bundle,
+    options: ExportOptions,
+    out: Path,
+    progress: Progress | None = None,
 ) -> Bundle:
     """Export a source to one target and prove it.
 
     Args:
-        source: Checkpoint, or bundle with an fp32 ONNX file.
+        source: Any source; a checkpoint or a bundle is one.
         options: What is asked.
         out: Folder that holds bundles; the new one is `out/<model>-<target>-<precision>`.
         progress: Called with (done, total, label).
@@ -60,7 +71,7 @@ def export_bundle(
     """
     tell = progress or silent
     tell(0, 4, "plan")
-    plan = make_plan(source, options)
+    plan = make_plan(source_of(source), options)
     final = out / plan.name
     existing = None if options.force else _existing(final, plan)
     if existing is not None:
@@ -70,11 +81,11 @@ def export_bundle(
     with staging(final) as stage:
         tell(1, 4, "convert")
         made, artefact = convert(plan, stage, _assemble)
-        run, by = source_run(source)
+        run, by = source_run(plan.source)
         tell(2, 4, "golden vectors")
         bundle = _assemble(made, artefact, stage)
         _write_golden(plan, stage, run)
-        write_licence(stage, source.path, source.licence)
+        write_licence(stage, plan.source.path, plan.source.licence)
         tell(3, 4, "verify")
         bundle, found = _prove(plan, bundle, artefact, run, by)
         sealed = finish(bundle, found)
@@ -129,7 +140,7 @@ def _assemble(plan: Plan, artefact: Artefact, stage: Path) -> Bundle:
 
 
 def _write_golden(plan: Plan, stage: Path, run: Run) -> None:
-    if isinstance(plan.source, Bundle) and is_rebuild(plan.source, plan.target.name):
+    if is_rebuild(plan.source, plan.target.name):
         take_over(stage, plan.source)
     else:
         write_golden(stage, plan.source, run, plan.tolerance)

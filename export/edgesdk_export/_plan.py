@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesdk.core import plugins
-from edgesdk.core.bundle import Bundle, Checkpoint, bundle_name
+from edgesdk.core.bundle import bundle_name
 from edgesdk.core.errors import UnsupportedError, UsageError
 from edgesdk.core.files import canonical, clean, sha256_bytes
 from edgesdk.core.protocols import Exporter, ExportJob
@@ -13,7 +13,7 @@ from edgesdk.core.target import Profile, Target, Tolerance, read_profile, read_t
 from edgesdk.pairs import PairSet, read_pairs
 from edgesdk_export._calibration import Calibration, calibrate, refuse_overlap
 from edgesdk_export._graph import LARGEST_BATCH
-from edgesdk_export._source import Source, batch_of, own_sha256, root_sha256, student_of, versions
+from edgesdk_export._source import Source, batch_of, own_sha256, versions
 from edgesdk_export._task import check_max_drop
 
 
@@ -57,7 +57,7 @@ class Plan:
     """One export, ready to run.
 
     Attributes:
-        source: Checkpoint or bundle.
+        source: What is exported.
         exporter: The plug-in.
         target: Its constraints.
         precision: Resolved.
@@ -187,7 +187,7 @@ def _batch_note(plan: Plan) -> list[str]:
 def _precision(source: Source, target: Target, asked: str | None) -> tuple[str, str]:
     if asked is not None:
         return target.precision(asked), f"precision {asked}: asked"
-    if isinstance(source, Bundle) and source.target == target.name:
+    if source.target == target.name:
         return source.precision, f"precision {source.precision}: that of the source bundle"
     first = target.precision(None)
     return first, f"precision {first}: the first one of target {target.name}"
@@ -209,8 +209,7 @@ def _check_machine(name: str, exporter: Exporter, source: Source) -> None:
     why = exporter.available()
     if why:
         raise UnsupportedError(why)
-    if isinstance(source, Checkpoint):
-        student_of(source)
+    source.check()
 
 
 def _calibration(
@@ -227,14 +226,9 @@ def _calibration(
 
 def lineage(source: Source) -> dict[str, Any]:
     """Return the manifest's fields about where the weights come from."""
-    if isinstance(source, Bundle):
-        names = ("recipe", "recipe_sha256", "commit", "companions")
-        told = {name: getattr(source, name) for name in names}
-    else:
-        told = {n: str(source.provenance.get(n, "")) for n in ("recipe", "recipe_sha256", "commit")}
     same = ("model", "task", "preprocess", "postprocess", "labels", "cost", "metrics")
     return {
-        **told,
+        **source.lineage,
         **{name: getattr(source, name) for name in same},
-        "source_sha256": root_sha256(source),
+        "source_sha256": source.sha256,
     }

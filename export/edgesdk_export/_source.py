@@ -1,24 +1,29 @@
-"""What an export starts from: a checkpoint (torch) or a bundle with an fp32 ONNX file."""
+"""What all sources share: their hashes, their facts, and how the two common forms run."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from edgesdk._version import __version__
 from edgesdk.core import plugins
-from edgesdk.core.bundle import Bundle, Checkpoint
-from edgesdk.core.errors import UsageError
+from edgesdk.core.bundle import Bundle
 from edgesdk.core.files import canonical, clean, sha256_bytes
 from edgesdk.core.licence import complete
+from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.protocols import ExportJob
-from edgesdk.core.tensors import Array, Arrays, TensorSpec
+from edgesdk.core.source import Run, Source
+from edgesdk.core.tensors import TensorSpec
 
-Source = Checkpoint | Bundle
-Run = Callable[[Arrays], Mapping[str, Array]]
+__all__ = ["Run", "Source"]
+
+ABOUT = (
+    "path", "model", "task", "preprocess", "postprocess", "thresholds", "licence", "labels",
+    "metrics", "cost",
+)  # fmt: skip
+# The hash of a source leaves out where it lies.
+HASHED = ("model", "task", "postprocess", "thresholds", "licence", "labels", "metrics", "cost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,59 +34,74 @@ class Needs:
     extra: str
 
 
-FROM_CHECKPOINT = Needs(("torch", "safetensors", "onnx", "onnxscript"), "export")
-
-
 def need(what: str, needs: Needs) -> None:
     """Raise MissingDependencyError where a module of `needs` is absent."""
     plugins.require(what, needs)
 
 
-def root_sha256(source: Source) -> str:
-    """Return the hash of the trained weights and the network they belong to.
+class BaseSource:
+    """Facts about a model, taken over from what holds them; most of it suits every kind.
 
-    A bundle keeps the hash of the checkpoint behind it, so all bundles of one model share it.
+    Args:
+        about: A checkpoint, a bundle, or anything with the attributes that ABOUT lists.
     """
-    if isinstance(source, Bundle):
-        return source.source_sha256
-    network = [source.weights_sha256, source.student, clean(source.student_config)]
-    return sha256_bytes(canonical(network))
+
+    path: Path
+    model: str
+    task: str
+    preprocess: Mapping[str, Preprocess]
+    postprocess: Mapping[str, Any]
+    thresholds: Mapping[str, Mapping[str, float]]
+    licence: Mapping[str, str]
+    labels: tuple[str, ...]
+    metrics: Mapping[str, Any]
+    cost: Mapping[str, int]
+    sha256: str
+    own: Any
+    lineage: Mapping[str, Any]
+    target = ""
+    precision = "fp32"
+    proxy = ""
+
+    def __init__(self, about: Any) -> None:
+        for name in ABOUT:
+            setattr(self, name, getattr(about, name))
+        self.name = self.model
+        self.own = {}
+        self.lineage = {}
+
+    def check(self) -> None:
+        """See Source."""
+
+    def lacks(self, form: str) -> str | None:
+        """See Source."""
+        return None
+
+
+def source_of(held: Any) -> Source:
+    """Return the source that a checkpoint, a bundle or another opened thing is."""
+    for _, kind in plugins.every(plugins.SOURCES):
+        if isinstance(held, kind.holds):
+            found: Source = kind.source(held)
+            return found
+    already: Source = held
+    return already
 
 
 def own_sha256(source: Source) -> str:
     """Return the hash of all that an export takes from its source."""
-    names = ("model", "task", "postprocess", "thresholds", "licence", "labels", "metrics", "cost")
-    about = {name: getattr(source, name) for name in names}
+    about = {name: getattr(source, name) for name in HASHED}
     about["preprocess"] = {name: p.to_json() for name, p in source.preprocess.items()}
-    file = source.files[as_onnx(source).entry] if isinstance(source, Bundle) else {}
-    return sha256_bytes(canonical(clean([root_sha256(source), about, file])))
-
-
-def student_of(checkpoint: Checkpoint) -> Any:
-    """Return the student plug-in that rebuilds the checkpoint's network."""
-    student = plugins.load(plugins.STUDENTS, checkpoint.student)
-    plugins.require(f"student {checkpoint.student!r}", student)
-    return student
-
-
-def rebuild(source: Source) -> Any:
-    """Return the torch module of a checkpoint for export: folded, in eval mode."""
-    if isinstance(source, Bundle):
-        raise UsageError(f"{source.name} is a bundle; start from the checkpoint it was made of")
-    return student_of(source).load(source).eval()
+    return sha256_bytes(canonical(clean([source.sha256, about, source.own])))
 
 
 def specs(
     source: Source, batch: int | None = None
 ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    """Return inputs and outputs of the source, with a free batch or `batch` items."""
-    if isinstance(source, Bundle):
-        inputs, outputs = source.inputs, source.outputs
-    else:
-        student = student_of(source)
-        inputs, outputs = student.specs(student.config(**source.student_config))
+    """Return inputs and outputs of the source, with its own batch or `batch` items."""
+    inputs, outputs = source.specs()
     if batch is None:
-        return tuple(inputs), tuple(outputs)
+        return inputs, outputs
     return _sized(inputs, batch), _sized(outputs, batch)
 
 
@@ -91,51 +111,7 @@ def _sized(tensors: tuple[TensorSpec, ...], batch: int) -> tuple[TensorSpec, ...
 
 def batch_of(job: ExportJob) -> int | None:
     """Return the fixed batch of the job: the one asked for, else that of the source."""
-    if job.batch is None and isinstance(job.source, Bundle):
-        return job.source.inputs[0].shape[0]
-    return job.batch
-
-
-def runner(source: Source) -> tuple[Run, dict[str, str]]:
-    """Return a function that runs the source, and what it runs on."""
-    if isinstance(source, Bundle):
-        return _onnx_runner(source)
-    return _torch_runner(source)
-
-
-def _torch_runner(checkpoint: Checkpoint) -> tuple[Run, dict[str, str]]:
-    import torch
-
-    module = rebuild(checkpoint)
-    inputs, outputs = specs(checkpoint)
-
-    def run(arrays: Arrays) -> Mapping[str, Array]:
-        tensors = [torch.from_numpy(np.asarray(arrays[s.name])) for s in inputs]
-        with torch.no_grad(), _one_thread():
-            found = module(*tensors)
-        values = found if isinstance(found, tuple | list) else (found,)
-        return {s.name: v.numpy() for s, v in zip(outputs, values, strict=True)}
-
-    return run, {"runtime": "torch", "version": torch.__version__}
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep torch to one thread: on a busy machine its waiting threads cost far more."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _onnx_runner(bundle: Bundle) -> tuple[Run, dict[str, str]]:
-    runtime = plugins.load(plugins.RUNTIMES, "ort")
-    session = runtime.open(as_onnx(bundle), "cpu", 1)
-    return session.run, {"runtime": "ort", "version": runtime.version()}
+    return specs(job.source)[0][0].shape[0] if job.batch is None else job.batch
 
 
 def as_onnx(bundle: Bundle) -> Bundle:
@@ -147,24 +123,7 @@ def as_onnx(bundle: Bundle) -> Bundle:
 
 def is_rebuild(source: Source, target: str) -> bool:
     """Tell whether the source is a bundle of this target that brings its own ONNX file."""
-    return isinstance(source, Bundle) and source.target == target and bool(source.proxy)
-
-
-def only_fp32_onnx(source: Source) -> str | None:
-    """Return why an ONNX-based exporter cannot start from `source`, None when it can."""
-    if isinstance(source, Checkpoint) or (source.format == "onnx" and source.precision == "fp32"):
-        return None
-    return (
-        f"{source.name} is {source.format} at {source.precision}; start from a checkpoint or "
-        "from an fp32 ONNX bundle"
-    )
-
-
-def only_checkpoint(source: Source) -> str | None:
-    """Return why a torch-based exporter cannot start from `source`, None when it can."""
-    if isinstance(source, Checkpoint):
-        return None
-    return f"{source.name} is a bundle; start from the checkpoint it was made of"
+    return source.target == target and bool(source.proxy)
 
 
 def facts(source: Source) -> dict[str, str]:
@@ -174,7 +133,7 @@ def facts(source: Source) -> dict[str, str]:
     values = {
         "model": source.model,
         "task": source.task,
-        "source_sha256": root_sha256(source),
+        "source_sha256": source.sha256,
         "preprocess": canonical(clean(pre)).decode(),
         "postprocess": canonical(clean(source.postprocess)).decode(),
         "licence_weights": licence["weights"],

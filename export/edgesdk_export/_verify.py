@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edgesdk.core.batches import in_batches
-from edgesdk.core.bundle import VERIFY, Bundle, seal
+from edgesdk.core.bundle import VERIFY, Bundle, Checkpoint, seal
 from edgesdk.core.errors import GateFailedError, UnsupportedError
 from edgesdk.core.samples import synthetic_faces
 from edgesdk.core.session import guarded
@@ -21,7 +21,7 @@ from edgesdk_export._card import write_card
 from edgesdk_export._find import find_source
 from edgesdk_export._golden import check_golden, golden_tolerance
 from edgesdk_export._proof import Opened, compare, opened, settle
-from edgesdk_export._source import Run, Source, runner, specs
+from edgesdk_export._source import Run, Source, source_of, specs
 from edgesdk_export._task import Judged, check_max_drop, contrast, judge_task
 
 Progress = Callable[[int, int, str], None]
@@ -34,7 +34,7 @@ def silent(done: int, total: int, label: str) -> None:
 
 def source_run(source: Source) -> tuple[Run, dict[str, str]]:
     """Return a function that runs any number of items of the source, and what it runs on."""
-    run, by = runner(source)
+    run, by = source.runner()
     safe = guarded(run, "the source itself", GateFailedError)
     return partial(in_batches, safe, size=specs(source)[0][0].shape[0]), by
 
@@ -90,7 +90,7 @@ def finish(bundle: Bundle, found: Verification) -> Bundle:
 
 def verify_bundle(
     bundle: Bundle,
-    source: Source | None = None,
+    source: Source | Checkpoint | Bundle | None = None,
     data: Path | None = None,
     max_drop: float = 0.01,
     update: bool = False,
@@ -114,7 +114,7 @@ def verify_bundle(
     """
     tell = progress or silent
     tell(0, 3, "open")
-    origin = source or find_source(bundle)
+    origin = source_of(source) if source else find_source(bundle)
     check_max_drop(max_drop)
     pairs = read_pairs(data) if data else None
     if pairs is not None and origin is None:

@@ -7,8 +7,9 @@ channel: coding activations needs Apple's own runtime, which only macOS has.
 from typing import Any
 
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
+from edgesdk.core.source import TORCH
 from edgesdk_export._quiet import converting
-from edgesdk_export._source import facts, only_checkpoint, rebuild, specs, versions
+from edgesdk_export._source import facts, specs, versions
 
 ENTRY = "model.mlpackage"
 ORIGIN_KEYS = ("com.github.apple.coremltools.conversion_date",)
@@ -20,7 +21,7 @@ class CoremlExporter:
     aliases: tuple[str, ...] = ("mlpackage", "apple")
     extra = "coreml"
     requires: tuple[str, ...] = ("torch", "coremltools")
-    accepts: tuple[str, ...] = ("checkpoint",)
+    accepts: tuple[str, ...] = (TORCH,)
 
     def available(self) -> str | None:
         """See Exporter."""
@@ -28,7 +29,7 @@ class CoremlExporter:
 
     def supports(self, job: ExportJob) -> str | None:
         """See Exporter."""
-        return only_checkpoint(job.source)
+        return job.source.lacks(TORCH)
 
     def export(self, job: ExportJob) -> Artefact:
         """See Exporter."""
@@ -67,7 +68,7 @@ def _convert(job: ExportJob) -> Any:
     )
     free = torch.export.Dim("batch", min=1, max=largest)
     program = torch.export.export(
-        rebuild(job.source),
+        job.source.torch_module(),
         examples,
         dynamic_shapes=tuple({0: free} for _ in tensors) if job.batch is None else None,
     )

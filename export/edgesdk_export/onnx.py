@@ -4,9 +4,9 @@ From an fp32 ONNX bundle, fp32 is a copy that needs no other package.
 """
 
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
-from edgesdk_export._graph import write_fp32
+from edgesdk.core.source import ONNX
 from edgesdk_export._quantize import to_fp16, to_int8
-from edgesdk_export._source import batch_of, facts, only_fp32_onnx, specs, versions
+from edgesdk_export._source import batch_of, facts, specs, versions
 
 ENTRY = "model.onnx"
 
@@ -17,7 +17,7 @@ class OnnxExporter:
     aliases: tuple[str, ...] = ()
     extra = "onnx"
     requires: tuple[str, ...] = ()
-    accepts: tuple[str, ...] = ("checkpoint", "onnx")
+    accepts: tuple[str, ...] = (ONNX,)
 
     def available(self) -> str | None:
         """See Exporter."""
@@ -25,13 +25,13 @@ class OnnxExporter:
 
     def supports(self, job: ExportJob) -> str | None:
         """See Exporter."""
-        return only_fp32_onnx(job.source)
+        return job.source.lacks(ONNX)
 
     def export(self, job: ExportJob) -> Artefact:
         """See Exporter."""
         batch, entry = batch_of(job), job.folder / ENTRY
         exact, texts = job.folder / "fp32.onnx", facts(job.source)
-        tools = write_fp32(job.source, exact, batch)
+        tools = job.source.write_onnx(exact, batch)
         if job.precision == "fp16":
             tools += to_fp16(exact, entry, texts)
         elif job.precision == "int8":

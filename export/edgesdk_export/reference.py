@@ -23,9 +23,10 @@ import numpy as np
 from edgesdk.core.errors import UnsupportedError
 from edgesdk.core.files import write_atomic, write_json
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
+from edgesdk.core.source import ONNX
 from edgesdk.core.tensors import Array
-from edgesdk_export._graph import constants, write_fp32
-from edgesdk_export._source import Needs, batch_of, need, only_fp32_onnx, specs, versions
+from edgesdk_export._graph import constants
+from edgesdk_export._source import Needs, batch_of, need, specs, versions
 
 GRAPH, WEIGHTS = "graph.json", "weights.bin"
 VERSION = 1
@@ -38,7 +39,7 @@ class ReferenceExporter:
     aliases: tuple[str, ...] = ("numpy",)
     extra = "onnx"
     requires: tuple[str, ...] = ("onnx",)
-    accepts: tuple[str, ...] = ("checkpoint", "onnx")
+    accepts: tuple[str, ...] = (ONNX,)
 
     def available(self) -> str | None:
         """See Exporter."""
@@ -46,13 +47,13 @@ class ReferenceExporter:
 
     def supports(self, job: ExportJob) -> str | None:
         """See Exporter."""
-        return only_fp32_onnx(job.source)
+        return job.source.lacks(ONNX)
 
     def export(self, job: ExportJob) -> Artefact:
         """See Exporter."""
         need("target 'reference'", Needs(self.requires, self.extra))
         batch, work = batch_of(job), job.folder / "model.onnx"
-        tools = write_fp32(job.source, work, batch)
+        tools = job.source.write_onnx(work, batch)
         _write(work, job.folder)
         work.unlink()
         inputs, outputs = specs(job.source, batch)

@@ -10,15 +10,14 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 from edgesdk.core import plugins
-from edgesdk.core.bundle import Bundle
 from edgesdk.core.cuda import Gpu, probe
 from edgesdk.core.errors import MissingDependencyError, UnsupportedError
 from edgesdk.core.files import write_atomic
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
+from edgesdk.core.source import ONNX
 from edgesdk_export._engine import build_engine, engine_facts
-from edgesdk_export._graph import write_fp32
 from edgesdk_export._quantize import to_fp16, to_int8
-from edgesdk_export._source import batch_of, facts, is_rebuild, only_fp32_onnx, specs, versions
+from edgesdk_export._source import batch_of, facts, is_rebuild, specs, versions
 
 ENTRY, PROXY = "model.engine", "model.onnx"
 FULL, RTX = "tensorrt", "tensorrt_rtx"
@@ -48,7 +47,7 @@ class TensorrtExporter:
 
     aliases: tuple[str, ...] = ("trt", "engine")
     requires: tuple[str, ...] = ()
-    accepts: tuple[str, ...] = ("checkpoint", "onnx")
+    accepts: tuple[str, ...] = (ONNX,)
 
     @property
     def extra(self) -> str:
@@ -69,10 +68,9 @@ class TensorrtExporter:
     def supports(self, job: ExportJob) -> str | None:
         """See Exporter."""
         if is_rebuild(job.source, FULL):
-            assert isinstance(job.source, Bundle)
             same = job.precision == job.source.precision
             return None if same else f"{job.source.name} can only be built again at its precision"
-        return only_fp32_onnx(job.source)
+        return job.source.lacks(ONNX)
 
     def export(self, job: ExportJob) -> Artefact:
         """See Exporter."""
@@ -192,8 +190,8 @@ def _write_network(job: ExportJob, batch: int | None) -> list[str]:
     """Write the ONNX file that the engine is built from, in the precision asked for."""
     network, exact = job.folder / PROXY, job.folder / "fp32.onnx"
     if is_rebuild(job.source, FULL):
-        return write_fp32(job.source, network, batch)
-    tools, texts = write_fp32(job.source, exact, batch), facts(job.source)
+        return job.source.write_onnx(network, batch)
+    tools, texts = job.source.write_onnx(exact, batch), facts(job.source)
     if job.precision == "fp16":
         tools += to_fp16(exact, network, texts)
     elif job.precision == "int8":

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
+from edgesdk.core.source import TORCH
 from edgesdk.core.tensors import Arrays, TensorSpec
 from edgesdk_export._quiet import converting
-from edgesdk_export._source import facts, only_checkpoint, rebuild, specs, versions
+from edgesdk_export._source import facts, specs, versions
 
 ENTRY = "model.tflite"
 FP16_OPS = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE", "FULLY_CONNECTED")
@@ -27,7 +28,7 @@ class TfliteExporter:
     aliases: tuple[str, ...] = ("litert",)
     extra = "tflite"
     requires: tuple[str, ...] = ("torch", "litert_torch", "ai_edge_quantizer", "ai_edge_litert")
-    accepts: tuple[str, ...] = ("checkpoint",)
+    accepts: tuple[str, ...] = (TORCH,)
 
     def available(self) -> str | None:
         """See Exporter."""
@@ -35,7 +36,7 @@ class TfliteExporter:
 
     def supports(self, job: ExportJob) -> str | None:
         """See Exporter."""
-        return only_checkpoint(job.source)
+        return job.source.lacks(TORCH)
 
     def export(self, job: ExportJob) -> Artefact:
         """See Exporter."""
@@ -65,7 +66,7 @@ def _convert(job: ExportJob, path: Path) -> None:
     import litert_torch
     import torch
 
-    module = rebuild(job.source)
+    module = job.source.torch_module()
     examples = tuple(
         torch.zeros((job.batch or 1, *spec.shape[1:]), dtype=getattr(torch, spec.dtype))
         for spec in specs(job.source)[0]

@@ -7,6 +7,7 @@ from edgesdk.core import plugins
 from edgesdk.core.protocols import ExportJob
 from edgesdk.core.target import read_target
 from edgesdk_export._pipeline import ExportOptions, export_bundle
+from edgesdk_export._source import source_of
 
 
 @pytest.fixture
@@ -41,6 +42,7 @@ def make_job(source, tmp_path):
         crops = np.random.default_rng(0).uniform(-1, 1, (8, 3, 16, 16)).astype(np.float32)
         calibration = {"image": crops} if precision == "int8" else {}
         fields = {"source": source, "calibration": calibration, **values}
+        fields["source"] = source_of(fields["source"])
         return ExportJob(target=read_target(target), precision=precision, folder=folder, **fields)
 
     return make

@@ -181,10 +181,11 @@ def test_int8_leaves_the_convolution_that_reads_the_picture_in_float(tmp_path):
 @needs_shipped
 def test_the_shipped_bundle_is_that_of_the_shipped_weights():
     from edgesdk.core.bundle import read_checkpoint
-    from edgesdk_export._source import root_sha256
+    from edgesdk_export._source import source_of
 
     bundle = read_bundle(shipped_bundle("bridge-face"))
-    assert bundle.source_sha256 == root_sha256(read_checkpoint(shipped_checkpoint("bridge-face")))
+    trained = source_of(read_checkpoint(shipped_checkpoint("bridge-face")))
+    assert bundle.source_sha256 == trained.sha256
     assert read_verification(bundle.path / "verify.json").verdict == "pass"
 
 

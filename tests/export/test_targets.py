@@ -6,7 +6,7 @@ import pytest
 
 from edgesdk.core import plugins
 from edgesdk.core.target import read_target
-from edgesdk_export._source import facts, own_sha256, root_sha256
+from edgesdk_export._source import facts, own_sha256, source_of
 
 EXPORTERS = plugins.names(plugins.EXPORTERS)
 
@@ -33,7 +33,7 @@ def test_aliases_do_not_collide():
 
 
 def test_the_root_hash_is_kept_from_bundle_to_bundle(source, export):
-    assert root_sha256(source) == root_sha256(export()) == source.source_sha256
+    assert source_of(source).sha256 == source_of(export()).sha256 == source.source_sha256
 
 
 @pytest.mark.parametrize(
@@ -46,15 +46,15 @@ def test_the_root_hash_is_kept_from_bundle_to_bundle(source, export):
     ],
 )
 def test_what_is_taken_over_is_part_of_the_hash(source, change):
-    assert own_sha256(replace(source, **change)) != own_sha256(source)
+    assert own_sha256(source_of(replace(source, **change))) != own_sha256(source_of(source))
 
 
 def test_what_is_not_taken_over_is_not(source):
     other = replace(source, verify={"verdict": "pass"}, decisions=("x",))
-    assert own_sha256(other) == own_sha256(source)
+    assert own_sha256(source_of(other)) == own_sha256(source_of(source))
 
 
 def test_facts_are_text_with_a_prefix(source):
-    told = facts(source)
+    told = facts(source_of(source))
     assert all(key.startswith("edgesdk.") for key in told)
     assert all(isinstance(value, str) and value for value in told.values())

@@ -12,6 +12,7 @@ from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.samples import synthetic_faces
 from edgesdk.core.verify import read_verification
 from edgesdk_export._pipeline import verify_bundle
+from edgesdk_export._source import source_of
 from edgesdk_export._task import Judged, contrast, judge_task
 
 onnx = pytest.importorskip("onnx", reason="needs the onnx extra")
@@ -182,7 +183,7 @@ def test_thresholds_follow_the_scores_of_the_artefact(make_face_bundle, pairs):
         rows = run(arrays)["embedding"]
         return {"embedding": np.hstack([rows, np.full((len(rows), 1), 12.0, np.float32)])}
 
-    plain, moved = (judge_task(source, [r], read)[0] for r in (run, shifted))
+    plain, moved = (judge_task(source_of(source), [r], read)[0] for r in (run, shifted))
     own, foreign = (thresholds(j.embeddings, read)["far_1e-2"]["value"] for j in (moved, plain))
     impostor = moved.scores[~read.same].astype(np.float64)
     assert (impostor >= own).mean() <= 0.01
@@ -195,7 +196,7 @@ def test_tasks_without_embeddings_are_refused(make_face_bundle, pairs):
 
     source = replace(make_face_bundle(), postprocess={"kind": "scores"}, task="classes")
     with pytest.raises(UnsupportedError, match="leave out --data"):
-        judge_task(source, [], read_pairs(pairs))
+        judge_task(source_of(source), [], read_pairs(pairs))
 
 
 def test_preprocessing_is_that_of_the_manifest(export):

@@ -1,0 +1,80 @@
+"""A bundle with an fp32 ONNX file, or one that brings along the ONNX file it was built from."""
+
+from pathlib import Path
+from typing import Any
+
+from edgesdk.core import plugins
+from edgesdk.core.bundle import MANIFEST, Bundle, read_bundle
+from edgesdk.core.errors import UnsupportedError
+from edgesdk.core.protocols import SourceKind
+from edgesdk.core.source import TORCH, Run
+from edgesdk.core.tensors import TensorSpec
+from edgesdk_export._graph import copy_onnx
+from edgesdk_export._source import BaseSource, as_onnx
+
+
+class BundleSource(BaseSource):
+    """See the module."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        super().__init__(bundle)
+        self._bundle = bundle
+        self.name = bundle.name
+        self.sha256 = bundle.source_sha256
+        self.own = bundle.files.get(as_onnx(bundle).entry, {})
+        known = ("recipe", "recipe_sha256", "commit", "companions")
+        self.lineage = {name: getattr(bundle, name) for name in known}
+        self.target = bundle.target
+        self.precision = bundle.precision
+        self.proxy = bundle.proxy
+
+    def specs(self) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+        """See Source."""
+        return self._bundle.inputs, self._bundle.outputs
+
+    def lacks(self, form: str) -> str | None:
+        """See Source."""
+        if form == TORCH:
+            return f"{self.name} is a bundle; start from the checkpoint it was made of"
+        if self._bundle.format == "onnx" and self.precision == "fp32":
+            return None
+        return (
+            f"{self.name} is {self._bundle.format} at {self.precision}; start from a checkpoint "
+            "or from an fp32 ONNX bundle"
+        )
+
+    def write_onnx(self, path: Path, batch: int | None) -> list[str]:
+        """See Source."""
+        own = self._bundle.inputs[0].shape[0]
+        return copy_onnx(as_onnx(self._bundle).entry_path, path, None if batch == own else batch)
+
+    def torch_module(self) -> Any:
+        """See Source."""
+        raise UnsupportedError(str(self.lacks(TORCH)))
+
+    def runner(self) -> tuple[Run, dict[str, str]]:
+        """See Source."""
+        runtime = plugins.load(plugins.RUNTIMES, "ort")
+        session = runtime.open(as_onnx(self._bundle), "cpu", 1)
+        return session.run, {"runtime": "ort", "version": runtime.version()}
+
+
+class BundleKind:
+    """See the module."""
+
+    holds = Bundle
+
+    def opens(self, path: Path) -> bool:
+        """See SourceKind."""
+        return (path / MANIFEST).is_file() or path.name.endswith(".rejected")
+
+    def open(self, path: Path) -> BundleSource:
+        """See SourceKind."""
+        return BundleSource(read_bundle(path))
+
+    def source(self, held: Bundle) -> BundleSource:
+        """See SourceKind."""
+        return BundleSource(held)
+
+
+PLUGIN: SourceKind = BundleKind()

@@ -1,0 +1,69 @@
+"""A checkpoint that a recipe left: weights, and the student that rebuilds their network."""
+
+from pathlib import Path
+from typing import Any
+
+from edgesdk.core import plugins
+from edgesdk.core.bundle import Checkpoint, read_checkpoint
+from edgesdk.core.files import canonical, clean, sha256_bytes
+from edgesdk.core.protocols import SourceKind
+from edgesdk.core.tensors import TensorSpec
+from edgesdk_export._source import Needs, need
+from edgesdk_export.sources._torch import TorchSource
+
+WEIGHTS = Needs(("torch", "safetensors"), "export")
+
+
+class CheckpointSource(TorchSource):
+    """See the module."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        super().__init__(checkpoint)
+        self._checkpoint = checkpoint
+        network = [checkpoint.weights_sha256, checkpoint.student, clean(checkpoint.student_config)]
+        self.sha256 = sha256_bytes(canonical(network))
+        known = ("recipe", "recipe_sha256", "commit")
+        self.lineage = {name: str(checkpoint.provenance.get(name, "")) for name in known}
+
+    def check(self) -> None:
+        """See Source."""
+        self._student()
+
+    def specs(self) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+        """See Source."""
+        student = self._student()
+        inputs, outputs = student.specs(student.config(**self._checkpoint.student_config))
+        return tuple(inputs), tuple(outputs)
+
+    def torch_module(self) -> Any:
+        """See Source."""
+        need("a network rebuilt from its checkpoint", WEIGHTS)
+        return self._student().load(self._checkpoint).eval()
+
+    def _student(self) -> Any:
+        student = plugins.load(plugins.STUDENTS, self._checkpoint.student)
+        plugins.require(f"student {self._checkpoint.student!r}", student)
+        return student
+
+
+class CheckpointKind:
+    """See the module."""
+
+    holds = Checkpoint
+
+    def opens(self, path: Path) -> bool:
+        """See SourceKind."""
+        return any((folder / "meta.json").is_file() for folder in (path, path / "checkpoint"))
+
+    def open(self, path: Path) -> CheckpointSource:
+        """See SourceKind; `path` may be the run that holds the checkpoint."""
+        inner = path / "checkpoint"
+        folder = path if (path / "meta.json").is_file() else inner
+        return CheckpointSource(read_checkpoint(folder))
+
+    def source(self, held: Checkpoint) -> CheckpointSource:
+        """See SourceKind."""
+        return CheckpointSource(held)
+
+
+PLUGIN: SourceKind = CheckpointKind()
