@@ -102,7 +102,7 @@ class Exporter(Plugin, Protocol):
         """Write the files of the artefact into `job.folder`."""
 
 
-class SourceKind(Protocol):
+class SourceKind(Plugin, Protocol):
     """Opens one kind of source; a plug-in of the group `edgesdk_export.sources`."""
 
     @property

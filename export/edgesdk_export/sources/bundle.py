@@ -62,6 +62,9 @@ class BundleSource(BaseSource):
 class BundleKind:
     """See the module."""
 
+    aliases: tuple[str, ...] = ()
+    extra = ""
+    requires: tuple[str, ...] = ()
     holds = Bundle
 
     def opens(self, path: Path) -> bool:

@@ -49,6 +49,9 @@ class CheckpointSource(TorchSource):
 class CheckpointKind:
     """See the module."""
 
+    aliases: tuple[str, ...] = ()
+    extra = WEIGHTS.extra
+    requires = WEIGHTS.requires
     holds = Checkpoint
 
     def opens(self, path: Path) -> bool:
