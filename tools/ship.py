@@ -15,8 +15,9 @@ from pathlib import Path
 
 import edgesdk
 from edgesdk.core.bundle import Checkpoint, read_checkpoint
-from edgesdk.core.files import publish, staging, write_atomic
+from edgesdk.core.files import write_atomic
 from edgesdk.core.shipped import shipped_bundle, shipped_checkpoint, zoo
+from edgesdk.core.stages import publish, staging
 from edgesdk.pairs import embed_pictures, judge, read_pairs
 from edgesdk_benchmarks.accuracy import checkpoint_model
 from tools.command import told

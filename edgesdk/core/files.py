@@ -1,22 +1,18 @@
-"""Hashes, JSON and outputs that appear whole or not at all."""
+"""Hashes, JSON and files that appear whole or not at all."""
 
-import errno
 import hashlib
 import json
 import math
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from edgesdk.core.errors import EdgeSdkError, UsageError
 
-STALE_S = 3600.0
-ATTEMPTS = 20
 LARGEST_JSON = 2**26
 
 
@@ -163,51 +159,3 @@ def write_atomic(path: Path, data: bytes) -> None:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-
-
-@contextmanager
-def staging(final: Path) -> Iterator[Path]:
-    """Yield a fresh neighbour folder of `final`; whatever is left there at the end is removed.
-
-    Call `publish(stage, final)` inside to move it into place. What killed processes left
-    behind an hour ago or earlier is removed as well.
-    """
-    prefix = f".{final.name}.stage-"
-    with os_errors("write", final):
-        final.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(final.parent, prefix)
-        stage = Path(tempfile.mkdtemp(prefix=prefix, dir=final.parent))
-    stage.chmod(0o755)
-    try:
-        with os_errors("write", final):
-            yield stage
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-
-
-def _sweep(folder: Path, prefix: str) -> None:
-    for left in folder.iterdir():
-        with suppress(OSError):  # its own process may remove it meanwhile
-            if left.name.startswith(prefix) and time.time() - left.stat().st_mtime > STALE_S:
-                shutil.rmtree(left, ignore_errors=True)
-
-
-def publish(stage: Path, final: Path) -> None:
-    """Move the folder `stage` to `final`, replacing the folder that was there.
-
-    Other processes may do the same at the same time: the last one stays.
-    """
-    old = stage.with_name(stage.name + ".old")
-    for left in reversed(range(ATTEMPTS)):
-        with suppress(FileNotFoundError):
-            final.rename(old)
-        try:
-            stage.rename(final)
-            break
-        except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY) or not left:
-                with suppress(OSError):
-                    old.rename(final)
-                raise
-        finally:
-            shutil.rmtree(old, ignore_errors=True)

@@ -14,9 +14,9 @@ from edgesdk.core.bundle import (
     refuse_foreign,
 )
 from edgesdk.core.errors import EdgeSdkError, GateFailedError
-from edgesdk.core.files import publish, staging
 from edgesdk.core.licence import complete
 from edgesdk.core.protocols import Artefact
+from edgesdk.core.stages import publish, staging
 from edgesdk.core.verify import Verification
 from edgesdk_export._batch import convert
 from edgesdk_export._card import write_licence

@@ -12,6 +12,7 @@ from edgesdk.core.bundle import VERIFY, Bundle, Checkpoint, seal
 from edgesdk.core.errors import GateFailedError, UnsupportedError
 from edgesdk.core.samples import synthetic_faces
 from edgesdk.core.session import guarded
+from edgesdk.core.stages import copy_linked, publish, staging
 from edgesdk.core.target import Tolerance
 from edgesdk.core.tensors import Array
 from edgesdk.core.verify import Verification, write_verification
@@ -88,6 +89,15 @@ def finish(bundle: Bundle, found: Verification) -> Bundle:
     return seal(judged)
 
 
+def replace_verdict(bundle: Bundle, found: Verification) -> None:
+    """Put a finished bundle with the new verdict in the place of the old one, in one step."""
+    final = bundle.path.resolve()
+    with staging(final) as stage:
+        copy_linked(final, stage)
+        finish(replace(bundle, path=stage), found)
+        publish(stage, final)
+
+
 def verify_bundle(
     bundle: Bundle,
     source: Source | Checkpoint | Bundle | None = None,
@@ -137,7 +147,7 @@ def verify_bundle(
                 before, after = judge_task(origin, (run, here.run), pairs)
                 bundle, found = with_task(bundle, found, before, after, pairs, max_drop)
     if update:
-        finish(bundle, found)
+        replace_verdict(bundle, found)
     tell(3, 3, "done")
     return found
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from edgesdk.core.bundle import Checkpoint, read_checkpoint
 from edgesdk.core.errors import EdgeSdkError
-from edgesdk.core.files import publish, sha256_file, staging
+from edgesdk.core.files import sha256_file
+from edgesdk.core.stages import publish, staging
 
 
 def save_checkpoint(
