@@ -31,6 +31,9 @@ class Verification:
         outputs: Output name -> max_abs, cosine_p1, cosine_p50, snr_db ….
         batch: Check of batch invariance -> largest absolute difference; None where the
             runtime refuses the input.
+        half: The same in real half precision, each value rounded to float16: by, samples,
+            outputs, and largest (layer, value, range); or not_run, why it was not run. Empty
+            for what is not computed in float16.
         stages: Golden stage (align, pre, infer, post) -> "pass" or "fail"; empty when they
             were not checked.
         task: metric, source, artefact, drop, interval, pairs; empty without pairs.
@@ -46,6 +49,7 @@ class Verification:
     samples: int = 0
     outputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     batch: Mapping[str, float | None] = field(default_factory=dict)
+    half: Mapping[str, Any] = field(default_factory=dict)
     stages: Mapping[str, str] = field(default_factory=dict)
     task: Mapping[str, Any] = field(default_factory=dict)
     tolerance: Mapping[str, Any] = field(default_factory=dict)

@@ -86,6 +86,8 @@ def _verdict(found: Verification) -> list[str]:
         lines.append(f"run by: {_text(found.by)}")
     lines += [f"`{name}` on {found.samples} crops: {_text(v)}" for name, v in found.outputs.items()]
     lines += [f"batch invariance, {k}: {_text(v)}" for k, v in found.batch.items()]
+    if found.half:
+        lines.append(f"in real half precision: {_text(found.half)}")
     if found.task:
         lines.append(f"task: {_text(found.task)}")
     return lines + list(found.reasons)

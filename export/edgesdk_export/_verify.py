@@ -21,6 +21,7 @@ from edgesdk_export._calibration import CROP, VERIFY_SEED, tensors_of
 from edgesdk_export._card import write_card
 from edgesdk_export._find import find_source
 from edgesdk_export._golden import check_golden, golden_tolerance
+from edgesdk_export._half_proof import judge_half
 from edgesdk_export._proof import Opened, compare, opened, settle
 from edgesdk_export._source import Run, Source, source_of, specs
 from edgesdk_export._task import Judged, check_max_drop, contrast, judge_task
@@ -49,11 +50,12 @@ def compare_all(
     pairs: PairSet | None,
     tolerance: Tolerance,
 ) -> Verification:
-    """Compare artefact and source on crops, and check the golden vectors."""
+    """Compare artefact and source on crops, in real half precision too; check golden vectors."""
     arrays = tensors_of(source, _crops(pairs))
     found = replace(compare(bundle, here, run, arrays, tolerance), source=by)
+    found, beyond = judge_half(found, bundle, source, run, arrays, tolerance)
     stages, reasons = check_golden(bundle, here.run)
-    return settle(replace(found, stages=stages), reasons, here.proxy)
+    return settle(replace(found, stages=stages), [*beyond, *reasons], here.proxy)
 
 
 def _crops(pairs: PairSet | None) -> list[Array]:
