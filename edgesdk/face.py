@@ -11,7 +11,7 @@ import numpy as np
 
 from edgesdk.core.batches import CHUNK, in_batches
 from edgesdk.core.biometrics import cosine, far_key, unit
-from edgesdk.core.errors import EdgeSdkError, UsageError
+from edgesdk.core.errors import UsageError
 from edgesdk.core.preprocess import align, check_picture
 from edgesdk.core.shipped import open_bundle
 from edgesdk.core.tensors import Array
@@ -222,11 +222,6 @@ class FacePipeline:
     def _run(self, name: str, tensor: Array, fixed: int | None) -> Array:
         output = self.bundle.outputs[0].name
         rows = in_batches(self.session.run, {name: tensor}, fixed)[output]
-        if not np.isfinite(rows).all():
-            raise EdgeSdkError(
-                f"bundle {self.bundle.path} gave an embedding that is not finite in runtime "
-                f"{self.session.runtime!r}; check it with: edgesdk verify"
-            )
         return rows.astype(np.float32)
 
     def _detect(self, picture: Array) -> Sequence[Detection]:

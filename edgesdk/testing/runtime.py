@@ -8,7 +8,9 @@ class TestMine(RuntimeContract):
         return edgesdk.core.bundle.read_bundle("...")
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +22,23 @@ from edgesdk.core.bundle import Bundle
 from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.golden import Golden, read_golden
 from edgesdk.core.session import Session
-from edgesdk.core.tensors import Arrays
+from edgesdk.core.tensors import Array, Arrays
 
+THREADS, RUNS = 4, 40
+FORMS: dict[str, Callable[[Array, Path], Array]] = {
+    "stepped": lambda array, _: np.repeat(array, 2, -1)[..., ::2],
+    "other-order": lambda array, _: np.asfortranarray(array),
+    "read-only": lambda array, _: np.frombuffer(array.tobytes(), array.dtype).reshape(array.shape),
+    "memory-mapped": lambda array, path: _mapped(array, path),
+}
 # Rows of one batch may differ from rows run alone by the order of additions.
 ROW_TOLERANCE = 2e-6
+
+
+def _mapped(array: Array, path: Path) -> Array:
+    np.save(path, array)
+    mapped: Array = np.load(path, mmap_mode="r")
+    return mapped
 
 
 class RuntimeContract:
@@ -138,19 +153,107 @@ class RuntimeContract:
         with pytest.raises(EdgeSdkError, match="closed"):
             session.run(golden.inputs)
 
+    def test_threads_share_a_session(self, session: Session, golden: Golden) -> None:
+        """Threads that run other items at the same time each get their own rows."""
+        want, count = self._alone(session, golden), len(next(iter(golden.inputs.values())))
+
+        def rows(thread: int) -> list[tuple[int, dict[str, Any]]]:
+            items = [(thread + turn) % count for turn in range(RUNS)]
+            return [(i, session.run({n: a[[i]] for n, a in golden.inputs.items()})) for i in items]
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            answers = [answer for part in pool.map(rows, range(THREADS)) for answer in part]
+        for item, found in answers:
+            for name, array in found.items():
+                assert np.abs(array - want[name][[item]]).max() <= self.row_tolerance
+
+    def test_threads_may_take_batches_of_other_sizes(
+        self, session: Session, golden: Golden
+    ) -> None:
+        """A session whose batch changes while other threads run gives each its own rows."""
+        want = self._alone(session, golden)
+
+        def rows(size: int) -> list[dict[str, Any]]:
+            return [session.run(repeated(golden.inputs, size)) for _ in range(RUNS // 4)]
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            for found in (each for part in pool.map(rows, (1, 2, 3, 5)) for each in part):
+                for name, array in found.items():
+                    wanted = np.resize(want[name], array.shape)
+                    assert np.abs(array - wanted).max() <= self.row_tolerance
+
+    def test_closing_while_others_run_loses_nothing(self, session: Session, golden: Golden) -> None:
+        """A run in progress ends with its rows, the next one says that the session is closed."""
+
+        def rows(_: int) -> str:
+            while True:
+                try:
+                    assert golden.reasons(session.run(golden.inputs)) == []
+                except EdgeSdkError as error:
+                    return str(error)
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            said = pool.map(rows, range(THREADS))
+            session.run(golden.inputs)
+            session.close()
+        assert all("closed" in sentence for sentence in said)
+
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.parametrize("value", [3e38, -3e38, 1e20])
+    def test_huge_inputs_give_finite_outputs_or_a_sentence(
+        self, session: Session, golden: Golden, value: float
+    ) -> None:
+        """NaN and infinity never come out of finite inputs, and no library warns of them."""
+        inputs = {
+            name: np.full_like(array[:1], value) if array.dtype == np.float32 else array[:1]
+            for name, array in golden.inputs.items()
+        }
+        try:
+            found = session.run(inputs)
+        except EdgeSdkError as error:
+            assert "NaN or infinity" in str(error)  # noqa: PT017 - either outcome is right
+        else:
+            assert all(np.isfinite(array).all() for array in found.values())
+        assert golden.reasons(session.run(golden.inputs)) == []
+
+    @pytest.mark.parametrize("kind", sorted(FORMS))
+    def test_any_way_to_hold_the_values_gives_the_same(
+        self, session: Session, golden: Golden, tmp_path: Path, kind: str
+    ) -> None:
+        """Steps, order and protection of memory change no value."""
+        inputs = {n: FORMS[kind](a, tmp_path / f"{n}.npy") for n, a in golden.inputs.items()}
+        want = session.run(golden.inputs)
+        found = session.run(inputs)
+        assert all(np.allclose(found[n], want[n], atol=self.row_tolerance) for n in want)
+
+    @pytest.mark.parametrize("inputs", [None, 1, [], "image", np.zeros(3, np.float32)])
+    def test_what_is_no_dictionary_is_refused_in_a_sentence(
+        self, session: Session, inputs: Any
+    ) -> None:
+        """The sentence shows what to pass."""
+        with pytest.raises(UsageError, match="must be a dictionary of input name -> array"):
+            session.run(inputs)
+
     def test_wrong_input_is_refused_in_a_sentence(self, session: Session, golden: Golden) -> None:
         """Names, shapes, types and NaN are checked before the runtime sees them."""
         name = session.bundle.inputs[0].name
         good = repeated(golden.inputs, 1)
         spoiled = good[name].copy()
         spoiled.flat[0] = np.nan
-        wrong: list[dict[str, Any]] = [
+        wrong: list[dict[Any, Any]] = [
             {},
             {**good, "nothing": good[name]},
             {**good, name: good[name].astype(np.float64)},
             {**good, name: good[name][..., :-1]},
             {**good, name: good[name][:0]},
             {**good, name: spoiled},
+            {**good, name: np.swapaxes(spoiled, 0, -1)},
+            {**good, name: good[name].astype(good[name].dtype.newbyteorder())},
+            {**good, name: good[name].astype(object)},
+            {**good, name: np.array(["a"])},
+            {**good, name: None},
+            {**good, name: [[1], [1, 2]]},
+            {**good, 1: good[name]},
         ]
         for inputs in wrong:
             with pytest.raises(UsageError, match=r"\w"):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+from threading import Lock
 from typing import Any, Self
 
 from edgesdk.core.bundle import Bundle
+from edgesdk.core.errors import EdgeSdkError
+from edgesdk.core.session import CLOSED
 from edgesdk.core.tensors import Arrays
 
 
 class BaseSession:
-    """Base of all sessions; a runtime adds `run`.
+    """Base of all sessions; a runtime adds `run`, which several threads may call at a time.
 
     Attributes:
         bundle: What was opened.
@@ -39,6 +42,43 @@ class BaseSession:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+class SerialSession(BaseSession):
+    """Base where the library does one run at a time: a second thread waits for the first.
+
+    A runtime adds `alone` and `free` instead of `run` and `close`.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        super().__init__(bundle)
+        self._lock = Lock()
+        self._closed = False
+
+    def alone(self, inputs: Arrays) -> dict[str, Any]:
+        """Run one batch while no other thread does anything with the session."""
+        raise NotImplementedError
+
+    def free(self) -> None:
+        """Free what `__init__` made; called once."""
+
+    def run(self, inputs: Arrays) -> dict[str, Any]:
+        """Run one batch; the arrays returned belong to the caller.
+
+        Raises:
+            EdgeSdkError: the session was closed while this run waited.
+        """
+        with self._lock:
+            if self._closed:
+                raise EdgeSdkError(CLOSED)
+            return self.alone(inputs)
+
+    def close(self) -> None:
+        """Free the session after the run in progress; closing twice is allowed."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self.free()
 
 
 def distribution_version(*names: str) -> str:

@@ -14,13 +14,16 @@ from edgesdk.core.bundle import Bundle
 from edgesdk.core.errors import EdgeSdkError
 from edgesdk.core.protocols import Runtime, Session
 from edgesdk.core.tensors import Arrays
-from edgesdk_runtimes._session import BaseSession, distribution_version
+from edgesdk_runtimes._session import BaseSession, SerialSession, distribution_version
 
 UNITS = {"cpu": "CPU_ONLY", "gpu": "CPU_AND_GPU", "npu": "CPU_AND_NE", "all": "ALL"}
 
 
-class NativeSession(BaseSession):
-    """A package run by macOS. Never run by the project's own tests, which have no Mac."""
+class NativeSession(SerialSession):
+    """A package run by macOS. Never run by the project's own tests, which have no Mac.
+
+    Apple allows one thread at a time to use a model.
+    """
 
     runtime = "coreml"
 
@@ -31,7 +34,7 @@ class NativeSession(BaseSession):
         units = getattr(coremltools.ComputeUnit, UNITS[device])
         self._model = coremltools.models.MLModel(str(bundle.entry_path), compute_units=units)
 
-    def run(self, inputs: Arrays) -> dict[str, Any]:
+    def alone(self, inputs: Arrays) -> dict[str, Any]:
         """Run one batch."""
         answer = self._model.predict(dict(inputs))
         return {spec.name: answer[spec.name] for spec in self.bundle.outputs}

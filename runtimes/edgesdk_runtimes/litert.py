@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from edgesdk.core.bundle import Bundle
 from edgesdk.core.errors import EdgeSdkError
 from edgesdk.core.protocols import Runtime, Session
 from edgesdk.core.tensors import Array, Arrays
-from edgesdk_runtimes._session import BaseSession, distribution_version
+from edgesdk_runtimes._session import SerialSession, distribution_version
 
 NEW, OLD = "ai_edge_litert", "tflite_runtime"
 
@@ -27,7 +27,7 @@ def interpreter_class() -> Any:
     return Interpreter
 
 
-class LitertSession(BaseSession):
+class LitertSession(SerialSession):
     """A .tflite file; one interpreter, resized when the batch changes.
 
     Integer inputs and outputs are coded and decoded here, by the file's own scale and zero
@@ -42,58 +42,69 @@ class LitertSession(BaseSession):
             self._interpreter: Any = interpreter_class()(
                 model_path=str(bundle.entry_path), num_threads=threads
             )
-            self._interpreter.allocate_tensors()
+            self._allocate()
         except (RuntimeError, ValueError) as error:
             raise EdgeSdkError(
                 f"LiteRT cannot open {bundle.entry_path}: {error}; export it again"
             ) from None
-        self._inputs = self._interpreter.get_input_details()
-        self._outputs = self._interpreter.get_output_details()
         self._renormalise = bool(bundle.build.get("renormalise"))
 
-    def run(self, inputs: Arrays) -> dict[str, Any]:
+    def _allocate(self) -> None:
+        """Make room for the tensors, and look up once what each run needs to know of them."""
+        self._interpreter.allocate_tensors()
+        inputs = zip(self.bundle.inputs, self._interpreter.get_input_details(), strict=True)
+        outputs = zip(self.bundle.outputs, self._interpreter.get_output_details(), strict=True)
+        self._inputs = [(spec.name, _Slot(detail)) for spec, detail in inputs]
+        self._outputs = [(spec.name, _Slot(detail)) for spec, detail in outputs]
+
+    def alone(self, inputs: Arrays) -> dict[str, Any]:
         """Run one batch."""
-        arrays = [inputs[spec.name] for spec in self.bundle.inputs]
-        self._resize(arrays)
-        for detail, array in zip(self._inputs, arrays, strict=True):
-            self._interpreter.set_tensor(detail["index"], _coded(array, detail))
+        if any(inputs[name].shape != slot.shape for name, slot in self._inputs):
+            self._resize(inputs)
+        for name, slot in self._inputs:
+            self._interpreter.set_tensor(slot.index, slot.coded(inputs[name]))
         self._interpreter.invoke()
-        names = (spec.name for spec in self.bundle.outputs)
-        return {n: self._output(d) for n, d in zip(names, self._outputs, strict=True)}
+        return {name: self._output(slot) for name, slot in self._outputs}
 
-    def _resize(self, arrays: Sequence[Array]) -> None:
-        unlike = False
-        for detail, array in zip(self._inputs, arrays, strict=True):
-            if tuple(detail["shape"]) != array.shape:
-                self._interpreter.resize_tensor_input(detail["index"], array.shape)
-                unlike = True
-        if unlike:
-            self._interpreter.allocate_tensors()
-            self._inputs = self._interpreter.get_input_details()
-            self._outputs = self._interpreter.get_output_details()
+    def _resize(self, inputs: Arrays) -> None:
+        for name, slot in self._inputs:
+            slot.shape = ()  # no batch fits until all room is made
+            self._interpreter.resize_tensor_input(slot.index, inputs[name].shape)
+        self._allocate()
 
-    def _output(self, detail: Any) -> Array:
-        array = self._interpreter.get_tensor(detail["index"])
-        scale, zero = detail["quantization"]
-        if np.issubdtype(array.dtype, np.integer) and scale:
-            array = (array.astype(np.float32) - zero) * np.float32(scale)
-            if self._renormalise:
-                array = unit(array)
-        return np.asarray(array)
+    def _output(self, slot: _Slot) -> Array:
+        array: Array = self._interpreter.get_tensor(slot.index)
+        if not slot.scale:
+            return array
+        decoded = slot.decoded(array)
+        return unit(decoded) if self._renormalise else decoded
 
-    def close(self) -> None:
+    def free(self) -> None:
         """Free the interpreter."""
         self._interpreter = None
 
 
-def _coded(array: Array, detail: Any) -> Array:
-    scale, zero = detail["quantization"]
-    kind = np.dtype(detail["dtype"])
-    if kind.kind not in "iu" or not scale:
-        return array
-    limits = np.iinfo(kind)
-    code: Array = np.rint(array / np.float32(scale) + zero)
-    return code.clip(limits.min, limits.max).astype(kind)
+class _Slot:
+    """An input or output of the interpreter; `scale` is 0 where it holds no integer codes."""
+
+    def __init__(self, detail: Mapping[str, Any]) -> None:
+        self.index = int(detail["index"])
+        self.shape: tuple[int, ...] = tuple(int(size) for size in detail["shape"])
+        self._kind = np.dtype(detail["dtype"])
+        scale, self._zero = detail["quantization"]
+        self.scale = np.float32(scale if self._kind.kind in "iu" else 0)
+
+    def coded(self, array: Array) -> Array:
+        if not self.scale:
+            return array
+        limits = np.iinfo(self._kind)
+        with np.errstate(over="ignore"):  # beyond every code: clipped to the last one
+            code: Array = np.rint(array / self.scale + self._zero)
+        return code.clip(limits.min, limits.max).astype(self._kind)
+
+    def decoded(self, array: Array) -> Array:
+        codes = array.astype(np.float32)
+        return np.asarray((codes - self._zero) * self.scale)
 
 
 class Litert:

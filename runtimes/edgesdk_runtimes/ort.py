@@ -70,7 +70,7 @@ class OrtSession(BaseSession):
 
     def run(self, inputs: Arrays) -> dict[str, Any]:
         """Run one batch."""
-        return dict(zip(self._names, self._session.run(self._names, dict(inputs)), strict=True))
+        return dict(zip(self._names, self._session.run(self._names, inputs), strict=True))
 
     def placement(self) -> Mapping[str, int] | None:
         """Return operators per execution provider, read from ONNX Runtime's own profile."""

@@ -20,13 +20,13 @@ from edgesdk.core.errors import UnsupportedError
 from edgesdk.core.protocols import Runtime, Session
 from edgesdk.core.tensors import Arrays
 from edgesdk_runtimes._cuda import Buffer, CudaRuntime
-from edgesdk_runtimes._session import BaseSession, distribution_version
+from edgesdk_runtimes._session import SerialSession, distribution_version
 
 MODULES = {"tensorrt-engine": "tensorrt", "tensorrt-rtx-engine": "tensorrt_rtx"}
 DISTRIBUTIONS = {"tensorrt": ("tensorrt", "tensorrt-cu13"), "tensorrt_rtx": ("tensorrt-rtx-cu13",)}
 
 
-class TensorRtSession(BaseSession):
+class TensorRtSession(SerialSession):
     """An engine with its execution context and one device buffer per tensor."""
 
     runtime = "tensorrt"
@@ -51,7 +51,7 @@ class TensorRtSession(BaseSession):
         self._stream = cuda.stream()
         self._buffers: dict[str, Buffer] = {}
 
-    def run(self, inputs: Arrays) -> dict[str, Any]:
+    def alone(self, inputs: Arrays) -> dict[str, Any]:
         """Run one batch: copy in, execute, copy out, wait."""
         self._cuda.enter()
         for name, array in inputs.items():
@@ -90,10 +90,8 @@ class TensorRtSession(BaseSession):
         """Return all layers on the GPU: an engine runs nowhere else."""
         return {"gpu": int(self._engine.num_layers)}
 
-    def close(self) -> None:
+    def free(self) -> None:
         """Free buffers and engine."""
-        if self._context is None:
-            return
         self._cuda.enter()
         for buffer in self._buffers.values():
             buffer.free()
