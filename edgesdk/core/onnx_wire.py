@@ -8,6 +8,7 @@ be copied field by field.
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ _MODEL_GRAPH = 7
 _GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
 _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE_INFO = 11, 12, 13
 _NODE_INPUT, _NODE_OUTPUT, _NODE_OP = 1, 2, 4
-_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
+_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW, _TENSOR_EXTERNAL = 1, 2, 8, 9, 13
+_MODEL_OPSET, _OPSET_DOMAIN, _OPSET_VERSION = 8, 1, 2
 _DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 2: np.dtype("u1"), 3: np.dtype("i1")}
 _FLOAT = 1
 
@@ -48,6 +50,54 @@ def mended(model: bytes, inputs: Mapping[str, Shape], outputs: Mapping[str, Shap
     if graphs != 1:
         raise UsageError("the file holds no ONNX graph; get it again")
     return bytes(changed)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a look at an ONNX file tells without any other package.
+
+    Attributes:
+        opset: Version of the plain operators, 0 where none is named.
+        beside: Names of the files that hold its weights.
+        fed: Names of the inputs that have a stored value as well.
+    """
+
+    opset: int
+    beside: tuple[str, ...]
+    fed: tuple[str, ...]
+
+
+def outline(model: bytes) -> Outline:
+    """Return how the ONNX file `model` lies.
+
+    Raises:
+        UsageError: `model` is no ONNX file.
+    """
+    opset, beside, stored, inputs = 0, {}, set(), []
+    for number, body, _ in _fields(model):
+        if number == _MODEL_OPSET:
+            told = {n: value for n, value, _ in _fields(body)}
+            version = told.get(_OPSET_VERSION, 0)
+            plain = _text(told.get(_OPSET_DOMAIN, b"")) in ("", "ai.onnx")
+            opset = version if plain and isinstance(version, int) else opset
+        elif number == _MODEL_GRAPH:
+            parts = list(_fields(body))
+            for tensor in (value for n, value, _ in parts if n == _GRAPH_INITIALIZER):
+                stored.add(_first_text(tensor, _TENSOR_NAME))
+                beside.update(dict.fromkeys(_locations(tensor)))
+            inputs = [_first_text(value, 1) for n, value, _ in parts if n == _GRAPH_INPUT]
+    return Outline(opset, tuple(beside), tuple(name for name in inputs if name in stored))
+
+
+def _locations(tensor: int | bytes) -> Iterator[str]:
+    """Yield the names of the files that hold a stored tensor."""
+    for number, entry, _ in _fields(tensor):
+        if number == _TENSOR_EXTERNAL and _first_text(entry, 1) == "location":
+            yield _first_text(entry, 2)
+
+
+def _first_text(message: int | bytes, wanted: int) -> str:
+    return next((_text(body) for number, body, _ in _fields(message) if number == wanted), "")
 
 
 def _graph(graph: bytes, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape]) -> bytes:

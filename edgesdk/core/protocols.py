@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self
 from edgesdk.core.bundle import Bundle, Checkpoint
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.result import BenchPlan, BenchResult
-from edgesdk.core.source import Source
+from edgesdk.core.source import NOTHING_TOLD, Source, Told
 from edgesdk.core.target import Profile, Target
 from edgesdk.core.tensors import Arrays, TensorSpec
 
@@ -110,10 +110,14 @@ class SourceKind(Plugin, Protocol):
         """The class that `source` makes sources of, such as Checkpoint."""
 
     def opens(self, path: Path) -> bool:
-        """Tell cheaply whether `path` is of this kind."""
+        """Tell cheaply whether `path`, which need not exist, is of this kind."""
 
-    def open(self, path: Path) -> Source:
-        """Read it and check its hashes."""
+    def open(self, path: Path, told: Told = NOTHING_TOLD) -> Source:
+        """Read it and check its hashes.
+
+        Raises:
+            UsageError: it cannot be read, or `told` does not suit it.
+        """
 
     def source(self, held: Any) -> Source:
         """Return the source that an object of the class `holds` is."""

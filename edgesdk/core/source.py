@@ -1,6 +1,7 @@
 """What an export starts from, whatever it lies in: a checkpoint, a bundle, a file of others."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +12,35 @@ Run = Callable[[Arrays], Mapping[str, Array]]
 # The forms of a network that an exporter may ask for.
 ONNX, TORCH = "onnx", "torch"
 FORMS = (ONNX, TORCH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a caller tells of a network from outside; it wins over a model.toml beside it.
+
+    Attributes:
+        name: Name of the model.
+        task: What it is for.
+        labels: File with one class name per line.
+        licence: Licence of its weights.
+        samples: An .npz file of real inputs, one array [N, ...] per input.
+        preprocess: How pictures become its input: NAME=VALUE, or the name of a usual way.
+    """
+
+    name: str | None = None
+    task: str | None = None
+    labels: Path | None = None
+    licence: str | None = None
+    samples: Path | None = None
+    preprocess: tuple[str, ...] = ()
+
+    @property
+    def flags(self) -> list[str]:
+        """Return the flags that were given."""
+        return [f"--{name}" for name in self.__slots__ if getattr(self, name)]
+
+
+NOTHING_TOLD = Told()
 
 
 class Source(Protocol):
@@ -35,6 +65,8 @@ class Source(Protocol):
         target: Target that it is a bundle of, "" for what is no bundle.
         precision: Of its arithmetic.
         proxy: The ONNX file that it brings along beside its entry, "" for none.
+        samples: Real inputs that came with it, an .npz file; None for none.
+        notes: Sentences on what was changed when it was read.
     """
 
     path: Path
@@ -54,6 +86,8 @@ class Source(Protocol):
     target: str
     precision: str
     proxy: str
+    samples: Path | None
+    notes: Sequence[str]
 
     def check(self) -> None:
         """Raise MissingDependencyError where this machine lacks what the source needs."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError
 from edgesdk.core.licence import require_commercial as refuse_research_only
+from edgesdk.core.source import ONNX, Told
 from edgesdk.verbs._find import find_source
 from edgesdk.verbs._text import table
 from edgesdk.verbs._verb import Progress, Verb
@@ -28,6 +29,12 @@ def export(
     model: Path | str | None = None,
     *,
     target: str,
+    name: str | None = None,
+    task: str | None = None,
+    labels: Path | str | None = None,
+    licence: str | None = None,
+    samples: Path | str | None = None,
+    preprocess: Sequence[str] = (),
     precision: str | None = None,
     batch: int | None = None,
     profile: str | None = None,
@@ -45,8 +52,16 @@ def export(
     """Export a model to a target and prove that its numbers survived.
 
     Args:
-        model: Checkpoint, run, bundle folder or shipped name; default: newest run or bridge-face.
+        model: Checkpoint, run, bundle, shipped name, or a network from outside: an ONNX file;
+            default: newest run or bridge-face.
         target: Target, see `edgesdk targets`; the command line takes several, joined by commas.
+        name: Name of a model from outside; default: that of its file.
+        task: Task of a model from outside; default: tensor, of which only numbers are proven.
+        labels: File with its class names, one per line.
+        licence: Licence of its weights, by SPDX name.
+        samples: An .npz file of real inputs, one array [N, ...] per input, by its name.
+        preprocess: How a picture becomes its input: imagenet, unit, signed, pixels, or
+            NAME=VALUE, such as mean=0,0,0; repeat for more. A model.toml beside it says the same.
         precision: fp32, fp16 or int8; default: the target's first one.
         batch: Fixed batch size; default: a free one.
         profile: Device profile to build for.
@@ -69,15 +84,23 @@ def export(
         MissingDependencyError: the target's toolchain is not installed.
         GateFailedError: the artefact differs from its source by more than allowed.
     """
-    name = plugins.resolve(plugins.EXPORTERS, target)
-    exporter = plugins.load(plugins.EXPORTERS, name)
-    source, why = find_source(model, "onnx" in exporter.accepts)
+    chosen = plugins.resolve(plugins.EXPORTERS, target)
+    exporter = plugins.load(plugins.EXPORTERS, chosen)
+    told = Told(
+        name=name,
+        task=task,
+        labels=None if labels is None else Path(labels),
+        licence=licence,
+        samples=None if samples is None else Path(samples),
+        preprocess=tuple(preprocess),
+    )
+    source, why = find_source(model, ONNX in exporter.accepts, told)
     if require_commercial:
         refuse_research_only(source.licence, source.model)
     from edgesdk_export._pipeline import ExportOptions, export_bundle
 
     options = ExportOptions(
-        target=name,
+        target=chosen,
         precision=precision,
         batch=batch,
         profile=profile,

@@ -22,7 +22,8 @@ def copy_onnx(file: Path, path: Path, batch: int | None) -> list[str]:
     Returns:
         Distributions that touched the file.
     """
-    shutil.copyfile(file, path)
+    if file != path:
+        shutil.copyfile(file, path)
     if batch is None:
         return []
     need("a fixed batch", Needs(("onnx",), "onnx"))

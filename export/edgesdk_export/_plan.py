@@ -146,6 +146,7 @@ def make_plan(source: Source, options: ExportOptions) -> Plan:
     exporter: Exporter = plugins.load(plugins.EXPORTERS, name)
     target = read_target(name, type(exporter).__module__.split(".")[0])
     precision, why = _precision(source, target, options.precision)
+    _refuse_coded(source, precision)
     profile = _profile(target, options.profile)
     if options.batch is not None and not 1 <= options.batch <= LARGEST_BATCH:
         raise UsageError(
@@ -167,6 +168,7 @@ def make_plan(source: Source, options: ExportOptions) -> Plan:
     machine = getattr(exporter, "machine", str)()
     said = [
         *options.decisions,
+        *(f"{source.name}: {note}" for note in source.notes),
         why,
         *_batch_note(bare),
         *([calibration.why] if calibration else []),
@@ -189,8 +191,20 @@ def _precision(source: Source, target: Target, asked: str | None) -> tuple[str, 
         return target.precision(asked), f"precision {asked}: asked"
     if source.target == target.name:
         return source.precision, f"precision {source.precision}: that of the source bundle"
+    if source.precision != "fp32" and not source.target:
+        own = target.precision(source.precision)
+        return own, f"precision {own}: that of {source.name} already"
     first = target.precision(None)
     return first, f"precision {first}: the first one of target {target.name}"
+
+
+def _refuse_coded(source: Source, precision: str) -> None:
+    """Raise UnsupportedError where a network from outside has another precision for good."""
+    if not source.target and source.precision not in ("fp32", precision):
+        raise UnsupportedError(
+            f"{source.name} is {source.precision} already, and {precision} cannot be made of that; "
+            f"take --precision {source.precision}, or start from the fp32 file it was made of"
+        )
 
 
 def _profile(target: Target, asked: str | None) -> Profile | None:
@@ -215,7 +229,7 @@ def _check_machine(name: str, exporter: Exporter, source: Source) -> None:
 def _calibration(
     source: Source, target: Target, precision: str, options: ExportOptions
 ) -> Calibration | None:
-    if precision in target.options.get("calibrated", ()):
+    if precision in target.options.get("calibrated", ()) and precision != source.precision:
         return calibrate(source, options.calib, options.calib_samples, options.calib_seed)
     if options.calib is not None:
         raise UsageError(

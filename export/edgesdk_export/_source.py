@@ -1,6 +1,6 @@
 """What all sources share: their hashes, their facts, and how the two common forms run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -9,11 +9,12 @@ from typing import Any
 from edgesdk._version import __version__
 from edgesdk.core import plugins
 from edgesdk.core.bundle import Bundle
+from edgesdk.core.errors import UsageError
 from edgesdk.core.files import canonical, clean, sha256_bytes
 from edgesdk.core.licence import complete
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.protocols import ExportJob
-from edgesdk.core.source import Run, Source
+from edgesdk.core.source import Run, Source, Told
 from edgesdk.core.tensors import TensorSpec
 
 __all__ = ["Run", "Source"]
@@ -62,6 +63,8 @@ class BaseSource:
     target = ""
     precision = "fp32"
     proxy = ""
+    samples: Path | None = None
+    notes: Sequence[str] = ()
 
     def __init__(self, about: Any) -> None:
         for name in ABOUT:
@@ -76,6 +79,15 @@ class BaseSource:
     def lacks(self, form: str) -> str | None:
         """See Source."""
         return None
+
+
+def refuse_told(path: Path, told: Told) -> None:
+    """Raise UsageError where something is told of a model that tells it itself."""
+    if told.flags:
+        raise UsageError(
+            f"{path} tells {', '.join(told.flags)} itself; these flags are for networks from "
+            "outside, such as an ONNX file"
+        )
 
 
 def source_of(held: Any) -> Source:

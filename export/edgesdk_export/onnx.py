@@ -32,12 +32,12 @@ class OnnxExporter:
         batch, entry = batch_of(job), job.folder / ENTRY
         exact, texts = job.folder / "fp32.onnx", facts(job.source)
         tools = job.source.write_onnx(exact, batch)
-        if job.precision == "fp16":
-            tools += to_fp16(exact, entry, texts)
-        elif job.precision == "int8":
-            tools += to_int8(exact, entry, job.calibration, texts, batch)
-        else:
+        if job.precision == job.source.precision:
             exact.rename(entry)
+        elif job.precision == "fp16":
+            tools += to_fp16(exact, entry, texts)
+        else:
+            tools += to_int8(exact, entry, job.calibration, texts, batch)
         exact.unlink(missing_ok=True)
         inputs, outputs = specs(job.source, batch)
         return Artefact(
@@ -46,20 +46,21 @@ class OnnxExporter:
             outputs=outputs,
             format="onnx",
             tool_versions=versions(*tools),
-            decisions=tuple(decisions(job.precision)),
+            decisions=tuple(decisions(job)),
         )
 
 
-def decisions(precision: str) -> list[str]:
-    """Return what was chosen for an ONNX file of `precision`."""
+def decisions(job: ExportJob) -> list[str]:
+    """Return what was chosen for an ONNX file."""
+    if job.precision == job.source.precision:
+        return []
     return {
-        "fp32": [],
         "fp16": ["fp16: weights and arithmetic in float16, input and output stay float32"],
         "int8": [
             "int8: static Q/DQ pairs, weights per channel, input and output stay float32; "
             "the convolution of the input, the last product and the normalisation stay in float"
         ],
-    }[precision]
+    }[job.precision]
 
 
 PLUGIN: Exporter = OnnxExporter()

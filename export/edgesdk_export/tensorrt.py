@@ -189,15 +189,13 @@ def _why_rtx(asked: tuple[str, ...], not_run: str, by_profile: bool) -> str:
 def _write_network(job: ExportJob, batch: int | None) -> list[str]:
     """Write the ONNX file that the engine is built from, in the precision asked for."""
     network, exact = job.folder / PROXY, job.folder / "fp32.onnx"
-    if is_rebuild(job.source, FULL):
+    if job.precision == job.source.precision:
         return job.source.write_onnx(network, batch)
     tools, texts = job.source.write_onnx(exact, batch), facts(job.source)
     if job.precision == "fp16":
         tools += to_fp16(exact, network, texts)
-    elif job.precision == "int8":
-        tools += to_int8(exact, network, job.calibration, texts, batch, for_gpu=True)
     else:
-        exact.rename(network)
+        tools += to_int8(exact, network, job.calibration, texts, batch, for_gpu=True)
     exact.unlink(missing_ok=True)
     return tools
 

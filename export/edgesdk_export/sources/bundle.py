@@ -3,14 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from edgesdk.core import plugins
 from edgesdk.core.bundle import MANIFEST, Bundle, read_bundle
 from edgesdk.core.errors import UnsupportedError
+from edgesdk.core.onnx_wire import Outline, outline
 from edgesdk.core.protocols import SourceKind
-from edgesdk.core.source import TORCH, Run
+from edgesdk.core.source import NOTHING_TOLD, TORCH, Run, Told
 from edgesdk.core.tensors import TensorSpec
+from edgesdk_export._foreign import OPSET, write_normalised
 from edgesdk_export._graph import copy_onnx
-from edgesdk_export._source import BaseSource, as_onnx
+from edgesdk_export._source import BaseSource, as_onnx, is_rebuild, refuse_told
+from edgesdk_export.sources._onnx import onnx_runner
 
 
 class BundleSource(BaseSource):
@@ -21,7 +23,11 @@ class BundleSource(BaseSource):
         self._bundle = bundle
         self.name = bundle.name
         self.sha256 = bundle.source_sha256
+        self._file = as_onnx(bundle).entry_path
         self.own = bundle.files.get(as_onnx(bundle).entry, {})
+        self._outline = _outline(self._file)
+        if self._outline.beside:
+            self.own = [self.own, *(bundle.files.get(name) for name in self._outline.beside)]
         known = ("recipe", "recipe_sha256", "commit", "companions")
         self.lineage = {name: getattr(bundle, name) for name in known}
         self.target = bundle.target
@@ -46,7 +52,14 @@ class BundleSource(BaseSource):
     def write_onnx(self, path: Path, batch: int | None) -> list[str]:
         """See Source."""
         own = self._bundle.inputs[0].shape[0]
-        return copy_onnx(as_onnx(self._bundle).entry_path, path, None if batch == own else batch)
+        fixed = None if batch == own else batch
+        plain = self._outline.opset >= OPSET and not (self._outline.beside or self._outline.fed)
+        if plain or is_rebuild(self, self.target):
+            return copy_onnx(self._file, path, fixed)
+        write_normalised(self._file, path)
+        if fixed is not None:
+            copy_onnx(path, path, fixed)
+        return ["onnx"]
 
     def torch_module(self) -> Any:
         """See Source."""
@@ -54,9 +67,13 @@ class BundleSource(BaseSource):
 
     def runner(self) -> tuple[Run, dict[str, str]]:
         """See Source."""
-        runtime = plugins.load(plugins.RUNTIMES, "ort")
-        session = runtime.open(as_onnx(self._bundle), "cpu", 1)
-        return session.run, {"runtime": "ort", "version": runtime.version()}
+        return onnx_runner(as_onnx(self._bundle))
+
+
+def _outline(file: Path) -> Outline:
+    """Return how an ONNX file lies; files of other formats lie plainly."""
+    plain = Outline(OPSET, (), ())
+    return outline(file.read_bytes()) if file.suffix == ".onnx" and file.is_file() else plain
 
 
 class BundleKind:
@@ -71,8 +88,9 @@ class BundleKind:
         """See SourceKind."""
         return (path / MANIFEST).is_file() or path.name.endswith(".rejected")
 
-    def open(self, path: Path) -> BundleSource:
+    def open(self, path: Path, told: Told = NOTHING_TOLD) -> BundleSource:
         """See SourceKind."""
+        refuse_told(path, told)
         return BundleSource(read_bundle(path))
 
     def source(self, held: Bundle) -> BundleSource:

@@ -7,8 +7,9 @@ from edgesdk.core import plugins
 from edgesdk.core.bundle import Checkpoint, read_checkpoint
 from edgesdk.core.files import canonical, clean, sha256_bytes
 from edgesdk.core.protocols import SourceKind
+from edgesdk.core.source import NOTHING_TOLD, Told
 from edgesdk.core.tensors import TensorSpec
-from edgesdk_export._source import Needs, need
+from edgesdk_export._source import Needs, need, refuse_told
 from edgesdk_export.sources._torch import TorchSource
 
 WEIGHTS = Needs(("torch", "safetensors"), "export")
@@ -58,8 +59,9 @@ class CheckpointKind:
         """See SourceKind."""
         return any((folder / "meta.json").is_file() for folder in (path, path / "checkpoint"))
 
-    def open(self, path: Path) -> CheckpointSource:
+    def open(self, path: Path, told: Told = NOTHING_TOLD) -> CheckpointSource:
         """See SourceKind; `path` may be the run that holds the checkpoint."""
+        refuse_told(path, told)
         inner = path / "checkpoint"
         folder = path if (path / "meta.json").is_file() else inner
         return CheckpointSource(read_checkpoint(folder))
