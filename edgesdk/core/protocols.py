@@ -113,11 +113,7 @@ class SourceKind(Plugin, Protocol):
         """Tell cheaply whether `path`, which need not exist, is of this kind."""
 
     def open(self, path: Path, told: Told = NOTHING_TOLD) -> Source:
-        """Read it and check its hashes.
-
-        Raises:
-            UsageError: it cannot be read, or `told` does not suit it.
-        """
+        """Read it and check its hashes; a UsageError says what is wrong with it, or `told`."""
 
     def source(self, held: Any) -> Source:
         """Return the source that an object of the class `holds` is."""

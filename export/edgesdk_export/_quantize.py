@@ -93,7 +93,9 @@ def to_int8(
             # Its symbolic shapes know ReduceL1, ReduceL2 ... only up to opset 17, where their axes
             # were an attribute (microsoft/onnxruntime#22662); the shapes of onnx itself suffice.
             quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-            graph = onnx.load(prepared).graph
+            network = onnx.load(prepared)
+            graph = _named(network.graph)
+            onnx.save(network, prepared)
             quantize_static(
                 str(prepared),
                 str(path),
@@ -114,6 +116,16 @@ def to_int8(
     stamp(model, texts)
     onnx.save(model, path)
     return ["onnx", "onnxruntime"]
+
+
+def _named(graph: Any) -> Any:
+    """Return the graph with a name of its own for every node: they are chosen by name."""
+    seen: set[str] = set()
+    for number, node in enumerate(graph.node):
+        if not node.name or node.name in seen:
+            node.name = f"{node.op_type}_{number}_of_graph"
+        seen.add(node.name)
+    return graph
 
 
 def _operators(graph: Any) -> list[str]:
