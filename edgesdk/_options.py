@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 # Flags that users of similar tools type as well, or that read better than the argument.
 FLAGS = {
+    "output": ["-o", "--output"],
     "output_dir": ["-o", "--output-dir"],
     "settings": ["--set"],
     "target": ["--target", "--format"],
 }
-METAVARS = {"settings": "NAME=VALUE", "data": "ROLE=PATH", "output_dir": "DIR"}
+METAVARS = {"settings": "NAME=VALUE", "data": "ROLE=PATH", "output_dir": "DIR", "output": "PATH"}
 HIDDEN = {"progress"}
 
 
@@ -35,12 +36,39 @@ def add_arguments(parser: argparse.ArgumentParser, function: Callable[..., Any])
     """Add one argument or flag per parameter of `function`."""
     texts = argument_help(function)
     for name, parameter in inspect.signature(function).parameters.items():
-        if name not in HIDDEN:
+        if name not in HIDDEN and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
             _add(parser, parameter, texts[name])
 
 
+def own_options(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Return the keyword-only arguments of `function`."""
+    every = inspect.signature(function).parameters
+    return {n: p for n, p in every.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def add_more(
+    parser: argparse.ArgumentParser, functions: Mapping[str, Callable[..., Any]]
+) -> list[str]:
+    """Add the keyword-only arguments of several functions, each once; return their names.
+
+    None of them has a default here: what is not given is left to the function.
+    """
+    found: dict[str, inspect.Parameter] = {}
+    texts: dict[str, list[str]] = {}
+    for who, function in functions.items():
+        helps = argument_help(function)
+        for name, parameter in own_options(function).items():
+            found.setdefault(name, parameter)
+            texts.setdefault(name, []).append(
+                f"{who}: {_with_default(helps[name], parameter.default)}"
+            )
+    for name, parameter in found.items():
+        _add(parser, parameter.replace(default=None), " ".join(texts[name]))
+    return list(found)
+
+
 def _add(parser: argparse.ArgumentParser, parameter: inspect.Parameter, text: str) -> None:
-    name, default, kind = parameter.name, parameter.default, str(parameter.annotation)
+    name, default, kind = parameter.name, parameter.default, _kind(parameter)
     required = default is inspect.Parameter.empty
     options: dict[str, Any] = {"help": _with_default(text, default).replace("%", "%%")}
     many = kind.startswith("Sequence")
@@ -66,6 +94,12 @@ def _add(parser: argparse.ArgumentParser, parameter: inspect.Parameter, text: st
         )
 
 
+def _kind(parameter: inspect.Parameter) -> str:
+    """Return an annotation as it is written, whether its module keeps it as text or not."""
+    kind = parameter.annotation
+    return kind if isinstance(kind, str) else inspect.formatannotation(kind)
+
+
 def _with_default(text: str, default: Any) -> str:
     silent = default is inspect.Parameter.empty or default is None or isinstance(default, bool)
     if silent or default == ():
@@ -77,6 +111,9 @@ def _with_default(text: str, default: Any) -> str:
 def arguments(function: Callable[..., Any], parsed: argparse.Namespace) -> dict[str, Any]:
     """Return the keyword arguments for `function` out of parsed options."""
     known = inspect.signature(function).parameters
-    given = {k: v for k, v in vars(parsed).items() if k in known}
+    takes_more = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
+    more = getattr(parsed, "more_options", ()) if takes_more else ()
+    extra = {k: v for k in more if (v := getattr(parsed, k)) is not None}
+    given = extra | {k: v for k, v in vars(parsed).items() if k in known}
     # An option that may be repeated and was not given keeps the function's own default.
     return {k: v for k, v in given.items() if v is not None or known[k].default is None}

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TextIO
 
 from edgesdk import __version__, verbs
 from edgesdk._interrupt import patient_interrupts
-from edgesdk._options import add_arguments, arguments, summary
+from edgesdk._options import add_arguments, add_more, arguments, summary
 from edgesdk._progress import bar
 from edgesdk.core.errors import EdgeSdkError, UsageError, did_you_mean
 from edgesdk.core.files import clean
@@ -70,6 +70,7 @@ def parser(known: Mapping[str, Verb] | None = None) -> argparse.ArgumentParser:
         text = summary(verb.function)
         sub = subs.add_parser(name, help=text, description=text, allow_abbrev=False)
         add_arguments(sub, verb.function)
+        sub.set_defaults(more_options=add_more(sub, verb.more()))
         _add_common(sub)
     return root
 

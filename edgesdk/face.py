@@ -76,6 +76,7 @@ class FacePipeline:
         threads: Threads of the CPU.
         detector: Finds the faces of whole photos; None for YuNet, which is opened when a
             photo first needs it.
+        allow_fallback: Accept another device than the one asked for.
 
     Raises:
         UsageError: it is no bundle of a face embedding.
@@ -89,6 +90,7 @@ class FacePipeline:
         device: str = "cpu",
         threads: int = 1,
         detector: Detector | None = None,
+        allow_fallback: bool = False,
     ) -> None:
         from edgesdk_runtimes._open import open_session
 
@@ -100,7 +102,7 @@ class FacePipeline:
                 f"{', '.join(s.name for s in self.bundle.inputs)}, not 'face-embedding' from one "
                 "picture; open it with edgesdk.load"
             )
-        self.session = open_session(self.bundle, runtime, device, threads)
+        self.session = open_session(self.bundle, runtime, device, threads, allow_fallback)
         self._detector = detector
         self._threads = threads
 
@@ -257,6 +259,7 @@ def run_pictures(
     device: str = "cpu",
     threads: int = 1,
     aligned: bool | None = None,
+    allow_fallback: bool = False,
 ) -> dict[str, Any]:
     """Embed the largest face of each picture and compare the first with each other one.
 
@@ -274,7 +277,7 @@ def run_pictures(
             "no picture was given; give one to embed it, two to compare them, or --device browser "
             "for a camera"
         )
-    with FacePipeline(bundle, runtime, device, threads) as pipeline:
+    with FacePipeline(bundle, runtime, device, threads, allow_fallback=allow_fallback) as pipeline:
         cuts = [pipeline.cut(path, aligned) for path in paths]
         rows = pipeline.embed([crop for _, crop in cuts])
         compared = [pipeline.decide(rows[0], row) for row in rows[1:]]

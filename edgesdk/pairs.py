@@ -234,11 +234,15 @@ def thresholds(embeddings: Array, pairs: PairSet) -> dict[str, dict[str, float]]
 
     All pairs of different people are impostors where the list names people, else the listed ones.
     """
-    scores = cosine(*embeddings[pairs.pairs])
-    impostor = scores[~pairs.same]
+    genuine = cosine(*embeddings[pairs.pairs])[pairs.same]
+    return fit_thresholds(genuine, impostor_scores(embeddings, pairs))
+
+
+def impostor_scores(embeddings: Array, pairs: PairSet) -> Array:
+    """Return the cosines of all pairs of different people, of the listed ones without names."""
     if pairs.people is not None:
-        impostor = cross_scores(embeddings, pairs.people)[1]
-    return fit_thresholds(scores[pairs.same], impostor)
+        return cross_scores(embeddings, pairs.people)[1]
+    return cosine(*embeddings[pairs.pairs])[~pairs.same]
 
 
 def embed_pictures(

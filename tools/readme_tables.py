@@ -136,7 +136,7 @@ def gpu(folder: Path = GPU) -> str:
     head = ["model", "precision", "on", "ms, one face", *(f"faces/s by {n}" for n in sizes)]
     rows = [
         [*key, _cell(found, 1, "latency", "p50", ".3f")]
-        + [_cell(found, n, "offline throughput", "faces_s", ",.0f") for n in sizes]
+        + [_cell(found, n, "offline throughput", "items_s", ",.0f") for n in sizes]
         for key, found in sorted(by_row.items())
     ]
     versions = sorted({r.runtime["version"] for r in results})

@@ -25,6 +25,7 @@ from edgesdk.core.result import (
     write_result,
 )
 from edgesdk.core.session import Session
+from edgesdk.core.task import task_of
 from edgesdk.core.verify import read_verification
 from edgesdk_benchmarks._timing import Call, Series, interleaved, timed, warm
 from edgesdk_benchmarks._worker import cold_start
@@ -289,6 +290,8 @@ def artefact_of(bundle: Bundle) -> dict[str, Any]:
     """Return what a reader must know of the artefact; its accuracy was measured elsewhere."""
     return {
         "model": bundle.model,
+        "task": bundle.task,
+        "item": task_of(bundle.task).item,
         "target": bundle.target,
         "precision": bundle.precision,
         "format": bundle.format,
@@ -306,7 +309,8 @@ def _accuracy(bundle: Bundle) -> dict[str, Any]:
     """Return the accuracy that was measured on this artefact, {} where only its source has one."""
     task = read_verification(bundle.path / VERIFY).task if VERIFY in bundle.files else {}
     if "artefact" in task:
-        return {"lfw_accuracy": task["artefact"], "data_sha256": task["data_sha256"]}
+        told = {key: task[key] for key in ("metric", "data", "data_sha256") if key in task}
+        return {**told, "value": task["artefact"]}
     return dict(bundle.metrics) if bundle.precision == "fp32" else {}
 
 
@@ -316,7 +320,7 @@ def _cold(cold: Mapping[str, Any]) -> list[Measurement]:
 
 
 def _preprocessing(contender: Contender) -> list[Measurement]:
-    """Time the bundle's own pre-processing of one crop."""
+    """Time the bundle's own pre-processing of one picture."""
     if not contender.golden.pictures:
         return []
     prepare = next(iter(contender.bundle.preprocess.values()))

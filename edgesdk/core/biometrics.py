@@ -158,12 +158,19 @@ def decided_rightly(scores: Array, same: Array, folds: Array) -> Array:
 
 
 def drop_interval(before: Array, after: Array) -> list[float]:
-    """Return the 95 % bootstrap interval of the mean of bool [N] `before` - `after`, in pairs."""
+    """Return the 95 % bootstrap interval of the mean of [N] `before` - `after`, in pairs."""
+    if before.dtype != bool:
+        return _resampled(np.asarray(before, np.float64) - np.asarray(after, np.float64))
     lost = np.asarray(before, int) - np.asarray(after, int)
     counts = [int((lost == value).sum()) for value in (-1, 0, 1)]
     drawn = np.random.default_rng(0).multinomial(len(lost), np.array(counts) / len(lost), REPLICAS)
     drops = (drawn[:, 2] - drawn[:, 0]) / len(lost)
     return [float(q) for q in np.quantile(drops, [0.025, 0.975])]
+
+
+def _resampled(lost: Array) -> list[float]:
+    chosen = np.random.default_rng(0).integers(0, len(lost), (REPLICAS, len(lost)))
+    return [float(q) for q in np.quantile(lost[chosen].mean(1), [0.025, 0.975])]
 
 
 def best_threshold(scores: Array, same: Array) -> float:

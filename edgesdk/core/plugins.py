@@ -21,6 +21,10 @@ SOURCES = "edgesdk_export.sources"
 RUNTIMES = "edgesdk_runtimes"
 STUDENTS = "edgesdk_training.students"
 RECIPES = "edgesdk_training.recipes"
+TASKS = "edgesdk.tasks"
+
+# Entry-point groups that are not called like their package.
+GROUPS = {TASKS: "edgesdk_tasks"}
 
 KINDS = {
     EXPORTERS: "target",
@@ -28,6 +32,7 @@ KINDS = {
     RUNTIMES: "runtime",
     STUDENTS: "student",
     RECIPES: "recipe",
+    TASKS: "task",
 }
 
 
@@ -39,7 +44,7 @@ def _files(package: str) -> tuple[str, ...]:
 
 
 def _entry_points(package: str) -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=package)}
+    return {point.name: point for point in entry_points(group=GROUPS.get(package, package))}
 
 
 def names(package: str) -> list[str]:

@@ -5,17 +5,48 @@ Session, a Runner drives a remote device, a Student is a network to train, a Rec
 one training method.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 from edgesdk.core.bundle import Bundle, Checkpoint
+from edgesdk.core.jobs import (
+    Artefact,
+    ExportJob,
+    Progress,
+    Reach,
+    RemoteJob,
+    RunJob,
+    RunResult,
+)
 from edgesdk.core.preprocess import Preprocess
-from edgesdk.core.result import BenchPlan, BenchResult
+from edgesdk.core.result import BenchResult
 from edgesdk.core.source import NOTHING_TOLD, Source, Told
-from edgesdk.core.target import Profile, Target
-from edgesdk.core.tensors import Arrays, TensorSpec
+from edgesdk.core.task import Evaluation, Headline, Judged, ModelInfo, Run, Samples
+from edgesdk.core.tensors import Array, Arrays, TensorSpec
+
+__all__ = [
+    "Artefact",
+    "Batches",
+    "Dataset",
+    "ExportJob",
+    "Exporter",
+    "Plugin",
+    "Progress",
+    "Reach",
+    "Recipe",
+    "RemoteJob",
+    "RunContext",
+    "RunJob",
+    "RunResult",
+    "Runner",
+    "Runtime",
+    "Session",
+    "SourceKind",
+    "Student",
+    "Task",
+    "Teacher",
+]
 
 
 class Plugin(Protocol):
@@ -32,57 +63,6 @@ class Plugin(Protocol):
     @property
     def requires(self) -> tuple[str, ...]:
         """Importable modules it needs."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExportJob:
-    """All an exporter is told.
-
-    Attributes:
-        source: The network; it is had in the forms that the exporter accepts.
-        target: Constraints and options of the format.
-        precision: One of `target.precisions`.
-        folder: Existing empty folder to write into.
-        batch: Fixed batch size, None for a free one.
-        calibration: Input name -> array [N, ...], real or synthetic, already pre-processed.
-        profile: Device to build for, or None.
-    """
-
-    source: Source
-    target: Target
-    precision: str
-    folder: Path
-    calibration: Arrays
-    batch: int | None = None
-    profile: Profile | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Artefact:
-    """All an exporter answers; the pipeline adds proof, card, licence and hashes.
-
-    Attributes:
-        entry: File or folder to open, relative to the job's folder.
-        inputs: As the caller of a session sees them.
-        outputs: As the caller of a session sees them.
-        format: Value of `format` in the bundle.
-        tool_versions: Distribution name -> version of all that touched the file.
-        decisions: Sentences: what was chosen, and why.
-        build: Values needed to build again or to open (options, hardware, profile).
-        proxy: File of the same numbers that can run here when `entry` cannot, such as
-            the ONNX behind an engine; "" for none.
-        not_run: Why the artefact itself cannot run on this machine; "" if it can.
-    """
-
-    entry: str
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    format: str
-    tool_versions: Mapping[str, str]
-    decisions: tuple[str, ...] = ()
-    build: Mapping[str, Any] = field(default_factory=dict)
-    proxy: str = ""
-    not_run: str = ""
 
 
 class Exporter(Plugin, Protocol):
@@ -167,31 +147,6 @@ class Runtime(Plugin, Protocol):
         """Open a bundle whose format is in `formats` on a device in `devices()`."""
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteJob:
-    """One bundle to measure on a remote device by one plan."""
-
-    bundle: Bundle
-    plan: BenchPlan
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """How a remote device is reached.
-
-    Attributes:
-        lan: Serve on the local network, not on this machine alone.
-        https: Serve through TLS with a certificate made for this run.
-        timeout_s: Longest silence of the device before the run is given up.
-        progress: Called with (done, total, label); None for silence.
-    """
-
-    lan: bool = False
-    https: bool = False
-    timeout_s: float = 300.0
-    progress: Callable[[int, int, str], None] | None = None
-
-
 class Runner(Plugin, Protocol):
     """Drives bundles on a remote device; the clock is there, never here.
 
@@ -237,6 +192,55 @@ class Runner(Plugin, Protocol):
             UnsupportedError: no such device, or it cannot run a bundle.
             GateFailedError: the device answers the golden vectors wrongly.
         """
+
+
+class Task(Plugin, Protocol):
+    """What a model is for; nobody else knows anything about it.
+
+    `run` may take keyword-only arguments of its own, documented in its "Args:" section: the
+    command line and `edgesdk.run` offer them under the same names.
+    """
+
+    @property
+    def item(self) -> str:
+        """What one item is called, such as "face": throughput is told in "faces/s"."""
+
+    @property
+    def live(self) -> str:
+        """Name of the live page that can show it, "" for none."""
+
+    def pictures(self, count: int, seed: int, side: int) -> list[Array]:
+        """Return `count` drawn pictures [side, side, 3] uint8 RGB of the kind it sees."""
+
+    def draw(self, info: ModelInfo, count: int, seed: int) -> Samples:
+        """Return drawn inputs for every input of the model; equal seeds give equal ones."""
+
+    def read(self, info: ModelInfo, place: Path, count: int, seed: int) -> Samples:
+        """Return inputs made of real files, chosen by the seed where there are more.
+
+        Raises:
+            UsageError: there is nothing that can be read.
+        """
+
+    def evaluation(self, place: Path) -> Evaluation:
+        """Open a set with the truth about each of its items.
+
+        Raises:
+            UsageError: it is none.
+            UnsupportedError: models of this task cannot be judged by a set.
+        """
+
+    def judge(self, info: ModelInfo, runs: Sequence[Run], data: Any) -> list[Judged]:
+        """Judge each of `runs`, which take and give the tensors of `info`, on `data`."""
+
+    def headline(self, metrics: Mapping[str, Any]) -> Headline | None:
+        """Return the one figure to show of a manifest's metrics, None where there is none."""
+
+    def run(self, job: RunJob) -> dict[str, Any]:
+        """Do what `edgesdk run` is asked; the answer is plain data for --json."""
+
+    def show(self, result: Mapping[str, Any]) -> str:
+        """Return the lines of an answer of `run` for a terminal."""
 
 
 class Student(Plugin, Protocol):
@@ -356,25 +360,6 @@ class RunContext(Protocol):
         """Return a phase's stored state, None when there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """What a recipe leaves behind.
-
-    Attributes:
-        folder: The run's folder.
-        checkpoints: Name -> checkpoint folder; may be empty.
-        artefacts: Name -> any other file, such as a saliency map.
-        metrics: Name -> value.
-        ledger: Privacy accounting; empty where none applies.
-    """
-
-    folder: Path
-    checkpoints: Mapping[str, Path] = field(default_factory=dict)
-    artefacts: Mapping[str, Path] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    ledger: Mapping[str, Any] = field(default_factory=dict)
-
-
 class Recipe(Plugin, Protocol):
     """One training method; `run` reads from top to bottom."""
 
@@ -394,5 +379,4 @@ class Recipe(Plugin, Protocol):
         """Train, resuming from `context.load` where a phase was saved."""
 
 
-Progress = Callable[[int, int, str], None]
 Batches = Iterator[tuple[Any, Any]]

@@ -13,6 +13,7 @@ import numpy as np
 
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import clean, read_json, tupled, write_atomic
+from edgesdk.core.task import task_of
 from edgesdk.core.tensors import Array
 
 # History of the schema: 1, the first one.
@@ -34,13 +35,13 @@ class BenchPlan:
     """What to measure.
 
     Attributes:
-        scenario: latency (one face after the other), throughput (batches of one size) or
+        scenario: latency (one item after the other), throughput (batches of one size) or
             offline (a sweep of batch sizes).
         warmup: Least number of warm-up runs; warm-up also lasts 200 ms at least.
         iterations: Least number of samples.
         duration_s: Least time measured.
         threads: Threads of the CPU.
-        batch: Faces per run.
+        batch: Items per run.
         faces_per_frame: Faces in a frame of the pipeline, 1 where there is no pipeline.
     """
 
@@ -71,7 +72,7 @@ class Measurement:
         stage: One of STAGES.
         samples: Nanoseconds per run, in the order they were taken; none is ever dropped.
         warmups: Nanoseconds of the runs before, kept but not counted.
-        batch: Faces per run.
+        batch: Items per run.
         repeat: Runs that one sample averages, above 1 for runs of a few microseconds only.
     """
 
@@ -88,7 +89,7 @@ class Measurement:
 
     @property
     def statistics(self) -> dict[str, Any]:
-        """Mean, spread and percentiles in ms per run, and faces per second.
+        """Mean, spread and percentiles in ms per run, and items per second.
 
         A percentile with fewer than ten samples above it is named in "thin".
         """
@@ -105,7 +106,7 @@ class Measurement:
             "max": float(ms.max()),
             **ranked,
             "thin": [f"p{p}" for p in PERCENTILES if ms.size * (100 - p) / 100 < 10],
-            "faces_s": float(self.batch / np.median(ms) * 1e3),
+            "items_s": float(self.batch / np.median(ms) * 1e3),
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -165,6 +166,16 @@ class BenchResult:
         return " ".join(map(str, words))
 
     @property
+    def task(self) -> str:
+        """Task of the model; results from before there were tasks are all of faces."""
+        return str(self.artefact.get("task") or "face-embedding")
+
+    @property
+    def item(self) -> str:
+        """What one item is called, such as "face"."""
+        return str(self.artefact.get("item") or task_of(self.task).item)
+
+    @property
     def ranked(self) -> bool:
         """Whether it may stand in a ranking: native, and not INVALID."""
         return bool(self.runtime.get("native")) and self.validity.verdict != "INVALID"
@@ -180,8 +191,8 @@ class BenchResult:
 
     @property
     def best(self) -> Measurement:
-        """Inference at the batch size with most faces per second."""
-        return max(self.stage("infer"), key=lambda m: float(m.statistics["faces_s"]))
+        """Inference at the batch size with most items per second."""
+        return max(self.stage("infer"), key=lambda m: float(m.statistics["items_s"]))
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dictionary."""
@@ -253,6 +264,12 @@ def _numbers(values: Sequence[Any]) -> tuple[float, ...]:
     if not all(np.isfinite(n) and n > 0 for n in numbers):
         raise ValueError("a time that is not a positive number")
     return numbers
+
+
+def item_of(results: Sequence[BenchResult]) -> str:
+    """Return what one item of all these results is called, "item" where they differ."""
+    items = {result.item for result in results}
+    return items.pop() if len(items) == 1 else "item"
 
 
 def write_result(path: Path, result: BenchResult) -> None:

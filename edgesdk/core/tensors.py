@@ -36,6 +36,7 @@ class TensorSpec:
         kind: image, mask, tokens, features, embedding or raw.
         scale: Step of the integer code inside the file, None for floats.
         zero_point: Integer code of 0.0, None for floats.
+        range: Smallest and largest value that callers give, None where it is not told.
     """
 
     name: str
@@ -45,10 +46,13 @@ class TensorSpec:
     kind: str = "raw"
     scale: float | None = None
     zero_point: int | None = None
+    range: tuple[float, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON-ready dictionary."""
-        return asdict(self) | {"shape": list(self.shape)}
+        """Return a JSON-ready dictionary; a range that is not told is left out."""
+        data = asdict(self) | {"shape": list(self.shape)}
+        told = data.pop("range")
+        return data if told is None else {**data, "range": list(told)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TensorSpec:
@@ -58,12 +62,15 @@ class TensorSpec:
             TypeError: a field is absent, unknown, or of the wrong type.
             ValueError: the shape or the dtype makes no sense.
         """
-        spec = cls(**{**data, "shape": tuple(data["shape"])})
+        lists = {key: tuple(data[key]) for key in ("shape", "range") if data.get(key) is not None}
+        spec = cls(**{**data, **lists})
         check_types(spec)
         if not spec.shape or not all(n is None or 0 < n < MOST_ITEMS for n in spec.shape):
             raise ValueError(f"tensor {spec.name!r} has shape {spec.shape}")
         if spec.dtype not in DTYPES:
             raise ValueError(f"tensor {spec.name!r} has dtype {spec.dtype!r}")
+        if spec.range is not None and not -np.inf < spec.range[0] <= spec.range[1] < np.inf:
+            raise ValueError(f"tensor {spec.name!r} has range {spec.range}")
         return spec
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ class Verb:
         exit_code: Result -> exit code.
         several: Where the command line takes more than the function does: words and keyword
             arguments -> result, None to leave it to the function.
+        more: Returns name -> function whose keyword-only arguments join the options; the verb's
+            function takes them as **options.
     """
 
     function: Callable[..., Any]
@@ -33,3 +35,4 @@ class Verb:
     place: int = 100
     exit_code: Callable[[Any], int] = succeeded
     several: Callable[[Sequence[str], dict[str, Any]], Any] | None = None
+    more: Callable[[], Mapping[str, Callable[..., Any]]] = dict

@@ -6,24 +6,27 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
+from edgesdk._options import own_options, summary
 from edgesdk.core import plugins
 from edgesdk.core.files import read_json
 from edgesdk.core.shipped import shipped, shipped_bundle, shipped_checkpoint
+from edgesdk.core.task import task_of
 from edgesdk.verbs._text import pairs, table
 from edgesdk.verbs._verb import Verb
 
 
 def models() -> dict[str, Any]:
-    """List shipped models, students, recipes and runtimes.
+    """List shipped models, tasks, students, recipes and runtimes.
 
     Returns:
-        Lists of plain dictionaries under "models", "students", "recipes", "runtimes".
+        Lists of plain dictionaries under "models", "tasks", "students", "recipes", "runtimes".
     """
     return {
         "models": [_model(name) for name in shipped()],
         "students": [_student(*item) for item in plugins.every(plugins.STUDENTS)],
         "recipes": [_recipe(*item) for item in plugins.every(plugins.RECIPES)],
         "runtimes": [_runtime(*item) for item in plugins.every(plugins.RUNTIMES)],
+        "tasks": [_task(*item) for item in plugins.every(plugins.TASKS)],
     }
 
 
@@ -75,10 +78,21 @@ def _runtime(name: str, plugin: Any) -> dict[str, Any]:
     }
 
 
+def _task(name: str, plugin: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "aliases": list(plugin.aliases),
+        "item": plugin.item,
+        "does": summary(plugin.run),
+        "options": list(own_options(plugin.run)),
+        "live": bool(plugin.live),
+    }
+
+
 def show(data: Mapping[str, Any]) -> str:
     """Return one table per kind."""
     rows = [_model_row(m) for m in data["models"]]
-    head = ["model", "input", "parameters", "MMACs", "MB", "LFW % at input size", "weights"]
+    head = ["model", "input", "parameters", "MMACs", "MB", "measured", "on", "weights"]
     parts = ["Shipped models", table(head, rows)] if rows else ["No model is shipped."]
     students = [[s["name"], s["task"], pairs(s["config"])] for s in data["students"]]
     recipes = [
@@ -90,6 +104,11 @@ def show(data: Mapping[str, Any]) -> str:
         [r["name"], ", ".join(r["formats"]), r["kind"], "yes" if r["available"] else r["why_not"]]
         for r in data["runtimes"]
     ]
+    tasks = [
+        [t["name"], t["does"], " ".join(f"--{o.replace('_', '-')}" for o in t["options"])]
+        for t in data["tasks"]
+    ]
+    parts += ["\nTasks", table(["task", "edgesdk run", "own options"], tasks)]
     parts += ["\nStudents", table(["student", "task", "config"], students)]
     parts += ["\nRecipes", table(["recipe", "students", "data roles", "ready"], recipes)]
     parts += ["\nRuntimes", table(["runtime", "opens", "kind", "ready"], runtimes)]
@@ -97,7 +116,7 @@ def show(data: Mapping[str, Any]) -> str:
 
 
 def _model_row(model: Mapping[str, Any]) -> list[Any]:
-    accuracy = model["metrics"].get("lfw_accuracy")
+    found = task_of(model["task"]).headline(model["metrics"])
     height, width = model["input"]
     return [
         model["name"],
@@ -105,7 +124,8 @@ def _model_row(model: Mapping[str, Any]) -> list[Any]:
         f"{model['parameters']:,}",
         f"{model['macs'] / 1e6:.2f}",
         f"{model['bytes'] / 1e6:.2f}",
-        "not measured" if accuracy is None else f"{100 * accuracy:.2f}",
+        f"{found.metric} {found.text}" if found else "not measured",
+        found.data if found else "",
         model["licence"]["weights"].split(";")[0],
     ]
 

@@ -1,16 +1,18 @@
-"""Run a bundle: on pictures here, or live in the browser of a device."""
+"""Run a bundle: on files here, or live in the browser of a device."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesdk._options import own_options
 from edgesdk.core import plugins
-from edgesdk.core.errors import UnsupportedError, UsageError
+from edgesdk.core.errors import UnsupportedError, UsageError, did_you_mean
+from edgesdk.core.jobs import Progress, RunJob
 from edgesdk.core.licence import require_commercial as refuse_research_only
 from edgesdk.core.shipped import open_bundle
-from edgesdk.verbs._text import table
+from edgesdk.core.task import task_of
 from edgesdk.verbs._verb import Verb
 
 if TYPE_CHECKING:
@@ -19,37 +21,43 @@ if TYPE_CHECKING:
 
 def run(
     bundle: Path | str | Bundle,
-    pictures: Sequence[Path | str] = (),
+    files: Sequence[Path | str] = (),
     *,
     runtime: str | None = None,
     device: str = "cpu",
     threads: int = 1,
-    aligned: bool | None = None,
+    allow_fallback: bool = False,
+    output: Path | str | None = None,
     require_commercial: bool = False,
     force: bool = False,
     lan: bool = False,
     https: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
-    """Embed the faces of pictures and compare the first one with each other one.
+    """Do with files what the model's task does: compare faces, name pictures, run arrays.
 
     Args:
         bundle: Bundle folder or shipped name.
-        pictures: Picture files: whole photos or aligned face crops.
+        files: Pictures, folders or whatever the task reads.
         runtime: Runtime; default: the first one of the bundle that works here.
         device: cpu, cuda:0 or auto; browser serves a live page for a camera until Ctrl-C.
         threads: Threads of the CPU.
-        aligned: Pictures are aligned crops (or are not); default: small squares are.
+        allow_fallback: Accept another device than the one asked for.
+        output: File to write where a picture or table says more than a line.
         require_commercial: Refuse weights that may not be used commercially.
         force: Open a rejected bundle.
         lan: Serve the page of `--device browser` on the local network.
         https: Serve it through TLS, with a certificate made for this run.
+        progress: Called with (done, total, label).
+        options: Further options of the bundle's task.
 
     Returns:
-        "faces" (embedding, box) and "comparisons" (similarity, same); live: "served".
+        Plain data: the task's answer and "task", its name; live: "served".
 
     Raises:
-        UsageError: a picture cannot be read or shows no face.
-        MissingDependencyError: a whole photo needs the detector, which is not installed.
+        UsageError: a file cannot be read, or an option belongs to another task.
+        MissingDependencyError: something that the task needs is not installed.
     """
     opened = open_bundle(bundle, force=force)
     if require_commercial:
@@ -58,17 +66,44 @@ def run(
 
     runner = runner_of(device)
     if runner is not None:
-        if pictures or runtime:
+        if files or runtime:
             raise UsageError(
                 f"--device {device} takes its pictures from a camera and brings its own runtime; "
-                "leave pictures and --runtime out"
+                "leave files and --runtime out"
             )
         return _live(runner, opened, device, lan, https)
     if lan or https:
         raise UsageError("--lan and --https serve a page; they need --device browser")
-    from edgesdk.face import run_pictures
+    task = task_of(opened.task)
+    _check_options(opened, task.run, options)
+    job = RunJob(
+        bundle=opened,
+        files=tuple(map(Path, files)),
+        runtime=runtime,
+        device=device,
+        threads=threads,
+        output=None if output is None else Path(output),
+        allow_fallback=allow_fallback,
+        progress=progress,
+    )
+    return {"task": opened.task, **task.run(job, **options)}
 
-    return run_pictures(opened, [Path(p) for p in pictures], runtime, device, threads, aligned)
+
+def _check_options(bundle: Bundle, run: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Raise UsageError for an option that the bundle's task does not know."""
+    known = own_options(run)
+    for name in given:
+        if name in known:
+            continue
+        owners = [task for task, other in _task_runs().items() if name in own_options(other)]
+        where = f"is for {', '.join(owners)}" if owners else did_you_mean(name, known)
+        raise UsageError(
+            f"option --{name.replace('_', '-')} {where}; {bundle.name} is for {bundle.task}"
+        )
+
+
+def _task_runs() -> dict[str, Callable[..., Any]]:
+    return {name: task.run for name, task in plugins.every(plugins.TASKS)}
 
 
 def _live(runner: str, bundle: Bundle, device: str, lan: bool, https: bool) -> dict[str, Any]:
@@ -86,21 +121,11 @@ def _live(runner: str, bundle: Bundle, device: str, lan: bool, https: bool) -> d
 
 
 def show(data: Mapping[str, Any]) -> str:
-    """Return similarities and decisions, or what was served."""
+    """Return the task's own lines, or what was served."""
     if "served" in data:
         return f"served {data['bundle']} at {data['served']}; no picture came here"
-    rows = [
-        [Path(c["a"]).name, Path(c["b"]).name, f"{c['similarity']:.4f}", c["decision"]]
-        for c in data["comparisons"]
-    ]
-    if not rows:
-        face = data["faces"][0]
-        values = ", ".join(f"{v:.4f}" for v in face["embedding"][:6])
-        return f"{face['picture']}: embedding of {len(face['embedding'])}: [{values}, ...]"
-    rule = data.get("rule")
-    return table(["picture", "compared with", "similarity", "decision"], rows) + (
-        f"\n{rule}" if rule else ""
-    )
+    lines: str = task_of(data["task"]).show(data)
+    return lines
 
 
-PLUGIN = Verb(run, show, place=6)
+PLUGIN = Verb(run, show, place=6, more=_task_runs)

@@ -11,12 +11,12 @@ from edgesdk.core.batches import in_batches
 from edgesdk.core.bundle import Bundle, list_files
 from edgesdk.core.errors import EdgeSdkError, MissingDependencyError
 from edgesdk.core.protocols import Artefact
-from edgesdk.core.samples import synthetic_faces
+from edgesdk.core.task import task_of
 from edgesdk.core.tensors import Arrays
-from edgesdk_export._calibration import CROP, VERIFY_SEED, tensors_of
+from edgesdk_export._calibration import VERIFY_SEED
 from edgesdk_export._plan import Plan
 from edgesdk_export._proof import BATCH_SHARE, Opened, opened
-from edgesdk_export._source import Run, batch_of
+from edgesdk_export._source import Run, batch_of, info
 
 TOGETHER = 3
 Assemble = Callable[[Plan, Artefact, Path], Bundle]
@@ -63,7 +63,8 @@ def convert(plan: Plan, stage: Path, assemble: Assemble) -> tuple[Plan, Artefact
 
 def _why_not_free(bundle: Bundle, artefact: Artefact, plan: Plan) -> str:
     """Return what keeps the artefact from taking more than one item, "" for nothing."""
-    arrays = tensors_of(plan.source, synthetic_faces(TOGETHER, VERIFY_SEED, CROP))
+    drawn = task_of(plan.source.task).draw(info(plan.source), TOGETHER, VERIFY_SEED)
+    arrays = drawn.arrays
     # Runtimes look at the manifest's list of files, never at bundle.json itself.
     whole = replace(bundle, files=list_files(bundle.path))
     with opened(whole, artefact.not_run) as here:

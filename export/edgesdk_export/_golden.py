@@ -12,7 +12,7 @@
 T is {"file", "dtype", "shape"}. `outputs` are those of the source in float32, so `tolerance`
 is that of the bundle's precision. The stages check one thing each: align takes the photo to
 the crop, pre the crop to the tensor, infer the tensor to the output, post the stored
-outputs to their similarities. Pictures are synthetic faces; nobody is shown.
+outputs to their similarities. The task of the model draws pictures and inputs.
 """
 
 import shutil
@@ -29,11 +29,10 @@ from edgesdk.core.compare import judge
 from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.files import read_json, write_atomic, write_json
 from edgesdk.core.preprocess import TEMPLATES, Align, Preprocess, align
-from edgesdk.core.samples import synthetic_faces
 from edgesdk.core.target import Tolerance
+from edgesdk.core.task import ModelInfo, Run, task_of
 from edgesdk.core.tensors import Array
-from edgesdk_export._calibration import tensors_of
-from edgesdk_export._source import Run, Source
+from edgesdk_export._source import Source, info
 
 FOLDER, INDEX = "golden", "index.json"
 SCHEMA_VERSION = 1
@@ -41,7 +40,6 @@ SEED = 11
 MOST, LEAST = 8, 2
 TENSOR_BYTES = 700_000
 GREY_LEVELS = 0.1  # what rounding may change in a resized pixel, on the scale 0..255
-ABOUT = "Synthetic faces drawn from a normal distribution in eigenface space; nobody is shown."
 NAMES = {
     "align": "alignment",
     "pre": "pre-processing",
@@ -61,20 +59,20 @@ def write_golden(folder: Path, source: Source, run: Run, tolerance: Tolerance) -
         tolerance: Of the bundle's precision.
     """
     pack = _Pack(folder / FOLDER)
-    pictures = synthetic_faces(MOST, SEED)
-    inputs = tensors_of(source, pictures)
-    item = sum(array[0].nbytes for array in inputs.values())
+    model = info(source)
+    drawn = task_of(source.task).draw(model, MOST, SEED)
+    item = sum(array[0].nbytes for array in drawn.arrays.values())
     count = int(np.clip(TENSOR_BYTES // item, LEAST, MOST))
-    pictures, inputs = pictures[:count], {k: v[:count] for k, v in inputs.items()}
+    inputs = {name: array[:count] for name, array in drawn.arrays.items()}
     outputs = {name: np.asarray(array) for name, array in run(inputs).items()}
-    shown = pack.add("pictures", np.stack(pictures))
+    shown = pack.add("pictures", np.stack(drawn.pictures[:count])) if drawn.pictures else None
     tensors = {name: pack.add(name, array) for name, array in inputs.items()}
     write_json(
         folder / FOLDER / INDEX,
         {
             "schema_version": SCHEMA_VERSION,
-            "about": ABOUT,
-            "align": _align_cases(pack, source.preprocess),
+            "about": drawn.about,
+            "align": _align_cases(pack, model),
             "pre": [
                 {
                     "input": name,
@@ -129,12 +127,12 @@ class _Pack:
         return np.frombuffer(raw, little).astype(entry["dtype"]).reshape(entry["shape"])
 
 
-def _align_cases(pack: _Pack, preprocess: Mapping[str, Preprocess]) -> list[dict[str, Any]]:
-    """Return a turned and a shrunk face in one made-up photo, for inputs that are aligned."""
-    how = next((p for p in preprocess.values() if p.align is not None), None)
+def _align_cases(pack: _Pack, model: ModelInfo) -> list[dict[str, Any]]:
+    """Return a turned and a shrunk item in one made-up photo, for inputs that are aligned."""
+    how = next((p for p in model.preprocess.values() if p.align is not None), None)
     if how is None or how.align is None:
         return []
-    photo = synthetic_faces(1, SEED + 1, 128)[0]
+    photo = task_of(model.task).pictures(1, SEED + 1, 128)[0]
     entry, cases = pack.add("photo", photo), []
     for number, (degrees, scale) in enumerate(((12.0, 0.8), (-5.0, 1.1))):
         points = _points(how.align, degrees, scale, photo.shape[0])
@@ -164,12 +162,11 @@ def _points(how: Align, degrees: float, scale: float, side: int) -> Array:
 def _post_cases(
     postprocess: Mapping[str, Any], outputs: Mapping[str, Array]
 ) -> list[dict[str, Any]]:
+    """Return the similarities of the embeddings, which are the first output."""
     if postprocess.get("kind") != "embedding":
         return []
-    return [
-        {"output": name, "cosine": _similarities(array).tolist(), "max_abs": 1e-5}
-        for name, array in outputs.items()
-    ]
+    name, array = next(iter(outputs.items()))
+    return [{"output": name, "cosine": _similarities(array).tolist(), "max_abs": 1e-5}]
 
 
 def _similarities(embeddings: Array) -> Array:

@@ -17,14 +17,14 @@ from edgesdk.core.errors import EdgeSdkError, GateFailedError
 from edgesdk.core.licence import complete
 from edgesdk.core.protocols import Artefact
 from edgesdk.core.stages import publish, staging
+from edgesdk.core.task import Run
 from edgesdk.core.verify import Verification
 from edgesdk_export._batch import convert
 from edgesdk_export._card import write_licence
 from edgesdk_export._golden import take_over, write_golden
 from edgesdk_export._plan import ExportOptions, Plan, lineage, make_plan
 from edgesdk_export._proof import Opened, opened
-from edgesdk_export._source import Run, Source, is_rebuild, own_sha256, source_of
-from edgesdk_export._task import judge_task
+from edgesdk_export._source import Source, is_rebuild, own_sha256, source_of
 from edgesdk_export._verify import (
     Progress,
     compare_all,
@@ -38,13 +38,13 @@ from edgesdk_export._verify import (
 __all__ = ["ExportOptions", "export_bundle", "verify_bundle"]
 
 INHERITED = (
-    "thresholds: inherited from the source, not fitted on this artefact; give pairs (--data)"
+    "thresholds: inherited from the source, not fitted on this artefact; give a set (--data)"
 )
 REMEDIES = {
-    "int8": "; calibrate on crops like those it will see (--calib), or take --precision fp16",
+    "int8": "; calibrate on items like those it will see (--calib), or take --precision fp16",
     "fp16": "; take --precision fp32",
 }
-UNFITTED = "thresholds: none, for the source has none; give pairs (--data) to fit them"
+UNFITTED = "thresholds: none, for the source has none; give a set (--data) to fit them"
 
 
 def export_bundle(
@@ -126,7 +126,7 @@ def _assemble(plan: Plan, artefact: Artefact, stage: Path) -> Bundle:
         runtimes=plan.target.runtimes,
         calib_sha256=plan.calibration.sha256 if plan.calibration else None,
         tool_versions=artefact.tool_versions,
-        decisions=(*plan.decisions, *artefact.decisions, *([] if plan.pairs else [inherited])),
+        decisions=(*plan.decisions, *artefact.decisions, *([] if plan.data else [inherited])),
         build={
             **artefact.build,
             "export_sha256": plan.sha256,
@@ -158,11 +158,10 @@ def _prove(
     with opened(bundle, artefact.not_run) as here:
         if not isinstance(here, Opened):
             return bundle, Verification(verdict="not-run", level="host", reasons=here)
-        found = compare_all(bundle, here, plan.source, run, by, plan.pairs, plan.tolerance)
-        if plan.pairs is None or found.failed:
+        found = compare_all(bundle, here, plan.source, run, by, plan.data, plan.tolerance)
+        if plan.data is None or found.failed:
             return bundle, found
-        before, after = judge_task(plan.source, (run, here.run), plan.pairs)
-    return with_task(bundle, found, before, after, plan.pairs, plan.options.max_drop)
+        return with_task(bundle, found, (run, here.run), plan.data, plan.options.max_drop)
 
 
 def _rejected(final: Path) -> Path:

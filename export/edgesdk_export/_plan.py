@@ -10,7 +10,7 @@ from edgesdk.core.errors import UnsupportedError, UsageError
 from edgesdk.core.files import canonical, clean, sha256_bytes
 from edgesdk.core.protocols import Exporter, ExportJob
 from edgesdk.core.target import Profile, Target, Tolerance, read_profile, read_target
-from edgesdk.pairs import PairSet, read_pairs
+from edgesdk.core.task import FALLBACK, Evaluation, is_known, task_of
 from edgesdk_export._calibration import Calibration, calibrate, refuse_overlap
 from edgesdk_export._graph import LARGEST_BATCH
 from edgesdk_export._source import Source, batch_of, own_sha256, versions
@@ -26,11 +26,11 @@ class ExportOptions:
         precision: fp32, fp16 or int8; None for the target's first one.
         batch: Fixed batch size, None for a free one.
         profile: Device profile to build for.
-        calib: Folder or tar of real aligned crops for int8; None for synthetic faces.
-        calib_samples: Number of calibration crops.
+        calib: Real items for int8, as the task reads them; None for drawn ones.
+        calib_samples: Number of calibration items.
         calib_seed: Seed that draws them.
-        data: Folder or tar with a list of pairs, for the accuracy and the thresholds.
-        max_drop: Largest loss of accuracy on `data`, absolute.
+        data: Set with the truth about its items, for the accuracy and the thresholds.
+        max_drop: Largest loss on `data`, absolute.
         verify: Compare the artefact with its source.
         force: Export again although the bundle exists.
         decisions: Sentences about choices made before, such as which model was taken.
@@ -64,7 +64,7 @@ class Plan:
         profile: Resolved, None for none.
         options: As asked.
         calibration: None where the precision needs none.
-        pairs: None without data.
+        data: Set to judge source and artefact on, None for none.
         machine: What of this machine the artefact depends on, "" for nothing.
         decisions: Sentences so far.
         batch: Fixed batch size that is made, None for a free one.
@@ -77,7 +77,7 @@ class Plan:
     profile: Profile | None
     options: ExportOptions
     calibration: Calibration | None
-    pairs: PairSet | None
+    data: Evaluation | None
     machine: str
     decisions: tuple[str, ...]
     batch: int | None = None
@@ -112,8 +112,8 @@ class Plan:
         """What the proof depends on besides the artefact; equal proofs need no second run."""
         return {
             "verified": self.options.verify,
-            "data_sha256": self.pairs and self.pairs.sha256,
-            "max_drop": self.options.max_drop if self.pairs else None,
+            "data_sha256": self.data and self.data.sha256,
+            "max_drop": self.options.max_drop if self.data else None,
             "machine": self.machine,
         }
 
@@ -161,20 +161,20 @@ def make_plan(source: Source, options: ExportOptions) -> Plan:
     if refusal:
         raise UnsupportedError(f"target {name!r} at {precision} cannot be made: {refusal}")
     calibration = _calibration(source, target, precision, options)
-    pairs = read_pairs(options.data) if options.data else None
-    if calibration and pairs and calibration.pictures:
-        hashes = {sha256_bytes(pairs.source.bytes(picture)) for picture in pairs.pictures}
-        refuse_overlap(calibration, hashes)
+    data = task_of(source.task).evaluation(options.data) if options.data else None
+    if calibration and data and calibration.hashes:
+        refuse_overlap(calibration, data.hashes())
     machine = getattr(exporter, "machine", str)()
     said = [
         *options.decisions,
         *(f"{source.name}: {note}" for note in source.notes),
         why,
         *_batch_note(bare),
+        *_task_note(source),
         *([calibration.why] if calibration else []),
     ]
     return Plan(
-        source, exporter, target, precision, profile, options, calibration, pairs, machine,
+        source, exporter, target, precision, profile, options, calibration, data, machine,
         tuple(said), options.batch,
     )  # fmt: skip
 
@@ -184,6 +184,15 @@ def _batch_note(plan: Plan) -> list[str]:
     if batch is None:
         return []
     return [f"batch {batch}: {'asked' if plan.options.batch else 'that of the source bundle'}"]
+
+
+def _task_note(source: Source) -> list[str]:
+    if is_known(source.task):
+        return []
+    return [
+        f"task {source.task!r}: no plug-in knows it here, so the numbers alone are proven, as for "
+        f"task {FALLBACK!r}"
+    ]
 
 
 def _precision(source: Source, target: Target, asked: str | None) -> tuple[str, str]:
@@ -233,7 +242,7 @@ def _calibration(
         return calibrate(source, options.calib, options.calib_samples, options.calib_seed)
     if options.calib is not None:
         raise UsageError(
-            f"target {target.name!r} at {precision} uses no calibration crops; leave out --calib"
+            f"target {target.name!r} at {precision} uses no calibration; leave out --calib"
         )
     return None
 

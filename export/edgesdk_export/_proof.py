@@ -17,9 +17,10 @@ from edgesdk.core.hush import hush
 from edgesdk.core.protocols import Session
 from edgesdk.core.session import guarded
 from edgesdk.core.target import Tolerance
+from edgesdk.core.task import Run
 from edgesdk.core.tensors import Arrays
 from edgesdk.core.verify import Verification
-from edgesdk_export._source import Run, as_onnx
+from edgesdk_export._source import as_onnx
 from edgesdk_runtimes._session import BaseSession
 
 BATCH, SPLITS = 32, (1, 7)

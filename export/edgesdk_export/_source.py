@@ -15,6 +15,7 @@ from edgesdk.core.licence import complete
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.protocols import ExportJob
 from edgesdk.core.source import Run, Source, Told
+from edgesdk.core.task import ModelInfo, info_of
 from edgesdk.core.tensors import TensorSpec
 
 __all__ = ["Run", "Source"]
@@ -115,6 +116,11 @@ def specs(
     if batch is None:
         return inputs, outputs
     return _sized(inputs, batch), _sized(outputs, batch)
+
+
+def info(source: Source) -> ModelInfo:
+    """Return what the source's task must know of it."""
+    return info_of(source, *specs(source))
 
 
 def _sized(tensors: tuple[TensorSpec, ...], batch: int) -> tuple[TensorSpec, ...]:

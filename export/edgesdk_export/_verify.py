@@ -5,26 +5,22 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from edgesdk.core.batches import in_batches
 from edgesdk.core.bundle import VERIFY, Bundle, Checkpoint, seal
 from edgesdk.core.errors import GateFailedError, UnsupportedError
-from edgesdk.core.samples import synthetic_faces
 from edgesdk.core.session import guarded
 from edgesdk.core.stages import copy_linked, publish, staging
 from edgesdk.core.target import Tolerance
-from edgesdk.core.tensors import Array
+from edgesdk.core.task import Evaluation, Judged, Run, info_of, task_of
 from edgesdk.core.verify import Verification, write_verification
-from edgesdk.pairs import PairSet, read_pairs, thresholds
-from edgesdk_export._calibration import CROP, VERIFY_SEED, tensors_of
+from edgesdk_export._calibration import VERIFY_SEED
 from edgesdk_export._card import write_card
 from edgesdk_export._find import find_source
 from edgesdk_export._golden import check_golden, golden_tolerance
 from edgesdk_export._half_proof import judge_half
 from edgesdk_export._proof import Opened, compare, opened, settle
-from edgesdk_export._source import Run, Source, source_of, specs
-from edgesdk_export._task import Judged, check_max_drop, contrast, judge_task
+from edgesdk_export._source import Source, info, source_of, specs
+from edgesdk_export._task import check_max_drop, contrast
 
 Progress = Callable[[int, int, str], None]
 SAMPLES = 64
@@ -47,40 +43,47 @@ def compare_all(
     source: Source,
     run: Run,
     by: dict[str, str],
-    pairs: PairSet | None,
+    data: Evaluation | None,
     tolerance: Tolerance,
 ) -> Verification:
-    """Compare artefact and source on crops, in real half precision too; check golden vectors."""
-    arrays = tensors_of(source, _crops(pairs))
+    """Compare artefact and source, in real half precision too; check golden vectors.
+
+    They are compared on items of `data`, else on drawn ones.
+    """
+    model = info(source)
+    draw = task_of(source.task).draw if data is None else data.samples
+    arrays = draw(model, SAMPLES, VERIFY_SEED).arrays
     found = replace(compare(bundle, here, run, arrays, tolerance), source=by)
     found, beyond = judge_half(found, bundle, source, run, arrays, tolerance)
     stages, reasons = check_golden(bundle, here.run)
     return settle(replace(found, stages=stages), [*beyond, *reasons], here.proxy)
 
 
-def _crops(pairs: PairSet | None) -> list[Array]:
-    """Return the crops to compare on: real ones where pairs are given."""
-    if pairs is None:
-        return synthetic_faces(SAMPLES, VERIFY_SEED, CROP)
-    order = np.random.default_rng(VERIFY_SEED).permutation(len(pairs.pictures))
-    return [pairs.read(int(number)) for number in order[:SAMPLES]]
-
-
 def with_task(
-    bundle: Bundle,
-    found: Verification,
-    before: Judged,
-    after: Judged,
-    pairs: PairSet,
-    max_drop: float,
+    bundle: Bundle, found: Verification, runs: tuple[Run, Run], data: Evaluation, max_drop: float
 ) -> tuple[Bundle, Verification]:
-    """Add the task's numbers to the verdict and the thresholds fitted on it to the bundle."""
-    task, reasons = contrast(before, after, pairs, max_drop)
-    fitted = thresholds(after.embeddings, pairs)
-    said = f"thresholds: fitted on this artefact with {len(pairs)} pairs"
-    bundle = replace(bundle, thresholds=fitted, decisions=(*bundle.decisions, said))
+    """Judge source and artefact by their task; add the numbers and the thresholds fitted."""
+    before, after = task_of(bundle.task).judge(info_of(bundle), runs, data)
+    task, reasons = contrast(before, after, data, max_drop)
+    bundle = replace(
+        bundle,
+        thresholds={**bundle.thresholds, **after.thresholds},
+        decisions=(*bundle.decisions, *_fitted(bundle, after, data)),
+    )
     proxy = found.verdict == "not-run"
     return bundle, settle(replace(found, task=task), reasons, proxy)
+
+
+def _fitted(bundle: Bundle, after: Judged, data: Evaluation) -> list[str]:
+    """Return sentences on thresholds: which were fitted here, and which stay and why."""
+    said = []
+    if after.thresholds:
+        names = ", ".join(after.thresholds)
+        said.append(f"thresholds {names}: fitted on this artefact with {len(data)} {data.counted}")
+    for name, why in after.unfitted.items():
+        left = "that of the source stays" if name in bundle.thresholds else "there is none"
+        said.append(f"threshold {name}: not fitted, {left}; {why}")
+    return said
 
 
 def finish(bundle: Bundle, found: Verification) -> Bundle:
@@ -111,13 +114,13 @@ def verify_bundle(
     """Check a bundle on this machine.
 
     The golden vectors are run stage by stage; where the source is given, or found among
-    shipped models and neighbours of the bundle, the outputs are compared on 64 crops.
+    shipped models and neighbours of the bundle, the outputs are compared on 64 items.
 
     Args:
         bundle: What to check; `read_bundle` has checked its hashes.
         source: What it was made of.
-        data: Folder or tar with a list of pairs.
-        max_drop: Largest loss of accuracy on `data`, absolute.
+        data: Set with the truth about its items, as the task reads it.
+        max_drop: Largest loss on `data`, absolute.
         update: Write the new verdict, and thresholds fitted on `data`, into the bundle.
         progress: Called with (done, total, label).
 
@@ -128,8 +131,8 @@ def verify_bundle(
     tell(0, 3, "open")
     origin = source_of(source) if source else find_source(bundle)
     check_max_drop(max_drop)
-    pairs = read_pairs(data) if data else None
-    if pairs is not None and origin is None:
+    judged = task_of(bundle.task).evaluation(data) if data else None
+    if judged is not None and origin is None:
         raise UnsupportedError(
             f"the accuracy of {bundle.path} is judged beside its source, which is not here; put "
             "the bundle or the run it was made of beside it, or leave --data out"
@@ -143,11 +146,10 @@ def verify_bundle(
             found = _golden_only(bundle, here)
         else:
             run, by = source_run(origin)
-            found = compare_all(bundle, here, origin, run, by, pairs, golden_tolerance(bundle))
-            if pairs is not None and not found.failed:
+            found = compare_all(bundle, here, origin, run, by, judged, golden_tolerance(bundle))
+            if judged is not None and not found.failed:
                 tell(2, 3, "accuracy")
-                before, after = judge_task(origin, (run, here.run), pairs)
-                bundle, found = with_task(bundle, found, before, after, pairs, max_drop)
+                bundle, found = with_task(bundle, found, (run, here.run), judged, max_drop)
     if update:
         replace_verdict(bundle, found)
     tell(3, 3, "done")

@@ -14,6 +14,7 @@ from edgesdk.core.bundle import MANIFEST, Bundle
 from edgesdk.core.errors import EdgeSdkError, GateFailedError, UnsupportedError, UsageError
 from edgesdk.core.protocols import Reach, RemoteJob
 from edgesdk.core.result import BenchPlan
+from edgesdk.core.task import rate_unit, task_of
 from edgesdk_runtimes import _web_reach, _web_vendor
 from edgesdk_runtimes._web_report import Failure, Report, ReportError, read_report
 from edgesdk_runtimes._web_server import Site, serving, wait
@@ -101,7 +102,7 @@ class Visit:
             "threads": self.plans[0].threads,
             "samples_per_series": most,
             "bundles": [
-                {"name": b.name, "path": f"bundle/{i}", "bytes": b.bytes}
+                {"name": b.name, "path": f"bundle/{i}", "bytes": b.bytes, **_words(b)}
                 for i, b in enumerate(self.bundles)
             ],
             "plans": [{**asdict(p), "sizes": self._sizes(i)} for i, p in enumerate(self.plans)],
@@ -114,6 +115,12 @@ class Visit:
             [size for *_, size in self.keys_of((b, plan))] if (b, plan) in asked else []
             for b in range(len(self.bundles))
         ]
+
+
+def _words(bundle: Bundle) -> dict[str, str]:
+    """Return what the page calls one item of the bundle, and its throughput."""
+    item = task_of(bundle.task).item
+    return {"item": item, "unit": rate_unit(item)}
 
 
 def _place(items: list[Any], item: Any) -> int:

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from edgesdk.core import plugins
 from edgesdk.core.bundle import Bundle
 from edgesdk.core.errors import UsageError
 from edgesdk.core.protocols import Reach, RemoteJob, Runner
 from edgesdk.core.result import BenchResult
+from edgesdk.core.task import task_of
 from edgesdk_runtimes import _web_vendor
 from edgesdk_runtimes._web_result import refuse_wrong_outputs, result_of
 
@@ -65,20 +67,22 @@ class Browser:
         """Serve the camera page of one bundle until Ctrl-C.
 
         Raises:
-            UsageError: the bundle is no face embedding, or the page would get no camera.
+            UsageError: no page shows models of its task, or the page would get no camera.
         """
         from edgesdk_runtimes._web_visit import open_page
 
-        if bundle.task != "face-embedding" or bundle.format not in self.formats:
+        live = task_of(bundle.task).live
+        if not live or bundle.format not in self.formats:
+            shown = [name for name, task in plugins.every(plugins.TASKS) if task.live]
             raise UsageError(
                 f"bundle {bundle.path} is {bundle.task} in {bundle.format}; the live page runs "
-                "face-embedding in onnx"
+                f"{', '.join(shown)} in {', '.join(self.formats)}"
             )
         if reach.lan and not reach.https:
             raise UsageError("a browser gives its camera to secure pages only; add --https")
         plan = {"threads": 1, "bundle": {"name": bundle.name, "path": "bundle/0"}}
         with (
-            open_page(plan, [bundle], device, reach, page="live") as (link, _),
+            open_page(plan, [bundle], device, reach, page=live) as (link, _),
             suppress(KeyboardInterrupt),
         ):
             threading.Event().wait()

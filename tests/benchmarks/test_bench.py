@@ -166,7 +166,9 @@ def test_a_result_holds_all_a_reader_needs(bundle, tmp_path):
     assert 0 < latency.memory["baseline_mb"] < latency.memory["peak_mb"] < 400
     assert latency.placement["cpu"] > 0
     assert latency.artefact["sha256"] == bundle.sha256
-    assert latency.artefact["metrics"]["lfw_accuracy"] > 0.5
+    assert latency.artefact["metrics"]["metric"] == "accuracy"
+    assert latency.artefact["metrics"]["value"] > 0.5
+    assert (latency.artefact["task"], latency.item) == ("face-embedding", "face")
     assert latency.environment["python"]
     assert len(list((tmp_path / "out").glob("*.json"))) == 2
 

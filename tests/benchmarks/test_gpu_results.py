@@ -48,7 +48,7 @@ def test_rows_cells_and_marks(tmp_path):
         told = replace(result, environment=facts, validity=Validity(verdict=verdict), **change)
         write_result(tmp_path / f"{name}.json", told)
     one = f"{latency.infer.statistics['p50']:.3f}"
-    many = f"{throughput.infer.statistics['faces_s']:,.0f}"
+    many = f"{throughput.infer.statistics['items_s']:,.0f}"
     lines = readme_tables.gpu(tmp_path).splitlines()
     assert lines[0].startswith(latency.runtime["version"] + "; `~` marks a NOISY result; ")
     assert lines[2:] == [

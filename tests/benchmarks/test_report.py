@@ -129,7 +129,32 @@ def test_accuracy_is_drawn_only_where_it_was_measured():
     unknown = result("bb")
     unknown = replace(unknown, artefact={**unknown.artefact, "metrics": {}})
     points = accuracy_points(grouped([result("a"), unknown]))
-    assert [(name, accuracy) for name, _, accuracy in points] == [("a onnx fp32 ort", 90.0)]
+    assert [(found.name, headline.text) for found, headline in points] == [
+        ("a onnx fp32 ort", "90.00 %")
+    ]
+
+
+def test_figures_of_different_sets_are_told_apart(stored, tmp_path):
+    """An accuracy on other data once stood under "LFW %"."""
+    metrics = {"metric": "accuracy", "value": 0.9944, "data": "my-pairs", "data_sha256": "a" * 64}
+    other = result("bb", 2.0)
+    other = replace(other, artefact={**other.artefact, "metrics": metrics})
+    page = page_of(stored(result("a"), other), tmp_path)
+    assert "my-pairs accuracy: up and left is better" in page
+    assert "LFW accuracy: up and left is better" in page
+    assert "<th>my-pairs accuracy</th>" in page
+    assert "99.44 %" in page
+
+
+def test_throughput_is_told_in_the_items_of_the_task(stored, tmp_path):
+    def of(item):
+        one = result(f"{item}-net")
+        return replace(one, artefact={**one.artefact, "task": "other", "item": item})
+
+    assert "<th>frames/s</th>" in page_of(stored(of("frame")), tmp_path)
+    assert "faces/s" in page_of(stored(result("a")), tmp_path)
+    assert "frames/s" in result_table([of("frame")])
+    assert "items/s" in result_table([of("frame"), of("picture")])
 
 
 def test_the_terminal_shows_the_same_rows():

@@ -44,7 +44,7 @@ def test_statistics_are_numpys(samples):
     assert found["p50"] == pytest.approx(np.median(ms))
     assert found["p99"] == pytest.approx(np.percentile(ms, 99))
     assert found["min"] == pytest.approx(ms.min())
-    assert found["faces_s"] == pytest.approx(4000 / np.median(ms))
+    assert found["items_s"] == pytest.approx(4000 / np.median(ms))
     assert ("p90" in found["thin"]) == (len(samples) < 100)
 
 

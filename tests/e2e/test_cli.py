@@ -238,7 +238,7 @@ def test_an_interrupt_says_how_to_go_on(capsys, monkeypatch):
     [["a", "b", "--device", "cpu"], ["--device", "cpu", "a", "b"], ["a", "--device", "cpu", "b"]],
 )
 def test_words_of_an_optional_list_may_stand_anywhere(words):
-    assert parser().parse_args(["run", "bridge-face", *words]).pictures == ["a", "b"]
-    assert parser().parse_args(["run", "bridge-face"]).pictures == []
+    assert parser().parse_args(["run", "bridge-face", *words]).files == ["a", "b"]
+    assert parser().parse_args(["run", "bridge-face"]).files == []
     with pytest.raises(UsageError, match="unrecognized arguments: -x"):
         parser().parse_args(["run", "bridge-face", *words, "-x"])

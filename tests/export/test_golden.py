@@ -101,6 +101,7 @@ def test_large_inputs_keep_below_a_megabyte(tmp_path, make_face_bundle, side):
     from edgesdk.core.target import Tolerance
     from edgesdk.core.tensors import TensorSpec
     from edgesdk_export._golden import write_golden
+    from edgesdk_export._source import source_of
 
     source = make_face_bundle()
     image = TensorSpec("image", (None, 3, side, side), layout="NCHW", kind="image")
@@ -109,7 +110,7 @@ def test_large_inputs_keep_below_a_megabyte(tmp_path, make_face_bundle, side):
     def run(arrays):
         return {"embedding": arrays["image"].mean((2, 3))}
 
-    write_golden(tmp_path, large, run, Tolerance(atol=1e-5))
+    write_golden(tmp_path, source_of(large), run, Tolerance(atol=1e-5))
     assert sum(f["bytes"] for f in list_files(tmp_path).values()) < 1_500_000
     if side <= 112:
         assert sum(f["bytes"] for f in list_files(tmp_path).values()) < 1_000_000

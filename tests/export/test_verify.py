@@ -10,10 +10,11 @@ from edgesdk.core.bundle import list_files, read_bundle
 from edgesdk.core.errors import UnsupportedError, UsageError
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.samples import synthetic_faces
+from edgesdk.core.task import Judged, Metric, task_of
 from edgesdk.core.verify import read_verification
 from edgesdk_export._pipeline import verify_bundle
-from edgesdk_export._source import source_of
-from edgesdk_export._task import Judged, contrast, judge_task
+from edgesdk_export._source import info, source_of
+from edgesdk_export._task import contrast
 
 onnx = pytest.importorskip("onnx", reason="needs the onnx extra")
 
@@ -89,9 +90,14 @@ def test_data_gives_accuracy_and_refits_the_threshold(export, pairs, out):
     assert 0.5 < task["source"] <= 1
     assert task["drop"] == pytest.approx(task["source"] - task["artefact"])
     assert task["interval"][0] <= task["drop"] <= task["interval"][1]
-    assert bundle.decisions[-1] == "thresholds: fitted on this artefact with 80 pairs"
-    # 40 impostor pairs tell nothing about FAR 1e-2: no threshold is better than a wrong one.
-    assert bundle.thresholds == {}
+    assert bundle.decisions[-2:] == (
+        "threshold far_1e-2: not fitted, that of the source stays; FAR 0.01 needs 1,000 "
+        "impostor pairs, found 40",
+        "threshold far_1e-3: not fitted, there is none; FAR 0.001 needs 10,000 impostor pairs, "
+        "found 40",
+    )
+    # 40 impostor pairs tell nothing about FAR 1e-2: what the source knows is not thrown away.
+    assert bundle.thresholds == {"far_1e-2": {"value": 0.6, "low": 0.55, "high": 0.65}}
 
 
 def test_data_is_part_of_the_proof(export, pairs):
@@ -120,54 +126,64 @@ def test_one_changed_calibration_picture_changes_the_hash(export, pairs):
     assert first.build["export_sha256"] != second.build["export_sha256"]
 
 
-def judged(scores, correct, pairs, far="far_1e-2", threshold=0.5, tar=0.5):
-    table = {far: {"value": tar, "threshold": threshold}}
-    return Judged(np.zeros((2, 2)), scores, correct, float(correct.mean()), table)
+def judged(accepted, correct, tar=0.5):
+    facts = {"far": "far_1e-2"}
+    return Judged(
+        metrics=(
+            Metric(key="accuracy", value=float(correct.mean()), items=correct),
+            Metric(key="tar", value=tar, items=accepted, facts=facts),
+        )
+    )
 
 
-class Pairs:
-    """The three fields of a pair set that `contrast` reads."""
+class Set:
+    """What `contrast` reads of an evaluation set."""
 
-    sha256 = "0" * 64
-
-    def __init__(self, same):
-        self.same = same
+    name, sha256, counted = "made-up", "0" * 64, "pairs"
 
     def __len__(self):
-        return len(self.same)
+        return 1000
 
 
 def test_a_drop_of_accuracy_fails():
-    pairs = Pairs(np.ones(1000, bool))
-    scores, right = np.ones(1000), np.ones(1000, bool)
+    right = np.ones(1000, bool)
     wrong = right.copy()
     wrong[:30] = False
-    task, reasons = contrast(
-        judged(scores, right, pairs), judged(scores, wrong, pairs), pairs, 0.01
-    )
+    task, reasons = contrast(judged(right, right), judged(right, wrong), Set(), 0.01)
     assert task["drop"] == pytest.approx(0.03)
+    assert (task["metric"], task["data"], task["pairs"]) == ("accuracy", "made-up", 1000)
     assert reasons == ["accuracy falls from 1.0000 to 0.9700, a drop of at most 0.01 is allowed"]
-    assert (
-        contrast(judged(scores, right, pairs), judged(scores, wrong, pairs), pairs, 0.05)[1] == []
-    )
+    assert contrast(judged(right, right), judged(right, wrong), Set(), 0.05)[1] == []
+
+
+def test_a_metric_that_should_be_low_fails_where_it_rises():
+    def error(value):
+        metric = Metric(key="error", value=value, items=np.full(50, value), higher_is_better=False)
+        return Judged(metrics=(metric,))
+
+    task, reasons = contrast(error(0.1), error(0.3), Set(), 0.01)
+    assert task["drop"] == pytest.approx(0.2)
+    assert task["interval"] == pytest.approx([0.2, 0.2])
+    assert reasons == ["error rises from 0.1000 to 0.3000, a rise of at most 0.01 is allowed"]
+    assert contrast(error(0.3), error(0.1), Set(), 0.01)[1] == []
 
 
 @pytest.mark.parametrize(("lost", "fails"), [(300, True), (15, False)])
 def test_tar_fails_only_beyond_its_noise(lost, fails):
-    pairs = Pairs(np.ones(1000, bool))
     right = np.ones(1000, bool)
-    low = np.ones(1000)
-    low[:lost] = 0.1
-    before = judged(np.ones(1000), right, pairs, tar=1.0)
-    after = judged(low, right, pairs, tar=1 - lost / 1000)
-    task, reasons = contrast(before, after, pairs, 0.01)
+    low = right.copy()
+    low[:lost] = False
+    before, after = judged(right, right, tar=1.0), judged(low, right, tar=1 - lost / 1000)
+    task, reasons = contrast(before, after, Set(), 0.01)
     assert task["tar"]["drop"] == pytest.approx(lost / 1000)
     assert bool(reasons) is fails
+    assert all(reason.startswith("tar at far_1e-2 falls") for reason in reasons)
 
 
 def test_thresholds_follow_the_scores_of_the_artefact(make_face_bundle, pairs):
     """Opening 2: a shifted score keeps its false accept rate only with its own threshold."""
-    from edgesdk.pairs import read_pairs, thresholds
+    from edgesdk.core.biometrics import cosine
+    from edgesdk.pairs import read_pairs
 
     # Many impostors, so that FAR 1e-2 can be told.
     listed = [f"{i}_{v}.png" for i in range(40) for v in (0, 1)]
@@ -183,20 +199,23 @@ def test_thresholds_follow_the_scores_of_the_artefact(make_face_bundle, pairs):
         rows = run(arrays)["embedding"]
         return {"embedding": np.hstack([rows, np.full((len(rows), 1), 12.0, np.float32)])}
 
-    plain, moved = (judge_task(source_of(source), [r], read)[0] for r in (run, shifted))
-    own, foreign = (thresholds(j.embeddings, read)["far_1e-2"]["value"] for j in (moved, plain))
-    impostor = moved.scores[~read.same].astype(np.float64)
+    task = task_of("face-embedding")
+    data = task.evaluation(pairs)
+    plain, moved = (task.judge(info(source_of(source)), [r], data)[0] for r in (run, shifted))
+    own, foreign = (judged.thresholds["far_1e-2"]["value"] for judged in (moved, plain))
+    inputs = {"image": source.preprocess["image"]([read.read(i) for i in range(80)])}
+    impostor = cosine(*shifted(inputs)["embedding"][read.pairs])[~read.same].astype(np.float64)
     assert (impostor >= own).mean() <= 0.01
     assert (impostor >= foreign).mean() > 0.02
 
 
 def test_tasks_without_embeddings_are_refused(make_face_bundle, pairs):
     from edgesdk.core.errors import UnsupportedError
-    from edgesdk.pairs import read_pairs
 
-    source = replace(make_face_bundle(), postprocess={"kind": "scores"}, task="classes")
+    source = replace(make_face_bundle(), postprocess={"kind": "scores"})
+    task = task_of("face-embedding")
     with pytest.raises(UnsupportedError, match="leave out --data"):
-        judge_task(source_of(source), [], read_pairs(pairs))
+        task.judge(info(source_of(source)), [], task.evaluation(pairs))
 
 
 def test_preprocessing_is_that_of_the_manifest(export):

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgesdk.core.result import BenchResult
+from edgesdk.core.result import BenchResult, item_of
+from edgesdk.core.task import plural, rate_unit
 from edgesdk_benchmarks.report.svg import Axis, Bar, Chart, around, bars
 from edgesdk_benchmarks.stats import ratio_interval
 
@@ -17,7 +18,8 @@ def latency(results: Sequence[BenchResult]) -> str:
     """Return the share of runs that were at least as quick, per contender."""
     series = {r.name: r.infer.ms for r in results}
     values = [float(np.percentile(ms, q)) for ms in series.values() for q in (0, 99.5)]
-    x = around(values, "ms per face (batch 1), lower is better", log=max(values) > 3 * min(values))
+    label = f"ms per {item_of(results)} (batch 1), lower is better"
+    x = around(values, label, log=max(values) > 3 * min(values))
     chart = Chart(
         "Latency distribution",
         "For each contender the share of runs that took at most a given time.",
@@ -34,19 +36,19 @@ def latency(results: Sequence[BenchResult]) -> str:
 
 
 def throughput(results: Sequence[BenchResult]) -> str:
-    """Return faces per second against the batch size, per contender."""
+    """Return items per second against the batch size, per contender."""
     lines = {
-        r.name: [(float(m.batch), float(m.statistics["faces_s"])) for m in r.stage("infer")]
+        r.name: [(float(m.batch), float(m.statistics["items_s"])) for m in r.stage("infer")]
         for r in results
     }
     batches = sorted({x for points in lines.values() for x, _ in points})
     rates = [y for points in lines.values() for _, y in points]
     x = Axis("batch size", min(batches) / 1.2, max(batches) * 1.2, log=True, ticks=tuple(batches))
     chart = Chart(
-        "Faces per second per batch size",
+        f"{plural(item_of(results)).capitalize()} per second per batch size",
         "Median inference rate of each contender at each batch size; higher is better.",
         x,
-        around(rates, "faces/s, higher is better", zero=True),
+        around(rates, f"{rate_unit(item_of(results))}, higher is better", zero=True),
     )
     for i, (name, points) in enumerate(lines.items()):
         chart.line(points, i, name, dots=True)

@@ -10,7 +10,8 @@ from typing import Any
 
 from edgesdk.core.env import unlike
 from edgesdk.core.errors import UsageError
-from edgesdk.core.result import SCENARIOS, BenchResult, read_result
+from edgesdk.core.result import SCENARIOS, BenchResult, item_of, read_result
+from edgesdk.core.task import rate_unit
 
 HEAD = (
     "contender",
@@ -18,7 +19,7 @@ HEAD = (
     "p50 ms",
     "p90 ms",
     "p99 ms",
-    "faces/s",
+    "items/s",
     "load ms",
     "peak MB",
     "verdict",
@@ -103,11 +104,16 @@ def row(result: BenchResult) -> list[Any]:
         result.name,
         best.batch,
         *(f"{facts[p]:.4g}" for p in ("p50", "p90", "p99")),
-        f"{facts['faces_s']:,.0f}",
+        f"{facts['items_s']:,.0f}",
         f"{load[0].ms[0]:.1f}" if load else "unknown",
         "unknown" if peak is None else f"{peak:.0f}",
         _verdict(result),
     ]
+
+
+def head(results: Sequence[BenchResult]) -> list[str]:
+    """Return the headings of the table of results, with the unit of their throughput."""
+    return [rate_unit(item_of(results)) if word == "items/s" else word for word in HEAD]
 
 
 def _verdict(result: BenchResult) -> str:

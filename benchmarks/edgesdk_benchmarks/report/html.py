@@ -7,15 +7,16 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from edgesdk.core.result import BenchResult
+from edgesdk.core.result import BenchResult, item_of
+from edgesdk.core.task import Headline, plural, task_of
 from edgesdk_benchmarks.report import charts
-from edgesdk_benchmarks.report.groups import HEAD, Group, row
+from edgesdk_benchmarks.report.groups import Group, head, row
 from edgesdk_benchmarks.report.markdown import LIMITS, machine
 from edgesdk_benchmarks.report.svg import SERIES_COLOURS
 
 INTRO = {
-    "latency": "One face after the other: how long a single answer takes.",
-    "throughput": "Batches of one size: how many faces a second.",
+    "latency": "One item after the other: how long a single answer takes.",
+    "throughput": "Batches of one size: how many items a second.",
     "offline": "A sweep of batch sizes: the table shows each contender's best one.",
 }
 
@@ -54,7 +55,8 @@ def _section(group: Group) -> str:
     if ranked and group.scenario == "latency":
         parts.append(_figure("Latency distribution", charts.latency(ranked)))
     if ranked and group.scenario == "offline":
-        parts.append(_figure("Faces per second per batch size", charts.throughput(ranked)))
+        caption = f"{plural(item_of(ranked)).capitalize()} per second per batch size"
+        parts.append(_figure(caption, charts.throughput(ranked)))
     if len(ranked) > 1 and group.scenario != "offline":
         caption = f"Speed relative to {ranked[0].name}: above 1 is faster; line = 95 % interval"
         parts.append(_figure(caption, charts.ratios(ranked)))
@@ -74,9 +76,9 @@ def _legend(results: Sequence[BenchResult]) -> str:
 
 
 def _table(group: Group) -> str:
-    head = "".join(f"<th>{escape(h)}</th>" for h in HEAD)
+    names = "".join(f"<th>{escape(h)}</th>" for h in head(group.results))
     body = "".join(f"<tr>{_cells(row(r))}</tr>" for r in group.results)
-    return _scroll(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+    return _scroll(f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>")
 
 
 def _scroll(table: str) -> str:
@@ -102,40 +104,50 @@ def _reasons(group: Group) -> str:
     return f"<details><summary>{summary}</summary><ul>{''.join(items)}</ul></details>"
 
 
-def accuracy_points(groups: Sequence[Group]) -> list[tuple[str, float, float]]:
-    """Return name, ms per face and accuracy in percent of results whose accuracy was measured.
+def accuracy_points(groups: Sequence[Group]) -> list[tuple[BenchResult, Headline]]:
+    """Return results whose accuracy was measured, with the figure that their task shows.
 
     Only the first latency run counts, and of each artefact its own measured accuracy.
     """
     latency = [g for g in groups if g.scenario == "latency"]
-    points = []
-    for result in latency[0].ranked if latency else []:
-        accuracy = result.artefact.get("metrics", {}).get("lfw_accuracy")
-        if isinstance(accuracy, int | float):
-            points.append((result.name, float(result.infer.statistics["p50"]), 100 * accuracy))
-    return points
+    found = [
+        (result, task_of(result.task).headline(result.artefact.get("metrics", {})))
+        for result in (latency[0].ranked if latency else [])
+    ]
+    return [(result, headline) for result, headline in found if headline is not None]
 
 
 def _accuracy(groups: Sequence[Group]) -> str:
+    """Return a figure and table per metric and set: only equal ones may be compared."""
     points = accuracy_points(groups)
     if not points:
         return ""
-    rows = "".join(
-        f'<tr><th scope="row">{escape(n)}</th><td>{a:.2f}</td><td>{ms:.4g}</td></tr>'
-        for n, ms, a in points
-    )
+    labels = dict.fromkeys(headline.label for _, headline in points)
+    parts = [_measured(label, [p for p in points if p[1].label == label]) for label in labels]
     return (
-        "<section><h2>Accuracy against cost</h2><p>Accuracy on LFW pairs at the model's own input "
-        "size, as its manifest records it; time is the median latency above.</p>"
-        + _figure(
-            "Up and left is better",
-            charts.accuracy_cost(points, "ms per face, batch 1", "LFW accuracy, %"),
-        )
-        + _scroll(
-            "<table><thead><tr><th>contender</th><th>LFW %</th><th>p50 ms</th></tr></thead>"
-            f"<tbody>{rows}</tbody></table>"
-        )
+        "<section><h2>Accuracy against cost</h2><p>Each figure as its manifest records it, with "
+        "the set it was measured on; time is the median latency above.</p>"
+        + "".join(parts)
         + "</section>"
+    )
+
+
+def _measured(label: str, points: Sequence[tuple[BenchResult, Headline]]) -> str:
+    rows = "".join(
+        f'<tr><th scope="row">{escape(result.name)}</th><td>{escape(headline.text)}</td>'
+        f"<td>{result.infer.statistics['p50']:.4g}</td></tr>"
+        for result, headline in points
+    )
+    dots = [
+        (result.name, float(result.infer.statistics["p50"]), headline.shown)
+        for result, headline in points
+    ]
+    item = item_of([result for result, _ in points])
+    unit = ", %" if points[0][1].percent else ""
+    chart = charts.accuracy_cost(dots, f"ms per {item}, batch 1", f"{label}{unit}")
+    return _figure(f"{label}: up and left is better", chart) + _scroll(
+        f"<table><thead><tr><th>contender</th><th>{escape(label)}</th><th>p50 ms</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table>"
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgesdk.core.result import BenchResult
-from edgesdk_benchmarks.report.groups import HEAD, Group, row
+from edgesdk_benchmarks.report.groups import Group, head, row
 
 LIMITS = (
     "Ratios hold inside one interleaved run on one machine. Times are of inference alone unless "
@@ -21,7 +21,7 @@ def text(title: str, groups: Sequence[Group]) -> str:
     for group in groups:
         first = group.results[0]
         parts.append(f"## {group.scenario}, {first.plan.threads} thread(s)")
-        parts.append(markdown_table(HEAD, [row(r) for r in group.results]))
+        parts.append(markdown_table(head(group.results), [row(r) for r in group.results]))
         reasons = [
             f"- {_cell(r.name)}: {_cell(w)}" for r in group.results for w in r.validity.reasons
         ]

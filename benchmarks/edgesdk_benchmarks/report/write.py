@@ -9,7 +9,7 @@ from typing import Any
 
 from edgesdk.core.files import clean, os_errors, write_atomic
 from edgesdk.core.result import BenchResult
-from edgesdk_benchmarks.report.groups import HEAD, Group, grouped, read_results, row
+from edgesdk_benchmarks.report.groups import Group, grouped, head, read_results, row
 from edgesdk_benchmarks.report.html import page
 from edgesdk_benchmarks.report.markdown import plain_table, text
 
@@ -44,7 +44,7 @@ def result_table(results: Sequence[BenchResult]) -> str:
     blocks = []
     for group in grouped(results):
         lines = [f"{group.scenario}, {group.results[0].plan.threads} thread(s)"]
-        lines.append(plain_table(HEAD, [row(r) for r in group.results]))
+        lines.append(plain_table(head(group.results), [row(r) for r in group.results]))
         blocks.append("\n".join([*lines, *filter(None, map(_brief_reason, group.results))]))
     return "\n\n".join(blocks)
 
@@ -61,7 +61,7 @@ def _plain(group: Group) -> dict[str, Any]:
         "scenario": group.scenario,
         "results": [
             {
-                **dict(zip(HEAD, row(r), strict=True)),
+                **dict(zip(head([r]), row(r), strict=True)),
                 "reasons": list(r.validity.reasons),
                 "artefact": dict(r.artefact),
                 "runtime": dict(r.runtime),

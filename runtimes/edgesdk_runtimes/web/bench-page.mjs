@@ -128,25 +128,28 @@ function showHidden() {
 }
 
 const grouped = (number) => number.toLocaleString('en');
-const TITLES = { latency: 'One face at a time', throughput: 'In batches', offline: 'By batch size' };
+const TITLES = { latency: 'One at a time', throughput: 'In batches', offline: 'By batch size' };
 
 function resultCard(plan, one, series) {
   const rows = series.map(({ bundle, batch, samples }) => ({
     name: batch > 1 || one.scenario !== 'latency' ? `${plan.bundles[bundle].name}, ${batch} at a time` : plan.bundles[bundle].name,
     values: samples.map((ns) => ns / 1e6 / batch),
+    unit: plan.bundles[bundle].unit,
   }));
   const end = axisEnd(rows.map(({ values }) => values));
   const card = element('section', 'card', element('h2', '', TITLES[one.scenario] ?? one.scenario));
-  rows.forEach(({ name, values }) => {
+  rows.forEach(({ name, values, unit }) => {
     const median = quantile([...values].sort((a, b) => a - b), 0.5);
     const value = element('div', 'value', element('b', '', `${short(median)} ms`),
-      element('span', '', `${grouped(Math.round(1000 / median))} faces/s`));
+      element('span', '', `${grouped(Math.round(1000 / median))} ${unit}`));
     card.append(element('div', 'row', element('span', 'name', name), value, strip(values, end)));
   });
   const all = rows.flatMap(({ values }) => values);
   const slower = all.filter((ms) => ms > end).length;
   const edge = slower ? ` ${grouped(slower)} of ${grouped(all.length)} are slower and lie at the right edge.` : '';
-  card.append(axis(end), element('p', 'soft small', `A dot is a sample, the line their median, in milliseconds per face.${edge}`));
+  const items = [...new Set(series.map(({ bundle }) => plan.bundles[bundle].item))];
+  const item = items.length === 1 ? items[0] : 'item';
+  card.append(axis(end), element('p', 'soft small', `A dot is a sample, the line their median, in milliseconds per ${item}.${edge}`));
   return card;
 }
 

@@ -74,7 +74,7 @@ function base64(floats) {
   return btoa(text);
 }
 
-/** Times of one crop's pre-processing. */
+/** Times of one picture's pre-processing. */
 async function timePre({ golden, manifest }) {
   if (!golden.pre.length) return null;
   const [{ input, pictures }] = golden.pre;
@@ -106,7 +106,7 @@ async function measureAll(plan, opened, limits) {
   return found;
 }
 
-const label = (size) => (size === 1 ? 'one face at a time' : `${size} faces at a time`);
+const label = (size) => (size === 1 ? 'one at a time' : `${size} at a time`);
 
 function callOf({ bundle, session }, size) {
   const feed = session.feed(bundle.golden.inputs.map((input) => repeated(input, size)));

@@ -1,0 +1,39 @@
+"""A sheet of small pictures with a line of text under each."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edgesdk.core.tensors import Array
+
+SIDE, MARGIN, LINE = 160, 10, 22
+MOST = 100  # pictures on a sheet
+PAPER, INK = (255, 255, 255), (32, 32, 32)
+
+
+def sheet(pictures: Sequence[Array], captions: Sequence[str]) -> Array:
+    """Return a contact sheet [H, W, 3] uint8 RGB; of more than MOST pictures the first ones.
+
+    Args:
+        pictures: HxWx3 uint8 RGB, of any sizes; each keeps its proportions.
+        captions: One line for each, shortened to the width of its cell.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    shown = min(len(pictures), MOST)
+    columns = min(shown, int(np.ceil(np.sqrt(shown * 1.4))))
+    rows = -(-shown // columns)
+    width, height = SIDE + MARGIN, SIDE + LINE + MARGIN
+    page = Image.new("RGB", (columns * width + MARGIN, rows * height + MARGIN), PAPER)
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(13)
+    for number in range(shown):
+        x = MARGIN + number % columns * width
+        y = MARGIN + number // columns * height
+        small = Image.fromarray(pictures[number])
+        small.thumbnail((SIDE, SIDE))
+        page.paste(small, (x + (SIDE - small.width) // 2, y + (SIDE - small.height) // 2))
+        text = captions[number]
+        while len(text) > 1 and pen.textlength(text, font) > SIDE:
+            text = text.removesuffix("…")[:-1] + "…"
+        pen.text((x, y + SIDE + 3), text, INK, font)
+    return np.asarray(page)
