@@ -48,6 +48,8 @@ def make_face_bundle(tmp_path):
             "format": "onnx",
             "thresholds": {"far_1e-2": {"value": 0.6, "low": 0.55, "high": 0.65}},
             "cost": {"parameters": 384, "macs": 384},
+            "preprocess": {"image": Preprocess(size=(16, 16), align=align)},
+            "postprocess": {"kind": "embedding", "dim": 8, "normalised": False},
         }
         return seal(
             Bundle(
@@ -55,8 +57,6 @@ def make_face_bundle(tmp_path):
                 entry="model.onnx",
                 inputs=(image,),
                 outputs=(TensorSpec("embedding", (batch, 8), layout="NC", kind="embedding"),),
-                preprocess={"image": Preprocess(size=(16, 16), align=align)},
-                postprocess={"kind": "embedding", "dim": 8, "normalised": False},
                 licence={"weights": "CC0-1.0", "data": "none"},
                 source_sha256="0" * 64,
                 verify={"verdict": "skipped"},

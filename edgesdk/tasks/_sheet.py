@@ -18,7 +18,7 @@ def sheet(pictures: Sequence[Array], captions: Sequence[str]) -> Array:
         pictures: HxWx3 uint8 RGB, of any sizes; each keeps its proportions.
         captions: One line for each, shortened to the width of its cell.
     """
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw, ImageFont, ImageOps
 
     shown = min(len(pictures), MOST)
     columns = min(shown, int(np.ceil(np.sqrt(shown * 1.4))))
@@ -29,8 +29,7 @@ def sheet(pictures: Sequence[Array], captions: Sequence[str]) -> Array:
     for number in range(shown):
         x = MARGIN + number % columns * width
         y = MARGIN + number // columns * height
-        small = Image.fromarray(pictures[number])
-        small.thumbnail((SIDE, SIDE))
+        small = ImageOps.contain(Image.fromarray(pictures[number]), (SIDE, SIDE))
         page.paste(small, (x + (SIDE - small.width) // 2, y + (SIDE - small.height) // 2))
         text = captions[number]
         while len(text) > 1 and pen.textlength(text, font) > SIDE:

@@ -170,7 +170,7 @@ def _label(info: ModelInfo, index: int) -> str:
 
 def _caption(row: Mapping[str, Any]) -> str:
     first = row["top"][0]
-    return f"{first['label']} {first['probability']:.2f}"
+    return f"{first['probability']:.2f} {first['label']}"
 
 
 def _judged(scores: Array, truth: Array) -> Judged:

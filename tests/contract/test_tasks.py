@@ -1,0 +1,98 @@
+"""Every task of the project keeps the public contract."""
+
+import numpy as np
+import pytest
+
+from edgesdk.core import plugins
+from edgesdk.core.jobs import RunJob
+from edgesdk.core.preprocess import Align, Preprocess
+from edgesdk.core.samples import synthetic_faces
+from edgesdk.core.task import ModelInfo
+from edgesdk.core.tensors import TensorSpec
+from edgesdk.testing.task import TaskContract
+
+IMAGE = TensorSpec("image", (None, 3, 16, 16), layout="NCHW", kind="image")
+
+
+def model(task, outputs, **values):
+    preprocess = {"image": Preprocess((16, 16), align=values.pop("align", None))}
+    return ModelInfo(
+        model="mine", task=task, inputs=(IMAGE,), outputs=outputs, preprocess=preprocess, **values
+    )
+
+
+def save(picture, path):
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(path)
+
+
+class TestFaceEmbedding(TaskContract):
+    task = "face-embedding"
+
+    @pytest.fixture
+    def info(self):
+        outputs = (TensorSpec("embedding", (None, 8), layout="NC", kind="embedding"),)
+        post = {"kind": "embedding", "dim": 8, "normalised": False, "metric": "cosine"}
+        return model("face-embedding", outputs, postprocess=post, align=Align())
+
+    @pytest.fixture
+    def place(self, tmp_path):
+        faces = synthetic_faces(8, 0, 32)
+        for number, face in enumerate(faces):
+            save(face, tmp_path / "set" / f"{number}_0.png")
+            save(np.clip(face + 9, 0, 255).astype(np.uint8), tmp_path / "set" / f"{number}_1.png")
+        rows = [f"1,{i}_0.png,{i}_1.png\n0,{i}_0.png,{(i + 1) % 8}_1.png" for i in range(8)]
+        (tmp_path / "set" / "pairs.csv").write_text("\n".join(rows))
+        return tmp_path / "set"
+
+    @pytest.fixture
+    def job(self, make_face_bundle, tmp_path):
+        files = (tmp_path / "a.png", tmp_path / "b.png")
+        for path, face in zip(files, synthetic_faces(2, 0), strict=True):
+            save(face, path)
+        return RunJob(make_face_bundle(), files)
+
+
+class TestImageClassification(TaskContract):
+    task = "image-classification"
+
+    @pytest.fixture
+    def info(self):
+        outputs = (TensorSpec("scores", (None, 3), layout="NC"),)
+        return model("image-classification", outputs, labels=("blue", "green", "red"))
+
+    @pytest.fixture
+    def place(self, tmp_path):
+        for channel, label in enumerate(("red", "green", "blue")):
+            for number in range(4):
+                picture = np.full((20, 20, 3), 30 + number, np.uint8)
+                picture[..., channel] = 200
+                save(picture, tmp_path / "set" / label / f"{number}.png")
+        return tmp_path / "set"
+
+    @pytest.fixture
+    def job(self, make_face_bundle, place, tmp_path):
+        bundle = make_face_bundle(
+            task="image-classification", postprocess={"kind": "classes"}, labels=("a", "b")
+        )
+        return RunJob(bundle, (place,), output=tmp_path / "sheet.png")
+
+
+class TestTensor(TaskContract):
+    task = "tensor"
+
+    @pytest.fixture
+    def info(self):
+        outputs = (TensorSpec("out", (None, 8)),)
+        return model("tensor", outputs)
+
+    @pytest.fixture
+    def job(self, make_face_bundle):
+        return RunJob(make_face_bundle(task="tensor", postprocess={}))
+
+
+def test_every_task_is_covered():
+    covered = {c.task for c in TaskContract.__subclasses__()}
+    assert set(plugins.names(plugins.TASKS)) <= covered
