@@ -120,3 +120,11 @@ def coarse_teacher(monkeypatch):
     fake = CoarseTeacher()
     monkeypatch.setattr(context, "open_teacher", lambda *_: fake)
     return fake
+
+
+@pytest.fixture
+def drawn_set(tmp_path):
+    """Return a folder of drawn photos, soft photos and fakes."""
+    from tests.drawn import labelled_set
+
+    return labelled_set(tmp_path / "drawn")

@@ -20,6 +20,18 @@ class TestBridge(RecipeContract):
         monkeypatch.setattr("edgesdk_training.loop.SAVE_EVERY_S", 0.0)
 
 
+class TestF2c(RecipeContract):
+    recipe = "f2c"
+    settings: ClassVar = {"epochs": 1, "batch": 4, "size": 32}
+    data: ClassVar = {"images": []}
+
+    @pytest.fixture(autouse=True)
+    def _drawn_set(self, drawn_set, monkeypatch):
+        pytest.importorskip("torch", reason="needs the train extra")
+        monkeypatch.setattr(type(self), "data", {"images": [drawn_set]})
+        monkeypatch.setattr("edgesdk_training.loop.SAVE_EVERY_S", 0.0)
+
+
 def test_every_recipe_is_covered():
     covered = {c.recipe for c in RecipeContract.__subclasses__()}
     assert covered == set(plugins.names(plugins.RECIPES))

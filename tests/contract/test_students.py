@@ -14,6 +14,11 @@ class TestBridgeFacePlus(StudentContract):
     most_parameters = 220_000
 
 
+class TestF2cDetector(StudentContract):
+    student = "f2c-detector"
+    most_parameters = 500_000
+
+
 def test_every_student_is_covered():
     covered = {c.student for c in StudentContract.__subclasses__()}
     assert covered == set(plugins.names(plugins.STUDENTS))

@@ -23,6 +23,7 @@ class TreeDataset:
         identities: int64 [N], numbered by folder name.
         embeddings: None.
         name: What the licence and provenance speak of.
+        names: Relative names of all pictures.
     """
 
     embeddings = None
@@ -36,7 +37,7 @@ class TreeDataset:
         number = {person: i for i, person in enumerate(people)}
         self.identities = np.array([number[self._person(n)] for n in names], np.int64)
         self.people = [self._person(n) for n in names]
-        self.name, self._path = path.name, path
+        self.name, self.names, self._path = path.name, names, path
 
     @staticmethod
     def _person(name: str) -> str:

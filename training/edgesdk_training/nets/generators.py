@@ -1,0 +1,158 @@
+"""Small stand-ins of picture generators: they end like the real ones, and are taught in minutes.
+
+What betrays a generated picture is mostly the last stage of its generator, so these are
+autoencoders with the up-samplings in use (resize and convolve, transposed convolution, pixel
+shuffle), one with a codebook, a super-resolution network, and a denoising diffusion model.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+STEPS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """How one generator is made.
+
+    Attributes:
+        up: Up-sampling: nearest, bilinear, tconv (4x4), tconv3 (3x3) or shuffle.
+        halvings: How often the encoder halves the picture.
+        latent: Channels between encoder and decoder.
+        codes: Entries of the codebook, 0 for none.
+        sharp: Weight of the loss that asks for the true spectrum: without it all are soft.
+        shrunk: Whether the encoder only averages: super-resolution.
+        noise: Where diffusion begins, part of its steps: in the picture itself, or, where there
+            is a decoder, in the latent; 0 for none.
+    """
+
+    up: str = ""
+    halvings: int = 2
+    latent: int = 12
+    codes: int = 0
+    sharp: float = 0.0
+    shrunk: bool = False
+    noise: float = 0.0
+
+
+FAMILIES = {
+    "ae-nearest": Family("nearest"),
+    "ae-bilinear": Family("bilinear"),
+    "ae-tconv": Family("tconv"),
+    "ae-tconv3": Family("tconv3", sharp=0.1),
+    "ae-shuffle": Family("shuffle"),
+    "ae-shuffle-sharp": Family("shuffle", latent=16, sharp=0.1),
+    "ae-nearest-deep": Family("nearest", halvings=3, latent=32, sharp=0.1),
+    "vq-nearest": Family("nearest", codes=256),
+    "vq-tconv": Family("tconv", codes=256, sharp=0.1),
+    "sr-shuffle": Family("shuffle", halvings=1, shrunk=True, sharp=0.1),
+    "sr-nearest": Family("nearest", halvings=1, shrunk=True),
+    "diffusion": Family(noise=0.12),
+    "latent-diffusion": Family("bilinear", latent=8, sharp=0.1, noise=0.1),
+}
+
+
+def enlarge(up: str, inputs: int, outputs: int) -> nn.Module:
+    """Return the layers that double the sides of a map in the way `up`."""
+    if up == "tconv":
+        return nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)
+    if up == "tconv3":
+        return nn.ConvTranspose2d(inputs, outputs, 3, 2, 1, output_padding=1)
+    if up == "shuffle":
+        return nn.Sequential(nn.Conv2d(inputs, 4 * outputs, 3, padding=1), nn.PixelShuffle(2))
+    return nn.Sequential(
+        nn.Upsample(scale_factor=2, mode=up), nn.Conv2d(inputs, outputs, 3, padding=1)
+    )
+
+
+class Autoencoder(nn.Module):
+    """Pictures [N, 3, H, W] in -1..1 in and out; H and W are multiples of 2 ** halvings."""
+
+    def __init__(self, family: Family) -> None:
+        super().__init__()
+        self.family = family
+        widths = (24, 40, 48)[: family.halvings]
+        self.encoder = self._encoder(family, widths)
+        inputs = 3 if family.shrunk else family.latent
+        layers: list[nn.Module] = [nn.Conv2d(inputs, widths[-1], 3, padding=1), nn.ReLU()]
+        for wide, narrow in zip(widths[::-1], (*widths[-2::-1], 24), strict=True):
+            layers += [enlarge(family.up, wide, narrow), nn.ReLU()]
+        self.decoder = nn.Sequential(*layers, nn.Conv2d(24, 3, 3, padding=1))
+        self.codes = nn.Embedding(max(family.codes, 1), family.latent)
+
+    @staticmethod
+    def _encoder(family: Family, widths: tuple[int, ...]) -> nn.Module:
+        if family.shrunk:
+            return nn.AvgPool2d(2**family.halvings)
+        layers: list[nn.Module] = []
+        for narrow, wide in zip((3, *widths), widths, strict=False):
+            layers += [nn.Conv2d(narrow, wide, 4, 2, 1), nn.ReLU()]
+        return nn.Sequential(*layers, nn.Conv2d(widths[-1], family.latent, 1))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the pictures again, and the loss of the codebook."""
+        latent = self.encoder(image)
+        latent, loss = self._coded(latent) if self.family.codes else (latent, latent.new_zeros(()))
+        return self.decoder(latent), loss
+
+    def _coded(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the nearest codes, straight through, and what draws both together."""
+        flat = latent.movedim(1, -1)
+        apart = torch.cdist(flat.flatten(0, 2), self.codes.weight)
+        near = self.codes(apart.argmin(1)).view_as(flat).movedim(-1, 1)
+        loss = F.mse_loss(near, latent.detach()) + 0.25 * F.mse_loss(latent, near.detach())
+        return latent + (near - latent).detach(), loss
+
+
+class Denoiser(nn.Module):
+    """A U-Net of three sizes that tells the noise in [N, C, H, W] at a step of 0..999."""
+
+    def __init__(self, channels: int, width: int = 32) -> None:
+        super().__init__()
+        self.time = nn.Linear(16, width)
+        self.enter = nn.Conv2d(channels, width, 3, padding=1)
+        self.down = nn.ModuleList(nn.Conv2d(width, width, 4, 2, 1) for _ in range(2))
+        self.middle = nn.Conv2d(width, width, 3, padding=1)
+        self.up = nn.ModuleList(nn.Conv2d(2 * width, width, 3, padding=1) for _ in range(2))
+        self.leave = nn.Conv2d(width, channels, 3, padding=1)
+
+    def forward(self, noisy: Tensor, step: Tensor) -> Tensor:
+        """Return the noise."""
+        waves = torch.exp(torch.arange(8) * -1.2) * step[:, None]
+        time = self.time(torch.cat([waves.sin(), waves.cos()], 1))[..., None, None]
+        maps = [F.relu(self.enter(noisy) + time)]
+        for down in self.down:
+            maps.append(F.relu(down(maps[-1]) + time))
+        found = F.relu(self.middle(maps.pop()) + time)
+        for up in self.up:
+            large = F.interpolate(found, scale_factor=2.0, mode="nearest")
+            found = F.relu(up(torch.cat([large, maps.pop()], 1)) + time)
+        told: Tensor = self.leave(found)
+        return told
+
+
+def kept(step: Tensor) -> Tensor:
+    """Return how much of the picture's power is left at a step (cosine schedule)."""
+    return torch.cos((step / STEPS + 0.008) / 1.008 * math.pi / 2).square().clamp(1e-4, 1)
+
+
+def noised(clean: Tensor, step: Tensor, noise: Tensor) -> Tensor:
+    """Return `clean` [N, C, H, W] with as much noise as belongs to each of the steps [N]."""
+    part = kept(step)[:, None, None, None]
+    return part.sqrt() * clean + (1 - part).sqrt() * noise
+
+
+def denoised(denoiser: nn.Module, noisy: Tensor, begin: int, visits: int = 10) -> Tensor:
+    """Return pictures without their noise, from step `begin` on by DDIM, without randomness."""
+    steps = torch.linspace(begin, 0, visits + 1)
+    for now, then in pairwise(steps):
+        a, b = kept(now), kept(then)
+        noise = denoiser(noisy, now.expand(len(noisy)))
+        clean = ((noisy - (1 - a).sqrt() * noise) / a.sqrt()).clamp(-4, 4)
+        noisy = b.sqrt() * clean + (1 - b).sqrt() * noise
+    return noisy
