@@ -1,16 +1,18 @@
 """A source that has a torch module: run in torch, written as ONNX by torch's own exporter."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgesdk.core.source import Run
+from edgesdk.core.source import Run, Told
 from edgesdk.core.tensors import Array, Arrays, TensorSpec
 from edgesdk_export._graph import convert_torch
 from edgesdk_export._source import BaseSource
+from edgesdk_export._told import about
+from edgesdk_export.sources._look import look
 
 
 class TorchSource(BaseSource):
@@ -32,17 +34,23 @@ class TorchSource(BaseSource):
         """See Source."""
         import torch
 
-        module = self.torch_module()
-        inputs, outputs = self.specs()
-
-        def run(arrays: Arrays) -> Mapping[str, Array]:
-            tensors = [torch.from_numpy(np.asarray(arrays[s.name])) for s in inputs]
-            with torch.no_grad(), _one_thread():
-                found = module(*tensors)
-            values = found if isinstance(found, tuple | list) else (found,)
-            return {s.name: v.numpy() for s, v in zip(outputs, values, strict=True)}
-
+        inputs, outputs = ([spec.name for spec in side] for side in self.specs())
+        run = torch_run(self.torch_module(), inputs, outputs)
         return run, {"runtime": "torch", "version": torch.__version__}
+
+
+def torch_run(module: Any, inputs: Sequence[str], outputs: Sequence[str]) -> Run:
+    """Return a function that runs a torch module on arrays by name."""
+    import torch
+
+    def run(arrays: Arrays) -> Mapping[str, Array]:
+        tensors = [torch.from_numpy(np.asarray(arrays[name])) for name in inputs]
+        with torch.no_grad(), _one_thread():
+            found = module(*tensors)
+        values = found if isinstance(found, tuple | list) else (found,)
+        return {name: v.numpy() for name, v in zip(outputs, values, strict=True)}
+
+    return run
 
 
 @contextmanager
@@ -56,3 +64,41 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+class ForeignTorchSource(TorchSource):
+    """A torch module of others, told about by flags, a model.toml and one run.
+
+    Args:
+        path: Where it lies; a model.toml lies beside it.
+        told: What the flags say.
+        module: The network, which takes tensors by position.
+        inputs: Its inputs, None for free sizes.
+        outputs: Names of its outputs.
+    """
+
+    def __init__(
+        self, path: Path, told: Told, module: Any, inputs: Sequence[TensorSpec],
+        outputs: Sequence[str],
+    ) -> None:  # fmt: skip
+        known = about(path, told, inputs, {"parameters": _parameters(module)})
+        super().__init__(known)
+        self.name = path.name
+        self.samples = known.samples
+        self.own = [[spec.name, list(spec.shape)] for spec in known.inputs]
+        self._module = module
+        run = torch_run(module, [spec.name for spec in inputs], outputs)
+        *self._specs, self.notes = look(run, self.name, known.inputs, outputs)
+
+    def specs(self) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+        """See Source."""
+        inputs, outputs = self._specs
+        return inputs, outputs
+
+    def torch_module(self) -> Any:
+        """See Source."""
+        return self._module
+
+
+def _parameters(module: Any) -> int:
+    return sum(tensor.numel() for tensor in module.parameters())

@@ -1,0 +1,71 @@
+"""Run a network from outside once: only that shows its outputs and what its batch may be."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from edgesdk.core.errors import UnsupportedError, UsageError
+from edgesdk.core.session import guarded
+from edgesdk.core.source import Run
+from edgesdk.core.tensors import DTYPES, Array, TensorSpec
+
+ITEMS = 2
+ALONE = "more than one item at once does not run: its batch is 1"
+Tensors = tuple[TensorSpec, ...]
+
+
+def look(
+    run: Run, name: str, inputs: Tensors, outputs: Sequence[str]
+) -> tuple[Tensors, Tensors, list[str]]:
+    """Return inputs and outputs as a run shows them, and sentences about it.
+
+    Args:
+        run: Runs the network.
+        name: What messages call it.
+        inputs: Its inputs, a free batch as None.
+        outputs: Names of its outputs.
+
+    Raises:
+        UnsupportedError: the inputs or the outputs do not share a batch.
+        UsageError: it does not run.
+    """
+    _check_batch(name, inputs)
+    own = inputs[0].shape[0]
+    try:
+        return inputs, _outputs(run, name, inputs, outputs, own or ITEMS, own), []
+    except (UsageError, UnsupportedError):
+        if own is not None:
+            raise
+    found = _outputs(run, name, inputs, outputs, 1, 1)
+    return tuple(replace(s, shape=(1, *s.shape[1:])) for s in inputs), found, [ALONE]
+
+
+def _check_batch(name: str, inputs: Tensors) -> None:
+    told = ", ".join(f"{s.name} {['N' if n is None else n for n in s.shape]}" for s in inputs)
+    if not inputs:
+        raise UnsupportedError(f"{name} has no input; a network without one is a constant")
+    if not all(spec.shape for spec in inputs) or len({spec.shape[0] for spec in inputs}) > 1:
+        raise UnsupportedError(
+            f"the inputs of {name} do not share a first axis, the batch: {told}; export the "
+            "network with one that is free in all of them, or 1 in all of them"
+        )
+
+
+def _outputs(
+    run: Run, name: str, inputs: Tensors, outputs: Sequence[str], count: int, batch: int | None
+) -> Tensors:
+    zeros = {s.name: np.zeros((count, *(n or 1 for n in s.shape[1:])), s.dtype) for s in inputs}
+    found = guarded(run, name, UsageError)(zeros)
+    return tuple(_spec(name, output, found[output], count, batch) for output in outputs)
+
+
+def _spec(name: str, output: str, found: Array, count: int, batch: int | None) -> TensorSpec:
+    if found.dtype.name not in DTYPES:
+        raise UnsupportedError(f"output {output!r} of {name} is no tensor of numbers")
+    if found.ndim == 0 or len(found) != count:
+        raise UnsupportedError(
+            f"output {output!r} of {name} has shape {list(found.shape)} for {count} items; its "
+            "first axis must be the batch: export the network without what joins the items"
+        )
+    return TensorSpec(output, (batch, *found.shape[1:]), found.dtype.name)
