@@ -25,7 +25,7 @@ from edgesdk.core.task import (
     measured,
     picture_inputs,
 )
-from edgesdk.core.tensors import Array
+from edgesdk.core.tensors import Array, TensorSpec
 from edgesdk.pairs import PairSet, embed_pictures, impostor_scores, judge, read_pairs, thresholds
 from edgesdk.tasks._inputs import draw_inputs, read_pictures
 from edgesdk.tasks._output import refuse_output
@@ -77,6 +77,13 @@ class FaceEmbedding:
     requires: tuple[str, ...] = ()
     item = "face"
     live = "live"
+
+    def reads(self, outputs: Sequence[TensorSpec]) -> dict[str, Any]:
+        """Return that the only output [N, D] is an embedding, whose length is not known."""
+        if len(outputs) != 1 or len(outputs[0].shape) != 2 or outputs[0].shape[1] is None:
+            return {}
+        dim = outputs[0].shape[1]
+        return {"kind": "embedding", "dim": dim, "normalised": False, "metric": "cosine"}
 
     def pictures(self, count: int, seed: int, side: int) -> list[Array]:
         """Return aligned face-like crops; nobody is shown."""

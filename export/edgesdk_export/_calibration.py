@@ -7,6 +7,7 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.files import canonical, sha256_bytes
 from edgesdk.core.task import Samples, task_of
 from edgesdk.core.tensors import Arrays
+from edgesdk.tasks._inputs import read_arrays
 from edgesdk_export._source import Source, info
 
 FEW = 100  # below this number of items the ranges are worth a warning
@@ -57,6 +58,8 @@ def calibrate(source: Source, place: Path | None, samples: int, seed: int) -> Ca
     task, model = task_of(source.task), info(source)
     if place is None:
         found = task.draw(model, samples, seed)
+    elif place == source.samples:
+        found = read_arrays(model, place, samples, seed, task.item)
     else:
         found = task.read(model, place, samples, seed)
     return Calibration(found.arrays, arrays_sha256(found.arrays), found.hashes, _why(found, seed))

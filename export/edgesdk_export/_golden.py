@@ -15,11 +15,13 @@ the crop, pre the crop to the tensor, infer the tensor to the output, post the s
 outputs to their similarities. The task of the model draws pictures and inputs.
 """
 
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -114,7 +116,10 @@ class _Pack:
 
     def add(self, name: str, array: Array) -> dict[str, Any]:
         """Write one array and return its entry."""
-        file = f"{name}.{SUFFIXES.get(array.dtype.name, 'bin')}"
+        # Names of others may hold what no file system takes, or differ in case alone.
+        plain = re.sub(r"[^a-z0-9_-]", "_", name)
+        word = name if name == plain else f"{plain}_{crc32(name.encode()):08x}"
+        file = f"{word}.{SUFFIXES.get(array.dtype.name, 'bin')}"
         little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
         write_atomic(self.folder / file, little.tobytes())
         return {"file": file, "dtype": array.dtype.name, "shape": list(array.shape)}

@@ -239,7 +239,9 @@ def _calibration(
     source: Source, target: Target, precision: str, options: ExportOptions
 ) -> Calibration | None:
     if precision in target.options.get("calibrated", ()) and precision != source.precision:
-        return calibrate(source, options.calib, options.calib_samples, options.calib_seed)
+        return calibrate(
+            source, options.calib or source.samples, options.calib_samples, options.calib_seed
+        )
     if options.calib is not None:
         raise UsageError(
             f"target {target.name!r} at {precision} uses no calibration; leave out --calib"

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from edgesdk.core import plugins
 from edgesdk.core.bundle import check_name
 from edgesdk.core.errors import UsageError, did_you_mean
 from edgesdk.core.licence import complete
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.source import Told
+from edgesdk.core.task import FALLBACK, task_of
 from edgesdk.core.tensors import TensorSpec
 
 TOML = "model.toml"
-TENSOR = "tensor"
 KEYS = ("file", "name", "task", "labels", "licence", "samples", "inputs", "postprocess")
 INPUT_KEYS = ("shape", "range", "preprocess")
 # Usual ways to scale pixels, on the 0..255 scale.
@@ -71,7 +72,7 @@ def about(path: Path, told: Told, tensors: Sequence[TensorSpec], cost: Mapping[s
     return About(
         path=path,
         model=_named(told.name or said.get("name") or path.stem),
-        task=told.task or said.get("task") or TENSOR,
+        task=plugins.resolve(plugins.TASKS, told.task or said.get("task") or FALLBACK),
         inputs=inputs,
         preprocess=preprocess,
         postprocess=said.get("postprocess", {}),
@@ -80,6 +81,12 @@ def about(path: Path, told: Told, tensors: Sequence[TensorSpec], cost: Mapping[s
         cost=cost,
         samples=samples,
     )
+
+
+def postprocess_of(known: About, outputs: Sequence[TensorSpec]) -> Mapping[str, Any]:
+    """Return how the outputs are read: as told, else as models of its task usually are."""
+    usual = getattr(task_of(known.task), "reads", None)
+    return known.postprocess or (usual(outputs) if usual else {})
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -179,7 +186,14 @@ def _sized(
         )
     kind = "image" if preprocess else "tokens" if np.dtype(spec.dtype).kind in "iu" else "raw"
     layout = preprocess.layout if preprocess else ""
-    return replace(spec, shape=shape, kind=kind, layout=layout)
+    span = tuple(map(float, said["range"])) if "range" in said else None
+    if span is None and spec.name in shown and not preprocess:
+        span = shown[spec.name][1:]
+    filled = replace(spec, shape=shape, kind=kind, layout=layout)
+    try:
+        return TensorSpec.from_json({**filled.to_json(), "range": span})
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"what {TOML} says of {spec.name!r} makes no sense ({error})") from None
 
 
 def _picture_shape(preprocess: Preprocess) -> tuple[int | None, ...]:

@@ -11,8 +11,9 @@ from edgesdk.core.errors import GateFailedError, UnsupportedError
 from edgesdk.core.session import guarded
 from edgesdk.core.stages import copy_linked, publish, staging
 from edgesdk.core.target import Tolerance
-from edgesdk.core.task import Evaluation, Judged, Run, info_of, task_of
+from edgesdk.core.task import Evaluation, Judged, Run, Samples, info_of, task_of
 from edgesdk.core.verify import Verification, write_verification
+from edgesdk.tasks._inputs import read_arrays
 from edgesdk_export._calibration import VERIFY_SEED
 from edgesdk_export._card import write_card
 from edgesdk_export._find import find_source
@@ -48,15 +49,24 @@ def compare_all(
 ) -> Verification:
     """Compare artefact and source, in real half precision too; check golden vectors.
 
-    They are compared on items of `data`, else on drawn ones.
+    They are compared on items of `data`, else on the samples that came with the source, else on
+    drawn ones.
     """
-    model = info(source)
-    draw = task_of(source.task).draw if data is None else data.samples
-    arrays = draw(model, SAMPLES, VERIFY_SEED).arrays
+    arrays = _samples(source, data).arrays
     found = replace(compare(bundle, here, run, arrays, tolerance), source=by)
     found, beyond = judge_half(found, bundle, source, run, arrays, tolerance)
     stages, reasons = check_golden(bundle, here.run)
     return settle(replace(found, stages=stages), [*beyond, *reasons], here.proxy)
+
+
+def _samples(source: Source, data: Evaluation | None) -> Samples:
+    model, task = info(source), task_of(source.task)
+    if data is not None:
+        return data.samples(model, SAMPLES, VERIFY_SEED)
+    if source.samples is not None:
+        return read_arrays(model, source.samples, SAMPLES, VERIFY_SEED, task.item)
+    drawn: Samples = task.draw(model, SAMPLES, VERIFY_SEED)
+    return drawn
 
 
 def with_task(

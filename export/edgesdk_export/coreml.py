@@ -9,7 +9,7 @@ from typing import Any
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
 from edgesdk.core.source import TORCH
 from edgesdk_export._quiet import converting
-from edgesdk_export._source import facts, specs, versions
+from edgesdk_export._source import batch_of, facts, specs, versions
 
 ENTRY = "model.mlpackage"
 ORIGIN_KEYS = ("com.github.apple.coremltools.conversion_date",)
@@ -41,7 +41,7 @@ class CoremlExporter:
             model.save(str(job.folder / ENTRY))
         # A by-product that nothing of ours or Apple's reads.
         (job.folder / ENTRY / "executorch_debug_handle_mapping.json").unlink(missing_ok=True)
-        inputs, outputs = specs(job.source, job.batch)
+        inputs, outputs = specs(job.source, batch_of(job))
         return Artefact(
             entry=ENTRY,
             inputs=inputs,
@@ -64,15 +64,16 @@ def _convert(job: ExportJob) -> Any:
     tensors, outputs = specs(job.source)
     largest = int(job.target.options["largest_batch"])
     examples = tuple(
-        torch.zeros((job.batch or 2, *s.shape[1:]), dtype=getattr(torch, s.dtype)) for s in tensors
+        torch.zeros((batch_of(job) or 2, *s.shape[1:]), dtype=getattr(torch, s.dtype))
+        for s in tensors
     )
     free = torch.export.Dim("batch", min=1, max=largest)
     program = torch.export.export(
         job.source.torch_module(),
         examples,
-        dynamic_shapes=tuple({0: free} for _ in tensors) if job.batch is None else None,
+        dynamic_shapes=tuple({0: free} for _ in tensors) if batch_of(job) is None else None,
     )
-    first = job.batch or ct.RangeDim(1, largest, 1)
+    first = batch_of(job) or ct.RangeDim(1, largest, 1)
     return ct.convert(
         program.run_decompositions({}),
         convert_to="mlprogram",
@@ -104,7 +105,7 @@ def _describe(model: Any, job: ExportJob) -> None:
 
 def _decisions(job: ExportJob) -> list[str]:
     notes = []
-    if job.batch is None:
+    if batch_of(job) is None:
         notes.append(
             f"batch: free from 1 to {job.target.options['largest_batch']}; the Neural Engine "
             "prefers a fixed one (--batch)"

@@ -16,7 +16,7 @@ from edgesdk.core.protocols import Artefact, Exporter, ExportJob
 from edgesdk.core.source import TORCH
 from edgesdk.core.tensors import Arrays, TensorSpec
 from edgesdk_export._quiet import converting
-from edgesdk_export._source import facts, specs, versions
+from edgesdk_export._source import batch_of, facts, specs, versions
 
 ENTRY = "model.tflite"
 FP16_OPS = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE", "FULLY_CONNECTED")
@@ -48,7 +48,7 @@ class TfliteExporter:
             elif job.precision == "int8":
                 _to_int8(path, job)
         stamp(path, facts(job.source))
-        inputs, outputs = specs(job.source, job.batch)
+        inputs, outputs = specs(job.source, batch_of(job))
         codes = _codes(path)
         tools = ["torch", "litert-torch", "litert-converter", "ai-edge-litert"]
         return Artefact(
@@ -68,7 +68,7 @@ def _convert(job: ExportJob, path: Path) -> None:
 
     module = job.source.torch_module()
     examples = tuple(
-        torch.zeros((job.batch or 1, *spec.shape[1:]), dtype=getattr(torch, spec.dtype))
+        torch.zeros((batch_of(job) or 1, *spec.shape[1:]), dtype=getattr(torch, spec.dtype))
         for spec in specs(job.source)[0]
     )
     # Its own `export` ends the process where the disk is full.
@@ -110,7 +110,7 @@ def _samples(path: Path, job: ExportJob) -> dict[str, list[Arrays]]:
 
     [(key, signature)] = Interpreter(str(path)).get_signature_list().items()
     names = dict(zip(signature["inputs"], job.calibration.values(), strict=True))
-    size = job.batch or 1
+    size = batch_of(job) or 1
     count = min(len(array) for array in names.values())
     starts = range(0, count - size + 1, size)
     return {key: [{n: a[i : i + size] for n, a in names.items()} for i in starts]}
@@ -154,7 +154,7 @@ def _normalised(job: ExportJob) -> bool:
 
 def _decisions(job: ExportJob) -> list[str]:
     notes = []
-    if job.batch is None:
+    if batch_of(job) is None:
         notes.append("batch: stored as 1, free by resizing the input when the file is opened")
     if job.precision == "fp16":
         notes.append("fp16: weights are stored in float16, arithmetic stays in float32")
@@ -166,7 +166,7 @@ def _decisions(job: ExportJob) -> list[str]:
 
 
 def _build(job: ExportJob) -> dict[str, Any]:
-    resizable = {"resizable": job.batch is None}
+    resizable = {"resizable": batch_of(job) is None}
     return {**resizable, "renormalise": True} if _normalised(job) else resizable
 
 

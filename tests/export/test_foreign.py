@@ -291,3 +291,33 @@ def test_other_files_are_told_how_to_come_here(tmp_path, name, match):
 def test_flags_of_foreign_networks_are_refused_for_our_own(source, tmp_path):
     with pytest.raises(UsageError, match="tells --name, --licence itself"):
         export(source.path, target="onnx", name="x", licence="MIT", output_dir=tmp_path / "out")
+
+
+def test_a_network_of_odd_names_and_types_is_proven_on_its_samples(tmp_path):
+    file, rng = two_inputs(tmp_path / "t.onnx", ["n", 5]), np.random.default_rng(0)
+    ids = rng.integers(3, 90, (70, 5))
+    np.savez(tmp_path / "x.npz", **{"in:0/ids": ids, "keep": rng.random((70, 5)) < 0.5})
+    bundle = export(file, target="onnx", samples=tmp_path / "x.npz", output_dir=tmp_path / "out")
+    assert bundle.verify["verdict"] == "pass"
+    assert bundle.inputs[0].range == (ids.min(), ids.max())
+    assert {spec.name for spec in read_bundle(bundle.path).outputs} == {"sum.1", "2nd"}
+
+
+def test_a_range_in_the_model_toml_is_drawn_from(file, tmp_path):
+    file.with_name("model.toml").write_text("[inputs.image]\nrange = [5, 7]")
+    bundle = export(file, target="onnx", output_dir=tmp_path / "out")
+    drawn = np.fromfile(bundle.path / "golden" / "image.f32", np.float32)
+    assert 5 <= drawn.min() < drawn.max() <= 7
+    file.with_name("model.toml").write_text("[inputs.image]\nrange = [7, 5]")
+    with pytest.raises(UsageError, match="range"):
+        open_file(file)
+
+
+def test_a_task_is_a_known_one_and_reads_the_outputs(tmp_path):
+    nodes = [CONV, ("GlobalAveragePool", ["c"], ["p"], {}), ("Flatten", ["p"], ["out"], {})]
+    file = write(tmp_path / "my.onnx", nodes, out=("batch", 8))
+    with pytest.raises(UsageError, match="Did you mean 'face-embedding'"):
+        open_file(file, task="face-embeding")
+    assert open_file(file, task="face").postprocess == {
+        "kind": "embedding", "dim": 8, "normalised": False, "metric": "cosine",
+    }  # fmt: skip

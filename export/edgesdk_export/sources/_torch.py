@@ -11,7 +11,7 @@ from edgesdk.core.source import Run, Told
 from edgesdk.core.tensors import Array, Arrays, TensorSpec
 from edgesdk_export._graph import convert_torch
 from edgesdk_export._source import BaseSource
-from edgesdk_export._told import about
+from edgesdk_export._told import about, postprocess_of
 from edgesdk_export.sources._look import look
 
 
@@ -89,6 +89,7 @@ class ForeignTorchSource(TorchSource):
         self._module = module
         run = torch_run(module, [spec.name for spec in inputs], outputs)
         *self._specs, self.notes = look(run, self.name, known.inputs, outputs)
+        self.postprocess = postprocess_of(known, self._specs[1])
 
     def specs(self) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
         """See Source."""

@@ -17,7 +17,7 @@ from edgesdk.core.tensors import DTYPES, TensorSpec
 from edgesdk_export._foreign import normalised, parameters_of, precision_of, read_model
 from edgesdk_export._graph import set_batch, stamp
 from edgesdk_export._source import BaseSource, facts
-from edgesdk_export._told import about
+from edgesdk_export._told import about, postprocess_of
 from edgesdk_export.sources._look import look
 from edgesdk_export.sources._onnx import onnx_runner
 
@@ -42,6 +42,7 @@ class OnnxFileSource(BaseSource):
         inputs, outputs, more = look(self.runner()[0], self.name, known.inputs, names)
         self._bundle = replace(self._bundle, inputs=inputs, outputs=outputs)
         self.notes = [*notes, *more]
+        self.postprocess = postprocess_of(known, outputs)
         _fix_sizes(self._model, inputs)
 
     def specs(self) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
