@@ -59,7 +59,7 @@ def make_face_bundle(tmp_path):
                 outputs=(TensorSpec("embedding", (batch, 8), layout="NC", kind="embedding"),),
                 licence={"weights": "CC0-1.0", "data": "none"},
                 source_sha256="0" * 64,
-                verify={"verdict": "skipped"},
+                verify={"level": "host", "verdict": "skipped"},
                 runtimes=("ort",),
                 **(fields | values),
             )

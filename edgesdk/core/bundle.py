@@ -6,7 +6,7 @@ A checkpoint is a folder with `model.safetensors` and `meta.json`.
 """
 
 import json
-import re
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
@@ -24,7 +24,8 @@ from edgesdk.core.files import (
 )
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.tensors import TensorSpec
-from edgesdk.core.typed import check_types, fits
+from edgesdk.core.typed import MALFORMED, check_types
+from edgesdk.core.values import check_name, check_task, check_values
 
 # History of the schema: 1, the first one.
 SCHEMA_VERSION = 1
@@ -238,40 +239,12 @@ def _bundle_from(data: dict[str, Any], folder: Path) -> Bundle:
         values["preprocess"] = {k: Preprocess.from_json(p) for k, p in data["preprocess"].items()}
         bundle = Bundle(path=folder, **values)
         check_types(bundle)
-        _check_values(bundle)
+        check_values(bundle)
         return bundle
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
+    except MALFORMED as error:
         raise UsageError(
             f"{folder / MANIFEST} lacks or has unknown fields ({error}); export it again"
         ) from None
-
-
-def _check_values(bundle: Bundle) -> None:
-    """Raise ValueError or KeyError for values that no export writes."""
-    for word in filter(None, (bundle.model, bundle.target, bundle.precision, bundle.profile)):
-        check_name(word)
-    if not bundle.inputs or not bundle.outputs:
-        raise ValueError("no inputs or no outputs")
-    strangers = set(bundle.preprocess) - {spec.name for spec in bundle.inputs}
-    if strangers:
-        raise ValueError(f"preprocess of {', '.join(strangers)}, which is no input")
-    if bundle.proxy and bundle.proxy not in bundle.files:
-        raise ValueError(f"proxy {bundle.proxy!r} is not among the files")
-    if bundle.postprocess.get("kind") == "embedding" and not fits(bundle.postprocess["dim"], int):
-        raise ValueError("an embedding without dim")
-    for point in bundle.thresholds.values():
-        _ = point["value"], point["low"], point["high"]
-    for about in bundle.files.values():
-        if not fits(about["sha256"], str) or not fits(about["bytes"], int) or about["bytes"] < 0:
-            raise ValueError("a file without sha256 and bytes")
-    if not fits(tuple(bundle.build.get("batch", (1, 1, 1))), tuple[int, int, int]):
-        raise ValueError("build.batch is not smallest, usual and largest")
-
-
-def check_name(word: str) -> None:
-    """Raise ValueError where `word` cannot be a part of a folder's name on every system."""
-    if not re.fullmatch(r"\w[\w.+ -]*", word):
-        raise ValueError(f"name {word!r}")
 
 
 def _check_files(bundle: Bundle) -> None:
@@ -280,7 +253,7 @@ def _check_files(bundle: Bundle) -> None:
         if parts.is_absolute() or ".." in parts.parts or "\\" in name or ":" in name:
             raise UsageError(f"bundle {bundle.path} lists a file outside itself: {name!r}")
         path = bundle.path / name
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise EdgeSdkError(f"bundle {bundle.path} lacks its file {name}; export it again")
         found = sha256_file(path)
         if found != entry["sha256"]:
@@ -333,6 +306,22 @@ class Checkpoint:
         """Path of the safetensors file."""
         return self.path / "model.safetensors"
 
+    def config(self, student: Any) -> Any:
+        """Return the configuration of the network, of the student plug-in that built it.
+
+        Raises:
+            UsageError: `student_config` is none of that student.
+        """
+        try:
+            config = student.config(**self.student_config)
+            check_types(config)
+            return config
+        except MALFORMED as error:
+            raise UsageError(
+                f"{self.path / 'meta.json'} holds no configuration of the student "
+                f"{self.student!r} ({error}); train again"
+            ) from None
+
     def write_meta(self) -> None:
         """Write meta.json; the weights must lie there already."""
         data = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "path"}
@@ -353,11 +342,11 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         if data.pop("schema_version") != 1:
             raise ValueError("schema_version is not 1")
         data["preprocess"] = {k: Preprocess.from_json(p) for k, p in data["preprocess"].items()}
-        data["labels"] = tuple(data.get("labels", ()))
-        checkpoint = Checkpoint(path=folder, **data)
+        checkpoint = Checkpoint(path=folder, **tupled(data))
         check_types(checkpoint)
         check_name(checkpoint.model)
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        check_task(checkpoint)
+    except MALFORMED as error:
         raise UsageError(
             f"{folder / 'meta.json'} is no checkpoint ({error}); train again"
         ) from None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesdk.core.errors import EdgeSdkError, UsageError
+from edgesdk.core.typed import check_plain
 
 LARGEST_JSON = 2**26
 
@@ -99,13 +100,16 @@ def read_json(path: Path, what: str) -> Any:
     """Return the JSON of a file.
 
     Raises:
-        UsageError: the file is missing, not JSON, or above 64 MiB.
+        UsageError: the file is missing, not JSON, above 64 MiB, or holds what `check_plain`
+            refuses.
     """
     try:
         size = path.stat().st_size
         if size > LARGEST_JSON:
             raise ValueError(f"{size:,} bytes, {LARGEST_JSON:,} are allowed")
-        return json.loads(path.read_text("utf-8"))
+        data = json.loads(path.read_text("utf-8"))
+        check_plain(data)
+        return data
     except FileNotFoundError:
         raise UsageError(f"{what} {path} does not exist; check the path") from None
     except (OSError, ValueError, RecursionError) as error:

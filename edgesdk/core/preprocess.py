@@ -28,7 +28,8 @@ ARCFACE_112: Array = np.array(
     ]
 )
 TEMPLATES = {"arcface": ARCFACE_112}
-LARGEST_SIDE = 16_384
+LARGEST_SIDE = 4096
+LEAST_STD = 1e-6
 CHOICES = {
     "resize": ("stretch",),
     "interpolation": ("bicubic",),
@@ -50,6 +51,20 @@ class Align:
 
     template: str = "arcface"
     size: int = 112
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Align":
+        """Rebuild from a dictionary of the fields.
+
+        Raises:
+            TypeError: a field is unknown or of the wrong type.
+            ValueError: there is no such template, or no crop of such a size.
+        """
+        found = cls(**data)
+        check_types(found)
+        if found.template not in TEMPLATES or not 0 < found.size <= LARGEST_SIDE:
+            raise ValueError(f"align {data}")
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +112,24 @@ class Preprocess:
         """
         values = tupled(data)
         align = values.pop("align", None)
-        found = cls(**values, align=None if align is None else Align(**align))
+        found = cls(**values, align=None if align is None else Align.from_json(align))
         check_types(found)
         found._check()
         return found
 
     def _check(self) -> None:
         """Raise for what `__call__` would carry out wrongly, or not at all."""
-        sides = self.size if self.align is None else (*self.size, self.align.size)
-        if not all(0 < side <= LARGEST_SIDE for side in sides):
-            raise ValueError(f"a side of {sides} pixels")
-        if 0 in self.std:
-            raise ValueError("a std of 0")
+        if not all(0 < side <= LARGEST_SIDE for side in self.size):
+            raise ValueError(f"a size of {self.size} pixels")
+        if not all(LEAST_STD <= abs(std) <= 1 / LEAST_STD for std in self.std):
+            raise ValueError(f"a std of {self.std}")
+        if not all(abs(mean) <= 1 / LEAST_STD for mean in self.mean):
+            raise ValueError(f"a mean of {self.mean}")
+        if not 0 <= self.pad_value <= 255:
+            raise ValueError(f"a pad_value of {self.pad_value}")
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} {getattr(self, name)!r}, known: {', '.join(known)}")
-        if self.align is not None:
-            check_types(self.align)
-            if self.align.template not in TEMPLATES:
-                raise ValueError(f"template {self.align.template!r}")
 
     def __call__(self, pictures: Sequence[Array]) -> Array:
         """Return the input tensor of a batch.

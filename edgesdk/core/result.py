@@ -15,6 +15,7 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.files import clean, read_json, tupled, write_atomic
 from edgesdk.core.task import task_of
 from edgesdk.core.tensors import Array
+from edgesdk.core.typed import MALFORMED, check_known, check_types, fits
 
 # History of the schema: 1, the first one.
 SCHEMA_VERSION = 1
@@ -28,6 +29,20 @@ PERCENTILES = (50, 90, 95, 99)
 # Batch sizes of the offline sweep, and of throughput where none is asked.
 BATCHES = (1, 8, 32, 64, 256)
 THROUGHPUT_BATCH = 64
+# What readers of a result count on where it is there; others may stand beside.
+ARTEFACT: Mapping[str, Any] = {
+    "model": str,
+    "target": str,
+    "precision": str,
+    "format": str,
+    "sha256": str,
+    "bytes": int,
+    "parameters": int | None,
+    "macs": int | None,
+    "verify": Mapping[str, str],
+    "metrics": Mapping[str, Any],
+}
+RUNTIME: Mapping[str, Any] = {"name": str, "version": str, "kind": str, "native": bool}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +238,7 @@ class BenchResult:
             data, version = MIGRATIONS[version](data), version + 1
         try:
             return _rebuilt(data)
-        except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
+        except MALFORMED as error:
             raise UsageError(f"this is no benchmark result ({error}); measure again") from None
 
 
@@ -233,14 +248,13 @@ def _rebuilt(data: Mapping[str, Any]) -> BenchResult:
     values["validity"] = Validity(**tupled(data["validity"]))
     values["measurements"] = tuple(map(_measurement, data["measurements"]))
     result = BenchResult(**tupled(values))
-    for key in ("artefact", "runtime", "device", "environment"):
-        if not isinstance(getattr(result, key), dict):
-            raise TypeError(f"{key} is no object")
+    for part in (result, result.plan, result.validity):
+        check_types(part)
+    check_known("artefact", result.artefact, ARTEFACT, ("model", "target", "precision"))
+    check_known("runtime", result.runtime, RUNTIME, ("name",))
     if result.validity.verdict not in VERDICTS or result.plan.scenario not in SCENARIOS:
         raise ValueError("unknown verdict or scenario")
-    if not all(isinstance(word, str) for word in (result.name, result.date)) or not result.stage(
-        "infer"
-    ):
+    if not result.stage("infer"):
         raise ValueError("it holds no inference times")
     return result
 
@@ -248,9 +262,7 @@ def _rebuilt(data: Mapping[str, Any]) -> BenchResult:
 def _measurement(data: Mapping[str, Any]) -> Measurement:
     samples, warmups = (_numbers(data[key]) for key in ("samples", "warmups"))
     batch, repeat = data["batch"], data.get("repeat", 1)
-    if data["stage"] not in STAGES or not all(
-        isinstance(n, int) and n > 0 for n in (batch, repeat)
-    ):
+    if data["stage"] not in STAGES or not all(fits(n, int) and n > 0 for n in (batch, repeat)):
         raise ValueError("unknown stage, batch or repeat")
     if not samples:
         raise ValueError("a measurement without samples")

@@ -1,13 +1,17 @@
 """A target and a device profile: the constraints of one export format, as TOML data."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
 from edgesdk.core.errors import UnknownPluginError, UsageError, did_you_mean
 from edgesdk.core.files import tupled
+from edgesdk.core.typed import MALFORMED, check_plain, check_types
+
+LARGEST_BATCH = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,20 @@ class Tolerance:
     relative_to_max: float | None = None
     cosine_p1: float | None = None
     snr_db: float | None = None
+
+    @classmethod
+    def from_json(cls, data: Any) -> "Tolerance":
+        """Rebuild from a dictionary of the fields.
+
+        Raises:
+            TypeError: a field is unknown or no number.
+            ValueError: a difference below 0.
+        """
+        found = cls(**data)
+        check_types(found)
+        if min(found.atol or 0, found.rtol, found.relative_to_max or 0) < 0:
+            raise ValueError(f"a tolerance below 0: {data}")
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +99,18 @@ class Profile:
 
 
 def read_target(name: str, package: str = "edgesdk_export") -> Target:
-    """Read `targets/<name>.toml` of `package`."""
-    data = tomllib.loads((files(package) / "targets" / f"{name}.toml").read_text("utf-8"))
-    tolerance = {p: Tolerance(**values) for p, values in data.pop("tolerance").items()}
-    return Target(name=name, tolerance=tolerance, **tupled(data))
+    """Read `targets/<name>.toml` of `package`.
+
+    Raises:
+        UsageError: it is missing, or holds what makes no target.
+    """
+    with _reading(package, "targets", name) as data:
+        tolerance = {p: Tolerance.from_json(t) for p, t in data.pop("tolerance").items()}
+        target = Target(name=name, tolerance=tolerance, **tupled(data))
+        check_types(target)
+        if not target.precisions or set(target.precisions) - set(tolerance):
+            raise ValueError("a precision without tolerance, or no precision")
+        return target
 
 
 def profile_names(package: str = "edgesdk_export") -> list[str]:
@@ -100,8 +126,25 @@ def read_profile(name: str, package: str = "edgesdk_export") -> Profile:
 
     Raises:
         UnknownPluginError: there is no such profile.
+        UsageError: it holds what makes no profile.
     """
     if name not in profile_names(package):
         raise UnknownPluginError("profile", name, profile_names(package))
-    data = tomllib.loads((files(package) / "profiles" / f"{name}.toml").read_text("utf-8"))
-    return Profile(name=name, **tupled(data))
+    with _reading(package, "profiles", name) as data:
+        profile = Profile(name=name, **tupled(data))
+        check_types(profile)
+        if not 0 < profile.batch[0] <= profile.batch[1] <= profile.batch[2] <= LARGEST_BATCH:
+            raise ValueError(f"batch {profile.batch}")
+        return profile
+
+
+@contextmanager
+def _reading(package: str, folder: str, name: str) -> Iterator[dict[str, Any]]:
+    """Yield a TOML file's tables; what goes wrong with them inside becomes a UsageError."""
+    path = files(package) / folder / f"{name}.toml"
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+        check_plain(data)
+        yield data
+    except MALFORMED as error:
+        raise UsageError(f"{path} cannot be used ({error}); mend or reinstall it") from None

@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
 Signature = tuple[tuple[str, type, np.dtype[Any], tuple[int, ...], bool], ...]
 
-MOST_ITEMS = 2**31
+MOST_ITEMS = 2**28  # of one item of a batch: 1 GiB of float32
 MOST_SIGNATURES = 64  # batch sizes and the like that an InputCheck remembers
 DTYPES = (
     "bool", "float16", "float32", "float64",

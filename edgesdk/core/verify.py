@@ -7,7 +7,7 @@ from typing import Any
 
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import clean, read_json, tupled, write_json
-from edgesdk.core.typed import check_types
+from edgesdk.core.typed import MALFORMED, check_known, check_types
 
 # History of the schema: 1, the first one.
 SCHEMA_VERSION = 1
@@ -52,7 +52,7 @@ class Verification:
     half: Mapping[str, Any] = field(default_factory=dict)
     stages: Mapping[str, str] = field(default_factory=dict)
     task: Mapping[str, Any] = field(default_factory=dict)
-    tolerance: Mapping[str, Any] = field(default_factory=dict)
+    tolerance: Mapping[str, float | None] = field(default_factory=dict)
     proxy: str = ""
     reasons: tuple[str, ...] = ()
 
@@ -84,13 +84,22 @@ class Verification:
                 raise ValueError("schema_version is not 1")
             found = cls(**values)
             check_types(found)
-            if found.verdict not in VERDICTS or found.level not in LEVELS:
-                raise ValueError(f"verdict {found.verdict!r} at level {found.level!r}")
+            _check_values(found)
             return found
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
+        except MALFORMED as error:
             raise UsageError(
                 f"this is no verification ({error}); verify the bundle again"
             ) from None
+
+
+def _check_values(found: Verification) -> None:
+    """Raise ValueError for words and numbers that no verification holds."""
+    if found.verdict not in VERDICTS or found.level not in LEVELS:
+        raise ValueError(f"verdict {found.verdict!r} at level {found.level!r}")
+    if found.proxy not in ("", *VERDICTS) or not found.samples >= 0:
+        raise ValueError(f"proxy {found.proxy!r}, {found.samples} samples")
+    for name, numbers in found.outputs.items():
+        check_known(name, numbers, dict.fromkeys(numbers, float | None), ())
 
 
 def write_verification(path: Path, verification: Verification) -> None:

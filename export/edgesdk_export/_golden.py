@@ -19,7 +19,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -30,10 +30,12 @@ from edgesdk.core.bundle import Bundle
 from edgesdk.core.compare import judge
 from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.files import read_json, write_atomic, write_json
+from edgesdk.core.golden import read_array
 from edgesdk.core.preprocess import TEMPLATES, Align, Preprocess, align
 from edgesdk.core.target import Tolerance
 from edgesdk.core.task import ModelInfo, Run, task_of
 from edgesdk.core.tensors import Array
+from edgesdk.core.typed import MALFORMED
 from edgesdk_export._source import Source, info
 
 FOLDER, INDEX = "golden", "index.json"
@@ -103,8 +105,8 @@ def golden_tolerance(bundle: Bundle) -> Tolerance:
     """Return what a bundle's golden vectors allow its outputs to differ."""
     index = read_json(bundle.path / FOLDER / INDEX, "golden index")
     try:
-        return Tolerance(**index["infer"]["tolerance"])
-    except (KeyError, TypeError) as error:
+        return Tolerance.from_json(index["infer"]["tolerance"])
+    except MALFORMED as error:
         raise UsageError(
             f"the golden vectors of {bundle.path} are damaged ({error}); export it again"
         ) from None
@@ -126,10 +128,7 @@ class _Pack:
 
     def read(self, entry: Mapping[str, Any]) -> Array:
         """Return the array of an entry."""
-        # A name, never a path: the index may come from elsewhere.
-        raw = (self.folder / PurePosixPath(entry["file"]).name).read_bytes()
-        little = np.dtype(entry["dtype"]).newbyteorder("<")
-        return np.frombuffer(raw, little).astype(entry["dtype"]).reshape(entry["shape"])
+        return read_array(self.folder, entry)
 
 
 def _align_cases(pack: _Pack, model: ModelInfo) -> list[dict[str, Any]]:
@@ -198,7 +197,7 @@ def check_golden(bundle: Bundle, run: Run | None) -> tuple[dict[str, str], list[
             "infer": None if run is None else _check_infer(pack, index["infer"], run),
             "post": _check_post(pack, index),
         }
-    except (KeyError, TypeError, ValueError, OSError) as error:
+    except MALFORMED as error:
         raise UsageError(
             f"the golden vectors of {bundle.path} are damaged ({error}); export it again"
         ) from None
@@ -211,7 +210,7 @@ def check_golden(bundle: Bundle, run: Run | None) -> tuple[dict[str, str], list[
 def _check_align(pack: _Pack, cases: Sequence[Mapping[str, Any]]) -> list[str] | None:
     reasons = []
     for case in cases:
-        how = Align(case["template"], case["size"])
+        how = Align.from_json({"template": case["template"], "size": case["size"]})
         crop = align(pack.read(case["picture"]), case["points"], how, case["pad_value"])
         reasons += _apart("the aligned crop", pack.read(case["crop"]), crop, case["max_abs"])
     return reasons if cases else None
@@ -234,7 +233,7 @@ def _check_infer(pack: _Pack, case: Mapping[str, Any], run: Run) -> list[str]:
         found = run(inputs)
     except EdgeSdkError as error:
         return [str(error)]
-    tolerance, reasons = Tolerance(**case["tolerance"]), []
+    tolerance, reasons = Tolerance.from_json(case["tolerance"]), []
     for name, entry in case["outputs"].items():
         reasons += judge(name, pack.read(entry), np.asarray(found[name]), tolerance)[1]
     return reasons

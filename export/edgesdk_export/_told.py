@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from edgesdk.core import plugins
-from edgesdk.core.bundle import check_name
 from edgesdk.core.errors import UsageError, did_you_mean
 from edgesdk.core.licence import complete
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.source import Told
 from edgesdk.core.task import FALLBACK, task_of
 from edgesdk.core.tensors import TensorSpec
+from edgesdk.core.values import check_name
 
 TOML = "model.toml"
 KEYS = ("file", "name", "task", "labels", "licence", "samples", "inputs", "postprocess")

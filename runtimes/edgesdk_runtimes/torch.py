@@ -43,7 +43,7 @@ class TorchSession(BaseSession):
 def as_bundle(checkpoint: Checkpoint) -> Bundle:
     """Return a checkpoint in the form of a bundle, so that runtimes can open it."""
     student = plugins.load(plugins.STUDENTS, checkpoint.student)
-    inputs, outputs = student.specs(student.config(**checkpoint.student_config))
+    inputs, outputs = student.specs(checkpoint.config(student))
     return Bundle(
         path=checkpoint.path,
         model=checkpoint.model,

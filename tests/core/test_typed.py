@@ -93,7 +93,7 @@ def test_deep_nesting_and_huge_files_are_one_sentence(make_face_bundle, tmp_path
     data = json.loads((path / "bundle.json").read_text())
     deep = json.dumps(data)[:-1] + ', "x": ' + "[" * 900 + "]" * 900 + "}"
     (path / "bundle.json").write_text(deep)
-    with pytest.raises(EdgeSdkError, match="altered"):
+    with pytest.raises(UsageError, match="nested deeper than 32"):
         read_bundle(path)
     with (tmp_path / "huge.json").open("wb") as stream:
         stream.truncate(2**26 + 1)

@@ -33,7 +33,7 @@ class CheckpointSource(TorchSource):
     def specs(self) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
         """See Source."""
         student = self._student()
-        inputs, outputs = student.specs(student.config(**self._checkpoint.student_config))
+        inputs, outputs = student.specs(self._checkpoint.config(student))
         return tuple(inputs), tuple(outputs)
 
     def torch_module(self) -> Any:

@@ -64,7 +64,7 @@ class BridgeFaceStudent:
         """Return the folded module with the checkpoint's weights."""
         from edgesdk_training.checkpoint import load_weights
 
-        module = self.folded(self.build(self.config(**checkpoint.student_config)))
+        module = self.folded(self.build(checkpoint.config(self)))
         return load_weights(module, checkpoint)
 
     def example(self, config: Config) -> Arrays:
