@@ -13,6 +13,16 @@ from edgesdk.core.typed import MALFORMED, check_known, check_types
 SCHEMA_VERSION = 1
 VERDICTS = ("pass", "fail", "skipped", "not-run")
 LEVELS = ("device", "host", "proxy")
+FAILED, UNPROVEN = "differs from its source", "not proven here"
+
+
+def proof_words(verdict: str, level: str) -> str:
+    """Return what people are told of a verdict at a level; only a proof sounds like one."""
+    if verdict == "pass":
+        return "proven here, by an interpreter" if level == "proxy" else "proven here"
+    if verdict == "not-run":
+        return "proven on the ONNX behind it" if level == "proxy" else UNPROVEN
+    return {"fail": FAILED, "skipped": f"{UNPROVEN}, as asked"}.get(verdict, UNPROVEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +70,21 @@ class Verification:
     def failed(self) -> bool:
         """Whether the artefact, or the proxy in its place, broke a tolerance."""
         return "fail" in (self.verdict, self.proxy)
+
+    @property
+    def proven(self) -> bool:
+        """Whether the artefact, or the file of the same numbers behind it, ran and passed."""
+        return not self.failed and "pass" in (self.verdict, self.proxy)
+
+    @property
+    def proven_itself(self) -> bool:
+        """Whether the artefact itself ran here, in every arithmetic that it may meet."""
+        return self.verdict == "pass" and "not_run" not in self.half
+
+    @property
+    def proof(self) -> str:
+        """The verdict in words for people."""
+        return FAILED if self.failed else proof_words(self.verdict, self.level)
 
     def summary(self) -> dict[str, str]:
         """Return what bundle.json says about it."""

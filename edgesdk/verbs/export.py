@@ -14,6 +14,7 @@ from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError
 from edgesdk.core.licence import require_commercial as refuse_research_only
 from edgesdk.core.source import ONNX, Told
+from edgesdk.core.verify import proof_words
 from edgesdk.verbs._find import find_source
 from edgesdk.verbs._text import table
 from edgesdk.verbs._verb import Progress, Verb
@@ -44,6 +45,7 @@ def export(
     data: Path | str | None = None,
     max_drop: float = 0.01,
     verify: bool = True,
+    require_proof: bool = False,
     require_commercial: bool = False,
     force: bool = False,
     output_dir: Path | str = "bundles",
@@ -71,6 +73,7 @@ def export(
         data: Folder or tar with pairs.txt: measures accuracy and re-fits the threshold.
         max_drop: Largest loss of accuracy on `data`, absolute.
         verify: Compare the artefact with its source.
+        require_proof: Refuse what was proven on another file of its numbers, or not at all.
         require_commercial: Refuse weights that may not be used commercially.
         force: Export again although the bundle exists.
         output_dir: Folder that holds the bundles.
@@ -82,7 +85,8 @@ def export(
     Raises:
         UsageError: an unknown model, target, precision or profile.
         MissingDependencyError: the target's toolchain is not installed.
-        GateFailedError: the artefact differs from its source by more than allowed.
+        GateFailedError: the artefact differs from its source by more than allowed, or nothing
+            on this machine could prove that it does not.
     """
     chosen = plugins.resolve(plugins.EXPORTERS, target)
     exporter = plugins.load(plugins.EXPORTERS, chosen)
@@ -110,6 +114,7 @@ def export(
         data=None if data is None else Path(data),
         max_drop=max_drop,
         verify=verify,
+        require_proof=require_proof,
         force=force,
         decisions=(why,),
     )
@@ -181,7 +186,7 @@ def show(result: Bundle | list[dict[str, Any]]) -> str:
     lines = [
         f"bundle   {result.path}",
         f"file     {result.entry}, {result.bytes:,} bytes, {result.precision}",
-        f"proof    {result.verify['verdict']} (level {result.verify['level']})",
+        f"proof    {_proof(result.verify)}",
         *[f"decision {sentence}" for sentence in result.decisions],
         f"next: {_after(result)}",
     ]
@@ -190,9 +195,15 @@ def show(result: Bundle | list[dict[str, Any]]) -> str:
 
 def _after(bundle: Bundle) -> str:
     """Return what to type next: a speed is measured where the artefact itself runs."""
+    if bundle.verify["verdict"] == "skipped":
+        return f"edgesdk verify {bundle.path} --update"
     if bundle.verify["level"] == "proxy":
         return f"on the device it is for: edgesdk bench {bundle.path}"
     return f"edgesdk bench {bundle.path}"
+
+
+def _proof(verify: Mapping[str, Any]) -> str:
+    return proof_words(verify["verdict"], verify["level"])
 
 
 def _show_several(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -200,7 +211,7 @@ def _show_several(rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         bundle = row.get("bundle")
         what = row["error"] if bundle is None else bundle["path"]
-        verdict = f"exit {row['exit_code']}" if bundle is None else bundle["verify"]["verdict"]
+        verdict = f"exit {row['exit_code']}" if bundle is None else _proof(bundle["verify"])
         body.append([row["target"], verdict, what])
     return table(["target", "proof", "bundle"], body)
 

@@ -20,6 +20,7 @@ def verify(
     data: Path | str | None = None,
     max_drop: float = 0.01,
     update: bool = False,
+    require_proof: bool = False,
     progress: Progress | None = None,
 ) -> Verification:
     """Check a bundle on this machine: hashes, golden vectors, and its source where it is known.
@@ -29,6 +30,7 @@ def verify(
         data: Folder or tar with pairs.txt for the accuracy.
         max_drop: Largest loss of accuracy on `data`, absolute.
         update: Write the new verdict into the bundle.
+        require_proof: Fail where the artefact itself did not run here.
         progress: Called with (done, total, label).
 
     Returns:
@@ -37,21 +39,27 @@ def verify(
     Raises:
         UsageError: it is no bundle.
         EdgeSdkError: a file was altered.
+        GateFailedError: see `require_proof`.
     """
-    from edgesdk_export._pipeline import verify_bundle
+    from edgesdk_export._pipeline import refuse_unproven, verify_bundle
 
-    return verify_bundle(
-        open_bundle(bundle, force=True),
+    opened = open_bundle(bundle, force=True)
+    found = verify_bundle(
+        opened,
         data=None if data is None else Path(data),
         max_drop=max_drop,
         update=update,
         progress=progress,
     )
+    if require_proof and not found.failed:
+        refuse_unproven(opened.name, found, itself=True)
+    return found
 
 
 def show(result: Verification) -> str:
     """Return the verdict with its numbers."""
-    lines = [f"verdict {result.verdict} (level {result.level}, by {pairs(result.by)})"]
+    by = f", by {pairs(result.by)}" if result.by else ""
+    lines = [f"verdict {result.proof} ({result.verdict}, level {result.level}{by})"]
     head = ["output", "max abs", "cosine p1", "cosine p50", "SNR dB"]
     keys = ("max_abs", "cosine_p1", "cosine_p50", "snr_db")
     body = [[name, *[short(v.get(k)) for k in keys]] for name, v in result.outputs.items()]

@@ -79,7 +79,7 @@ def _text(value: Any) -> str:
 
 
 def _verdict(found: Verification) -> list[str]:
-    lines = [f"verdict: {found.verdict} (level: {found.level})"]
+    lines = [f"{found.proof} (verdict: {found.verdict}, level: {found.level})"]
     if found.proxy:
         lines.append(f"verdict of the proxy, which holds the same numbers: {found.proxy}")
     if found.by:

@@ -18,7 +18,7 @@ from edgesdk.core.licence import complete
 from edgesdk.core.protocols import Artefact
 from edgesdk.core.stages import publish, staging
 from edgesdk.core.task import Run
-from edgesdk.core.verify import Verification
+from edgesdk.core.verify import Verification, read_verification
 from edgesdk_export._batch import convert
 from edgesdk_export._card import write_licence
 from edgesdk_export._golden import take_over, write_golden
@@ -65,7 +65,8 @@ def export_bundle(
         The finished bundle; a complete one of the same recipe and proof is returned as it is.
 
     Raises:
-        GateFailedError: the artefact broke a tolerance; it lies in `<name>.rejected`.
+        GateFailedError: the artefact broke a tolerance, and lies in `<name>.rejected`; or
+            nothing here could prove it, and nothing is left.
         UsageError: see `make_plan`; or files of somebody else lie where the bundle would.
         UnsupportedError: see `make_plan`.
     """
@@ -75,6 +76,7 @@ def export_bundle(
     final = out / plan.name
     existing = None if options.force else _existing(final, plan)
     if existing is not None:
+        refuse_unproven(existing.name, read_verification(final / VERIFY), options.require_proof)
         return existing
     for place in (final, _rejected(final)):
         refuse_foreign(place)
@@ -88,6 +90,8 @@ def export_bundle(
         write_licence(stage, plan.source.path, plan.source.licence)
         tell(3, 4, "verify")
         bundle, found = _prove(plan, bundle, artefact, run, by)
+        if not found.failed:
+            refuse_unproven(final.name, found, options.require_proof)
         sealed = finish(bundle, found)
         if found.failed:
             instead = made.decisions[len(plan.decisions) :]
@@ -162,6 +166,26 @@ def _prove(
         if plan.data is None or found.failed:
             return bundle, found
         return with_task(bundle, found, (run, here.run), plan.data, plan.options.max_drop)
+
+
+def refuse_unproven(name: str, found: Verification, itself: bool) -> None:
+    """Raise GateFailedError where neither the artefact nor what stands for it was run.
+
+    Args:
+        name: Of the bundle.
+        found: The verdict, which is no failed one.
+        itself: Whether the artefact itself must have run here.
+    """
+    why = "; ".join(found.reasons)
+    if itself and not found.proven_itself:
+        raise GateFailedError(
+            f"{name} is {found.proof} and --require-proof wants the artefact itself to run: {why}"
+        )
+    if not found.proven and found.verdict != "skipped":
+        raise GateFailedError(
+            f"{name} could not be proven here, so there is no bundle: {why}; take another target, "
+            "export it where it runs, or take it unproven with --no-verify"
+        )
 
 
 def _rejected(final: Path) -> Path:

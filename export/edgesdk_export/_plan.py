@@ -32,6 +32,7 @@ class ExportOptions:
         data: Set with the truth about its items, for the accuracy and the thresholds.
         max_drop: Largest loss on `data`, absolute.
         verify: Compare the artefact with its source.
+        require_proof: Refuse what did not itself run on this machine.
         force: Export again although the bundle exists.
         decisions: Sentences about choices made before, such as which model was taken.
     """
@@ -48,6 +49,7 @@ class ExportOptions:
     data: Path | None = None
     max_drop: float = 0.01
     verify: bool = True
+    require_proof: bool = False
     force: bool = False
     decisions: tuple[str, ...] = ()
 

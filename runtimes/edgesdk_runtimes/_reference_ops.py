@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,109 +10,13 @@ import numpy as np
 
 from edgesdk.core.errors import UnsupportedError
 from edgesdk.core.tensors import Array
+from edgesdk_runtimes import _reference_norm as norm
+from edgesdk_runtimes import _reference_recurrent as recurrent
+from edgesdk_runtimes import _reference_spatial as spatial
+from edgesdk_runtimes._reference_resize import resize
 
 Attrs = Mapping[str, Any]
 DTYPES = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16, 11: np.float64}
-
-
-def _pads(attrs: Attrs, kernel: tuple[int, int]) -> list[tuple[int, int]]:
-    if attrs.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        raise UnsupportedError(f"the reference runtime has no auto_pad {attrs['auto_pad']!r}")
-    top, left, bottom, right = attrs.get("pads", [0, 0, 0, 0])
-    return [(0, 0), (0, 0), (top, bottom), (left, right)]
-
-
-def _windows(x: Array, attrs: Attrs, kernel: tuple[int, int], fill: float) -> Array:
-    """Return [N, C, H', W', kh, kw] views of the padded [N, C, H, W]."""
-    padded = np.pad(x, _pads(attrs, kernel), constant_values=fill)
-    dilation, stride = attrs.get("dilations", [1, 1]), attrs.get("strides", [1, 1])
-    reach = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
-    view: Array = np.lib.stride_tricks.sliding_window_view(padded, reach, (2, 3))
-    return view[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
-
-
-def conv(attrs: Attrs, x: Array, weight: Array, bias: Array | None = None) -> Array:
-    """Convolve [N, C, H, W] by [M, C / groups, kh, kw]."""
-    groups = attrs.get("group", 1)
-    windows = _windows(x, attrs, weight.shape[2:], 0.0)
-    parts = [
-        np.einsum("nchwij,mcij->nmhw", part, kernel, optimize=True)
-        for part, kernel in zip(
-            np.split(windows, groups, 1), np.split(weight, groups, 0), strict=True
-        )
-    ]
-    result: Array = np.concatenate(parts, 1)
-    return result if bias is None else result + bias[:, None, None]
-
-
-def _pooled(op: str, attrs: Attrs, x: Array, fill: float) -> Array:
-    """Return the windows that a pool of [N, C, H, W] makes one value of."""
-    if attrs.get("ceil_mode", 0):
-        raise UnsupportedError(f"the reference runtime has no {op} with ceil_mode")
-    return _windows(x, attrs, tuple(attrs["kernel_shape"]), fill)
-
-
-def max_pool(attrs: Attrs, x: Array) -> Array:
-    """Return the largest value of each window."""
-    result: Array = _pooled("MaxPool", attrs, x, -np.inf).max((4, 5))
-    return result
-
-
-def average_pool(attrs: Attrs, x: Array) -> Array:
-    """Return the mean of each window; padding counts if `count_include_pad` says so."""
-    means: Array = _pooled("AveragePool", attrs, x, 0.0).mean((4, 5))
-    if attrs.get("count_include_pad", 0):
-        return means
-    inside = _pooled("AveragePool", attrs, np.ones_like(x[:1, :1]), 0.0)
-    return np.asarray(means / inside.mean((4, 5)))
-
-
-# The values of a Resize that is bilinear, each pixel a square.
-BILINEAR = {
-    "mode": "linear",
-    "coordinate_transformation_mode": "half_pixel",
-    "antialias": 0,
-    "axes": [],
-    "keep_aspect_ratio_policy": "stretch",
-}
-RESIZE_DEFAULTS = BILINEAR | {"mode": "nearest"}
-
-
-def resize(
-    attrs: Attrs,
-    x: Array,
-    roi: Array | None = None,
-    scales: Array | None = None,
-    sizes: Array | None = None,
-) -> Array:
-    """Resize [N, C, H, W] bilinearly."""
-    asked = {**RESIZE_DEFAULTS, **attrs}
-    if x.ndim != 4 or any(asked[name] != value for name, value in BILINEAR.items()):
-        raise UnsupportedError(
-            "the reference runtime has no Resize but linear half_pixel of [N, C, H, W], "
-            f"found {dict(attrs)} of {list(x.shape)}"
-        )
-    shape = np.array(x.shape, np.float32)
-    if sizes is not None:
-        scales = sizes / shape
-    elif scales is not None:
-        sizes = np.floor(shape * scales)
-    if sizes is None or scales is None:
-        raise UnsupportedError("the reference runtime has no Resize without factors or sizes")
-    if tuple(sizes[:2]) != x.shape[:2]:
-        raise UnsupportedError("the reference runtime has no Resize of batch or channels")
-    ways = zip(x.shape[2:], sizes[2:].astype(int), scales[2:], strict=True)
-    rows, columns = (_linear(*way) for way in ways)
-    result: Array = (rows @ x @ columns.T).astype(x.dtype)
-    return result
-
-
-def _linear(before: int, after: int, scale: float) -> Array:
-    """Return [after, before]: what each place takes of the two nearest; the edge goes on."""
-    places = ((np.arange(after) + 0.5) / scale - 0.5).clip(0, before - 1)
-    distance = np.abs(places[:, None] - np.arange(before))
-    weights: Array = np.maximum(0, 1 - distance).astype(np.float32)
-    return weights
 
 
 def gemm(attrs: Attrs, a: Array, b: Array, c: Array | None = None) -> Array:
@@ -168,6 +73,125 @@ def cast(attrs: Attrs, x: Array) -> Array:
     return x.astype(DTYPES[attrs["to"]])
 
 
+def gather(attrs: Attrs, x: Array, places: Array) -> Array:
+    """Take along an axis."""
+    return np.asarray(np.take(x, places, attrs.get("axis", 0)))
+
+
+def slice_(
+    attrs: Attrs,
+    x: Array,
+    starts: Array,
+    ends: Array,
+    axes: Array | None = None,
+    steps: Array | None = None,
+) -> Array:
+    """Take a range of each axis."""
+    named = range(len(starts)) if axes is None else axes.tolist()
+    paces = [1] * len(starts) if steps is None else steps.tolist()
+    cut = [slice(None)] * x.ndim
+    for axis, start, end, pace in zip(named, starts.tolist(), ends.tolist(), paces, strict=True):
+        # -1 behind the first element, going back, is an end that Python has no number for.
+        through = pace < 0 and end < -x.shape[axis]
+        cut[axis] = slice(start, None if through else end, pace)
+    return x[tuple(cut)]
+
+
+def split(attrs: Attrs, x: Array, sizes: Array | None = None) -> tuple[Array, ...]:
+    """Cut along an axis into sizes, or into equal parts."""
+    axis = attrs.get("axis", 0)
+    if sizes is None:
+        count = attrs["num_outputs"]
+        step = -(-x.shape[axis] // count)
+        return tuple(np.split(x, range(step, x.shape[axis], step), axis))
+    return tuple(np.split(x, np.cumsum(sizes)[:-1].tolist(), axis))
+
+
+def expand(attrs: Attrs, x: Array, shape: Array) -> Array:
+    """Repeat axes of size 1; a size of 1 in `shape` keeps that of x."""
+    return np.asarray(np.broadcast_to(x, np.broadcast_shapes(x.shape, tuple(shape.tolist()))))
+
+
+def pad(
+    attrs: Attrs,
+    x: Array,
+    pads: Array,
+    value: Array | None = None,
+    axes: Array | None = None,
+) -> Array:
+    """Pad; a negative number is not known."""
+    mode = attrs.get("mode", "constant")
+    named = range(x.ndim) if axes is None else axes.tolist()
+    if mode not in ("constant", "reflect", "edge") or (pads < 0).any():
+        raise UnsupportedError(f"the reference runtime has no Pad {mode} by {pads.tolist()}")
+    rooms = [(0, 0)] * x.ndim
+    for axis, pair in zip(named, pads.reshape(2, -1).T.tolist(), strict=True):
+        rooms[axis] = tuple(pair)
+    fill = {"constant_values": 0 if value is None else value} if mode == "constant" else {}
+    return np.pad(x, rooms, mode, **fill)
+
+
+def range_(attrs: Attrs, first: Array, end: Array, step: Array) -> Array:
+    """Return numbers from `first` to before `end`."""
+    count = max(0, math.ceil((end.item() - first.item()) / step.item()))
+    return np.asarray(first + np.arange(count, dtype=first.dtype) * step)
+
+
+def mod(attrs: Attrs, x: Array, y: Array) -> Array:
+    """Return the rest: with the sign of y, or of x where `fmod` says so."""
+    return np.asarray((np.fmod if attrs.get("fmod", 0) else np.mod)(x, y))
+
+
+def divide(attrs: Attrs, x: Array, y: Array) -> Array:
+    """Divide; whole numbers are cut towards zero."""
+    if x.dtype.kind == "f":
+        return np.asarray(x / y)
+    return np.asarray(np.trunc(x / y).astype(x.dtype))
+
+
+def prelu(attrs: Attrs, x: Array, slope: Array) -> Array:
+    """Return x, below zero times a slope that is one, per channel or per place."""
+    return np.where(x < 0, x * slope, x)
+
+
+def erf(x: Array) -> Array:
+    """Return the error function; in float64 by a series and its continued fraction."""
+    return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x), x.dtype)
+
+
+def gelu(attrs: Attrs, x: Array) -> Array:
+    """Return x times the normal distribution below it."""
+    if attrs.get("approximate", "none") == "tanh":
+        inner = np.float32(math.sqrt(2 / math.pi)) * (x + np.float32(0.044715) * x**3)
+        return np.asarray(0.5 * x * (1 + np.tanh(inner)), x.dtype)
+    return np.asarray(0.5 * x * (1 + erf(x / np.float32(math.sqrt(2)))), x.dtype)
+
+
+def _bent(function: Callable[[Array, float], Array], alpha: float) -> Callable[..., Array]:
+    """Return an activation that is the identity above zero and `function` below."""
+    return lambda attrs, x: np.where(
+        x > 0, x, function(np.minimum(x, 0), attrs.get("alpha", alpha)).astype(x.dtype)
+    )
+
+
+def hard_sigmoid(attrs: Attrs, x: Array) -> Array:
+    """Return alpha x + beta, cut to 0..1."""
+    slope, start = (np.float32(attrs.get(n, v)) for n, v in (("alpha", 0.2), ("beta", 0.5)))
+    return np.asarray(np.clip(x * slope + start, 0, 1))
+
+
+def arg_max(attrs: Attrs, x: Array) -> Array:
+    """Return the place of the largest value, the first of equals."""
+    found = np.argmax(x, attrs.get("axis", 0))
+    kept = attrs.get("keepdims", 1)
+    return np.asarray(np.expand_dims(found, attrs.get("axis", 0)) if kept else found)
+
+
+def _typed(function: Callable[..., Any]) -> Callable[..., Array]:
+    """Return a function of values that keeps their type."""
+    return lambda attrs, x, *more: np.asarray(function(x, *more)).astype(x.dtype, copy=False)
+
+
 def _plain(function: Callable[..., Any]) -> Callable[..., Array]:
     return lambda attrs, *inputs: np.asarray(function(*inputs))
 
@@ -177,16 +201,46 @@ def _concat(attrs: Attrs, *parts: Array) -> Array:
 
 
 OPS: dict[str, Callable[..., Any]] = {
-    "Conv": conv,
-    "MaxPool": max_pool,
-    "AveragePool": average_pool,
+    "Conv": spatial.conv,
+    "ConvTranspose": spatial.conv_transpose,
+    "MaxPool": spatial.max_pool,
+    "AveragePool": spatial.average_pool,
+    "DepthToSpace": spatial.depth_to_space,
+    "SpaceToDepth": spatial.space_to_depth,
+    "GlobalAveragePool": _plain(lambda x: x.mean(tuple(range(2, x.ndim)), keepdims=True)),
+    "GlobalMaxPool": _plain(lambda x: x.max(tuple(range(2, x.ndim)), keepdims=True)),
+    "Resize": resize,
+    "LayerNormalization": norm.layer_normalization,
+    "InstanceNormalization": norm.instance_normalization,
+    "GroupNormalization": norm.group_normalization,
+    "BatchNormalization": norm.batch_normalization,
+    "LpNormalization": norm.lp_normalization,
+    "Softmax": norm.softmax,
+    "LogSoftmax": norm.log_softmax,
+    "GRU": recurrent.gru,
+    "LSTM": recurrent.lstm,
     "Gemm": gemm,
+    "Einsum": lambda attrs, *x: np.asarray(np.einsum(attrs["equation"], *x, optimize=True)),
     "ReduceMean": _reduce(np.mean),
     "ReduceSum": _reduce(np.sum),
     "ReduceMax": _reduce(np.max),
-    "GlobalAveragePool": _plain(lambda x: x.mean((2, 3), keepdims=True)),
-    "Resize": resize,
+    "ReduceMin": _reduce(np.min),
+    "ReduceProd": _reduce(np.prod),
+    "ReduceL1": _reduce(lambda x, **over: np.abs(x).sum(**over)),
+    "ReduceL2": _reduce(lambda x, **over: np.sqrt((x * x).sum(**over))),
+    "ReduceSumSquare": _reduce(lambda x, **over: (x * x).sum(**over)),
+    "ReduceLogSum": _reduce(lambda x, **over: np.log(x.sum(**over))),
+    "ReduceLogSumExp": _reduce(lambda x, **over: np.log(np.exp(x).sum(**over))),
+    "ArgMax": arg_max,
     "Shape": lambda attrs, x: np.array(x.shape[attrs.get("start", 0) : attrs.get("end")]),
+    "Gather": gather,
+    "Slice": slice_,
+    "Split": split,
+    "Expand": expand,
+    "Pad": pad,
+    "Tile": _plain(lambda x, times: np.tile(x, times.tolist())),
+    "Where": _plain(np.where),
+    "Range": range_,
     "Reshape": reshape,
     "Flatten": flatten,
     "Squeeze": squeeze,
@@ -201,14 +255,40 @@ OPS: dict[str, Callable[..., Any]] = {
     "Add": _plain(np.add),
     "Sub": _plain(np.subtract),
     "Mul": _plain(np.multiply),
-    "Div": _plain(np.divide),
+    "Div": divide,
+    "Mod": mod,
     "Pow": _plain(lambda x, y: np.power(x, y).astype(x.dtype)),
     "Sqrt": _plain(np.sqrt),
     "Reciprocal": _plain(lambda x: 1 / x),
     "Abs": _plain(np.abs),
     "Neg": _plain(np.negative),
     "Exp": _plain(np.exp),
-    "Sigmoid": _plain(lambda x: 1 / (1 + np.exp(-x))),
+    "Log": _plain(np.log),
+    "Sin": _plain(np.sin),
+    "Cos": _plain(np.cos),
+    "Tanh": _plain(np.tanh),
+    "Erf": _plain(erf),
+    "Floor": _plain(np.floor),
+    "Ceil": _plain(np.ceil),
+    "Round": _plain(np.rint),
+    "Sign": _plain(np.sign),
+    "Not": _plain(np.logical_not),
+    "And": _plain(np.logical_and),
+    "Or": _plain(np.logical_or),
+    "Equal": _plain(np.equal),
+    "Less": _plain(np.less),
+    "LessOrEqual": _plain(np.less_equal),
+    "Greater": _plain(np.greater),
+    "GreaterOrEqual": _plain(np.greater_equal),
+    "Sigmoid": _plain(recurrent.sigmoid),
+    "PRelu": prelu,
+    "LeakyRelu": _bent(lambda x, alpha: alpha * x, 0.01),
+    "Elu": _bent(lambda x, alpha: alpha * np.expm1(x), 1.0),
+    "Gelu": gelu,
+    "HardSigmoid": hard_sigmoid,
+    "HardSwish": _typed(lambda x: x * np.clip(x / 6 + 0.5, 0, 1)),
+    "Mish": _typed(lambda x: x * np.tanh(np.log1p(np.exp(x)))),
+    "Softplus": _typed(lambda x: np.logaddexp(0, x)),
     "Max": _plain(lambda *x: np.maximum.reduce(x)),
     "Min": _plain(lambda *x: np.minimum.reduce(x)),
 }

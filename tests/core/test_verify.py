@@ -53,3 +53,22 @@ def test_unknown_words_are_refused(field):
 
 def test_summary_is_what_the_manifest_holds():
     assert example().summary() == {"file": "verify.json", "level": "host", "verdict": "pass"}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "level", "proxy", "words", "proven", "itself"),
+    [
+        ("pass", "host", "", "proven here", True, True),
+        ("pass", "proxy", "", "proven here, by an interpreter", True, True),
+        ("not-run", "proxy", "pass", "proven on the ONNX behind it", True, False),
+        ("not-run", "proxy", "fail", "differs from its source", False, False),
+        ("not-run", "host", "", "not proven here", False, False),
+        ("skipped", "host", "", "not proven here, as asked", False, False),
+        ("fail", "host", "", "differs from its source", False, False),
+    ],
+)
+def test_only_a_proof_sounds_like_one(verdict, level, proxy, words, proven, itself):
+    found = Verification(verdict=verdict, level=level, proxy=proxy)
+    assert (found.proof, found.proven, found.proven_itself) == (words, proven, itself)
+    half = Verification(verdict="pass", level="host", half={"not_run": "no onnx"})
+    assert not half.proven_itself

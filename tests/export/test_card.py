@@ -35,7 +35,7 @@ def test_every_figure_comes_from_the_manifest(export):
 def test_licence_and_verdict_are_shown(export):
     text = (export().path / "MODEL_CARD.md").read_text()
     assert "- weights: CC0-1.0" in text
-    assert "- verdict: pass (level: host)" in text
+    assert "- proven here (verdict: pass, level: host)" in text
 
 
 def test_the_licence_file_of_the_source_travels(export, source):

@@ -256,14 +256,14 @@ def test_the_convolution_behind_a_resized_input_stays_in_float():
 def test_the_core_ml_interpreter_enlarges_as_torch_does(factor):
     torch = pytest.importorskip("torch", reason="needs the train extra")
     from edgesdk.core.errors import UnsupportedError
-    from edgesdk_runtimes._coreml_program import _upsample_bilinear
+    from edgesdk_runtimes._coreml_spatial import upsample_bilinear
 
     side = round(32 / factor)
     x = torch.rand(2, 3, side, side)
     factors = {f"scale_factor_{way}": np.float32(factor) for way in ("height", "width")}
-    found = _upsample_bilinear({"x": x, **factors, "align_corners": False})
+    found = upsample_bilinear({"x": x, **factors, "align_corners": False})
     want = torch.nn.functional.interpolate(x, (32, 32), mode="bilinear")
     assert torch.allclose(found, want, atol=1e-5)
     corners = {"align_corners": True, "half_pixel_centers": True}
     with pytest.raises(UnsupportedError, match="by corners"):
-        _upsample_bilinear({"x": x, **factors, **corners})
+        upsample_bilinear({"x": x, **factors, **corners})

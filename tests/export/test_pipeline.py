@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -145,12 +146,32 @@ def test_a_fixed_source_stays_fixed(export, out):
     assert other.verify["verdict"] == "pass"
 
 
-def test_an_operator_that_no_runtime_has_is_not_run_and_says_so(export, monkeypatch):
+def test_what_nothing_here_can_run_is_no_bundle(export, out, monkeypatch):
     monkeypatch.delitem(OPS, "AveragePool")
-    bundle = export("reference")
-    assert bundle.verify["verdict"] == "not-run"
-    [reason] = read_verification(bundle.path / "verify.json").reasons
-    assert "no operator AveragePool" in reason
+    with pytest.raises(GateFailedError, match="could not be proven here") as caught:
+        export("reference")
+    assert caught.value.exit_code == 4
+    assert "no operator AveragePool" in str(caught.value)
+    assert "differs" not in str(caught.value)
+    assert list(out.iterdir()) == []
+    bundle = export("reference", verify=False)
+    assert bundle.verify["verdict"] == "skipped"
+    assert "not proven here" in (bundle.path / "MODEL_CARD.md").read_text()
+
+
+def test_an_engine_is_proven_on_its_onnx_unless_its_own_proof_is_required(export, spoil):
+    def hide(folder, artefact):
+        (folder / "behind.onnx").write_bytes((folder / artefact.entry).read_bytes())
+        return replace(artefact, proxy="behind.onnx", not_run="no such device")
+
+    spoil("onnx", hide)
+    bundle = export("onnx")
+    told = read_verification(bundle.path / "verify.json")
+    assert (told.verdict, told.proof) == ("not-run", "proven on the ONNX behind it")
+    for again in ({}, {"force": True}):
+        with pytest.raises(GateFailedError, match=r"--require-proof .*: no such device"):
+            export("onnx", require_proof=True, **again)
+    assert read_bundle(bundle.path).sha256 == bundle.sha256
 
 
 # What is refused, and how.

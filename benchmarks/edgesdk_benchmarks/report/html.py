@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from typing import Any
 
 from edgesdk.core.result import BenchResult, item_of
 from edgesdk.core.task import Headline, plural, task_of
+from edgesdk.core.verify import proof_words
 from edgesdk_benchmarks.report import charts
 from edgesdk_benchmarks.report.groups import Group, head, row
 from edgesdk_benchmarks.report.markdown import LIMITS, machine
@@ -151,6 +152,10 @@ def _measured(label: str, points: Sequence[tuple[BenchResult, Headline]]) -> str
     )
 
 
+def _proof(verify: Mapping[str, Any]) -> str:
+    return proof_words(str(verify.get("verdict")), str(verify.get("level")))
+
+
 def _footer(groups: Sequence[Group]) -> str:
     environment = groups[0].results[0].environment
     rows = "".join(
@@ -160,7 +165,7 @@ def _footer(groups: Sequence[Group]) -> str:
     artefacts = {r.artefact["sha256"]: r for g in groups for r in g.results}
     files_ = "".join(
         f'<tr><th scope="row">{escape(r.name)}</th><td>{int(r.artefact["bytes"]):,}</td>'
-        f"<td>{escape(str(r.artefact.get('verify', {}).get('verdict')))}</td>"
+        f"<td>{escape(_proof(r.artefact.get('verify', {})))}</td>"
         f"<td><code>{escape(str(sha)[:16])}</code></td></tr>"
         for sha, r in artefacts.items()
     )
