@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export GOMP_SPINCOUNT := 0
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo report-picture test test-all browser phones one-truth check format docs bench-quick android dist clean
+.PHONY: site help setup demo report-picture test test-all browser phones one-truth check format docs bench-quick android dist clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -72,6 +72,10 @@ bench-quick: $(STAMP)  ## What edgesdk itself costs, and a quick run of the ship
 
 android: $(STAMP)  ## Build, test, pack and lint the Android demo; installs build tools where they are missing
 	PYTHON=$(BIN)/python android_demo/tools/build.sh
+
+site: $(STAMP)  ## The documentation as a web site in build/site, links checked
+	$(BIN)/python tools/site.py
+	$(BIN)/mkdocs build --quiet
 
 dist: $(STAMP)  ## Build sdist and wheel into dist/
 	rm -rf dist

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import edgesdk
 from edgesdk.core.result import BenchResult, read_result
+from edgesdk.core.task import plural, task_of
 from edgesdk_benchmarks import _plot
 
 ROOT = Path(__file__).parent.parent
@@ -79,22 +80,42 @@ def _artefact_row(row: dict) -> list[object]:
 PROXIES = {"native": "", "interpreter": " (interpreted)"}
 
 
+def tasks() -> str:
+    """Return the tasks, with what `edgesdk run` does for each."""
+    rows = [
+        [
+            f"`{t['name']}`",
+            t["does"],
+            " ".join(f"`--{o.replace('_', '-')}`" for o in t["options"]),
+            f"{plural(t['item'])}/s",
+        ]
+        for t in edgesdk.models()["tasks"]
+    ]
+    return table(["task", "`edgesdk run MODEL FILES`", "own options", "throughput in"], rows)
+
+
 def models() -> str:
     """Return the shipped models."""
     rows = [
         [
             f"`{m['name']}`",
+            m["task"],
             f"{m['input'][0]} px",
             f"{m['parameters']:,}",
-            f"{m['macs']:,}",
+            f"{m['macs'] / 1e6:,.1f} M",
             f"{m['bytes'] / 1e6:.2f} MB",
-            f"{100 * m['metrics']['lfw_accuracy']:.2f} %",
+            _measured(m),
             m["licence"]["weights"].split(";")[0],
         ]
         for m in edgesdk.models()["models"]
     ]
-    head = ["model", "input", "parameters", "MACs", "weights", "LFW folds 1-5", "licence"]
+    head = ["model", "task", "input", "parameters", "MACs", "weights", "measured", "licence"]
     return table(head, rows)
+
+
+def _measured(model: dict) -> str:
+    found = task_of(model["task"]).headline(model["metrics"])
+    return f"{found.label} {found.text}" if found else "-"
 
 
 # What proves each target, by precision; a row here is backed by tests/contract and tests/export.
@@ -140,9 +161,8 @@ def gpu(folder: Path = GPU) -> str:
         for key, found in sorted(by_row.items())
     ]
     versions = sorted({r.runtime["version"] for r in results})
-    told = (
-        f"{', '.join(versions)}; `~` marks a NOISY result; [raw samples](benchmarks/results/gpu)."
-    )
+    samples = "[raw samples](../benchmarks/results/gpu)"
+    told = f"{', '.join(versions)}; `~` marks a NOISY result; {samples}."
     return f"{told}\n\n{table(head, rows)}"
 
 
