@@ -66,7 +66,11 @@ class Plugin(Protocol):
 
 
 class Exporter(Plugin, Protocol):
-    """Writes one format."""
+    """Writes one format.
+
+    One attribute may be left out: `needs`, a mapping of a precision, "fixed batch" or "from
+    torch" to an object with `requires` and `extra`: what that needs beyond the target itself.
+    """
 
     @property
     def accepts(self) -> tuple[str, ...]:

@@ -31,7 +31,9 @@ def doctor() -> dict[str, Any]:
     Returns:
         "rows" (what, status ok|missing|conflict, found, command) and "environment".
     """
-    rows = [_python(), *map(_exporter, plugins.every(plugins.EXPORTERS))]
+    rows = [_python()]
+    for name, exporter in plugins.every(plugins.EXPORTERS):
+        rows += [_exporter(name, exporter), *_wishes(name, exporter)]
     rows += [*map(_runtime, plugins.every(plugins.RUNTIMES)), *_teachers(), *_conflicts()]
     from edgesdk.core.env import environment
 
@@ -48,13 +50,22 @@ def _python() -> dict[str, str]:
     return _row("python", sys.executable, "ok", found)
 
 
-def _exporter(item: tuple[str, Any]) -> dict[str, str]:
-    name, exporter = item
+def _exporter(name: str, exporter: Any) -> dict[str, str]:
     absent = plugins.missing(exporter)
     why = "no " + ", ".join(absent) if absent else exporter.available()
     if why is None:
         return _row("target", name, "ok", "ready")
     return _row("target", name, "missing", why, _install(exporter.extra))
+
+
+def _wishes(target: str, exporter: Any) -> list[dict[str, str]]:
+    """Return one row per wish, such as a precision, that needs more than the target itself."""
+    return [
+        _row("target", f"{target} {wish}", "missing", "no " + ", ".join(absent), _install(n.extra))
+        if (absent := plugins.missing(n))
+        else _row("target", f"{target} {wish}", "ok", "ready")
+        for wish, n in getattr(exporter, "needs", {}).items()
+    ]
 
 
 def _runtime(item: tuple[str, Any]) -> dict[str, str]:

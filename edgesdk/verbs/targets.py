@@ -22,6 +22,7 @@ def targets() -> list[dict[str, Any]]:
 
 def _target(name: str, exporter: Any) -> dict[str, Any]:
     target = read_target(name)
+    needs = getattr(exporter, "needs", {})
     profiles = [p for p in profile_names() if read_profile(p).target == name]
     return {
         "target": name,
@@ -33,6 +34,7 @@ def _target(name: str, exporter: Any) -> dict[str, Any]:
         "profiles": profiles,
         "extra": exporter.extra,
         "why_not": plugins.unavailable(f"target {name!r}", exporter),
+        "lacks": {wish: list(absent) for wish in needs if (absent := plugins.missing(needs[wish]))},
     }
 
 
@@ -41,10 +43,15 @@ def show(rows: Sequence[Mapping[str, Any]]) -> str:
     head = ["target", "also", "precisions", "starts from", "runtimes", "here"]
     body = [
         [r["target"], ", ".join(r["aliases"]), ", ".join(r["precisions"]), ", ".join(r["accepts"]),
-         ", ".join(r["runtimes"]), r["why_not"] or "ready"]
+         ", ".join(r["runtimes"]), _here(r)]
         for r in rows
     ]  # fmt: skip
     return table(head, body)
+
+
+def _here(row: Mapping[str, Any]) -> str:
+    lacks = [f"{wish} needs {', '.join(absent)}" for wish, absent in row["lacks"].items()]
+    return row["why_not"] or "; ".join(["ready", *lacks])
 
 
 PLUGIN = Verb(targets, show, place=2)

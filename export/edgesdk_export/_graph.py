@@ -13,6 +13,7 @@ from edgesdk_export._quiet import converting
 from edgesdk_export._source import Needs, facts, need
 
 LARGEST_BATCH = 4096
+FIXED_BATCH = Needs(("onnx",), "onnx")
 FROM_TORCH = Needs(("torch", "onnx", "onnxscript"), "export")
 
 
@@ -26,7 +27,7 @@ def copy_onnx(file: Path, path: Path, batch: int | None) -> list[str]:
         shutil.copyfile(file, path)
     if batch is None:
         return []
-    need("a fixed batch", Needs(("onnx",), "onnx"))
+    need("a fixed batch", FIXED_BATCH)
     import onnx
 
     model = onnx.load(path)

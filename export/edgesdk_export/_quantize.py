@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from edgesdk.core.tensors import Array, Arrays
-from edgesdk_export._graph import constants, set_batch, stamp
+from edgesdk_export._graph import FIXED_BATCH, FROM_TORCH, constants, set_batch, stamp
 from edgesdk_export._quiet import converting
 from edgesdk_export._source import Needs, need
 
 FP16 = Needs(("onnx", "onnxconverter_common"), "onnx")
 INT8 = Needs(("onnx", "sympy"), "onnx")
+# What exporters that start from an ONNX file declare as their `needs`.
+OF_ONNX = {"fp16": FP16, "int8": INT8, "fixed batch": FIXED_BATCH, "from torch": FROM_TORCH}
 
 # The products do the work. In a convolutional net the operators between them follow, for
 # otherwise each boundary is rounded twice; in a transformer they must stay in float.

@@ -5,7 +5,7 @@ From an fp32 ONNX bundle, fp32 is a copy that needs no other package.
 
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
 from edgesdk.core.source import ONNX
-from edgesdk_export._quantize import to_fp16, to_int8
+from edgesdk_export._quantize import OF_ONNX, to_fp16, to_int8
 from edgesdk_export._source import batch_of, facts, specs, versions
 
 ENTRY = "model.onnx"
@@ -18,6 +18,7 @@ class OnnxExporter:
     extra = "onnx"
     requires: tuple[str, ...] = ()
     accepts: tuple[str, ...] = (ONNX,)
+    needs = OF_ONNX
 
     def available(self) -> str | None:
         """See Exporter."""

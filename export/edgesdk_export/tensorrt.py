@@ -16,7 +16,7 @@ from edgesdk.core.files import write_atomic
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
 from edgesdk.core.source import ONNX
 from edgesdk_export._engine import build_engine, engine_facts
-from edgesdk_export._quantize import to_fp16, to_int8
+from edgesdk_export._quantize import OF_ONNX, to_fp16, to_int8
 from edgesdk_export._source import batch_of, facts, is_rebuild, specs, versions
 
 ENTRY, PROXY = "model.engine", "model.onnx"
@@ -48,6 +48,7 @@ class TensorrtExporter:
     aliases: tuple[str, ...] = ("trt", "engine")
     requires: tuple[str, ...] = ()
     accepts: tuple[str, ...] = (ONNX,)
+    needs = OF_ONNX
 
     @property
     def extra(self) -> str:

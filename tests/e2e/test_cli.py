@@ -13,7 +13,7 @@ from edgesdk import verbs
 from edgesdk._options import argument_help
 from edgesdk.cli import commands, main, parser
 from edgesdk.core import plugins
-from edgesdk.core.errors import EdgeSdkError, UsageError
+from edgesdk.core.errors import EdgeSdkError, MissingDependencyError, UsageError
 from edgesdk.core.verify import Verification
 from edgesdk.verbs import Verb
 from edgesdk.verbs import export as verbs_export
@@ -209,6 +209,24 @@ def test_targets_and_doctor_say_what_is_missing_and_the_one_command(monkeypatch)
     doctor = {(row["kind"], row["name"]): row for row in edgesdk.doctor()["rows"]}
     assert doctor["target", "coreml"]["command"] == "pip install 'edgesdk[coreml]'"
     assert doctor["target", "onnx"]["command"] == ""
+    assert rows["onnx"]["lacks"]["fp16"] == ["onnx", "onnxconverter_common"]
+    for wish in ("fp16", "int8", "fixed batch"):
+        assert doctor["target", f"onnx {wish}"]["command"] == "pip install 'edgesdk[onnx]'"
+
+
+@pytest.mark.parametrize(("wish", "words"), [("fp32", {}), ("fp16", {"precision": "fp16"}),
+    ("int8", {"precision": "int8"}), ("fixed batch", {"batch": 2})])  # fmt: skip
+def test_doctor_says_missing_where_an_export_says_so(monkeypatch, tmp_path, wish, words):
+    here = plugins.installed
+    monkeypatch.setattr(plugins, "installed", lambda name: name != "onnx" and here(name))
+    rows = {row["name"]: row for row in edgesdk.doctor()["rows"] if row["kind"] == "target"}
+    row = rows.get(f"onnx {wish}", rows["onnx"])
+    if row["status"] == "ok":
+        edgesdk.export("bridge-face", target="onnx", output_dir=tmp_path, **words)
+    else:
+        with pytest.raises(MissingDependencyError, match="onnx") as error:
+            edgesdk.export("bridge-face", target="onnx", output_dir=tmp_path, **words)
+        assert row["command"] in str(error.value)
 
 
 def test_an_unexpected_error_is_no_traceback_unless_asked(capsys, monkeypatch):
