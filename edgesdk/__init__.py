@@ -1,13 +1,17 @@
 """edgesdk: vision models from a big teacher to a small device, with proof at each step."""
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
 from edgesdk._version import __version__ as __version__
 from edgesdk.core.quiet import silence
 
 silence()
 
+# Not typing's own: the command line waits for this module before it can answer Ctrl-C.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from edgesdk.core.bundle import Bundle as Bundle
     from edgesdk.core.bundle import Checkpoint as Checkpoint
     from edgesdk.core.errors import EdgeSdkError as EdgeSdkError

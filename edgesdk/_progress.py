@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 Progress = Callable[[int, int, str], None]
@@ -57,4 +57,5 @@ class _Lines:
         now = (label, done * 10 // max(total, 1))
         if now != self._last:
             self._last = now
-            print(f"{label}: {done}/{total}", file=sys.stderr, flush=True)  # noqa: T201
+            with suppress(OSError):  # work goes on where nobody reads
+                print(f"{label}: {done}/{total}", file=sys.stderr, flush=True)  # noqa: T201

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import inspect
-import io
 import json
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import takewhile
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 from edgesdk import __version__, verbs
-from edgesdk._interrupt import patient_interrupts
+from edgesdk._interrupt import EXIT_CODE, SENTENCE, patient_interrupts
 from edgesdk._options import add_arguments, add_more, arguments, summary
 from edgesdk._progress import bar
+from edgesdk._streams import drain, prepare, results_only, tell
 from edgesdk.core.errors import EdgeSdkError, UsageError, did_you_mean
 from edgesdk.core.files import clean
 from edgesdk.verbs import Verb
@@ -77,7 +77,7 @@ def parser(known: Mapping[str, Verb] | None = None) -> argparse.ArgumentParser:
 
 def _add_common(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--json", action="store_true", help="Print one JSON document.")
-    verb.add_argument("--quiet", action="store_true", help="No progress on stderr.")
+    verb.add_argument("-q", "--quiet", action="store_true", help="No progress on stderr.")
     verb.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
 
 
@@ -85,34 +85,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     debug, as_json = "--debug" in words, "--json" in words
-    for stream in (sys.stdout, sys.stderr):
-        # A file's name may hold bytes that no encoding knows.
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-            stream.reconfigure(errors="backslashreplace")
+    prepare()
     try:
         with patient_interrupts():
             return _run(words)
-    except EdgeSdkError as error:
-        if debug:
-            raise
-        return _fail(str(error), error.exit_code, as_json)
     except KeyboardInterrupt:
-        return _fail("interrupted; finished work is kept, the same command goes on", 130, as_json)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+        return _fail(SENTENCE, EXIT_CODE, as_json)
     except Exception as error:
         if debug:
             raise
-        kind = type(error).__name__
-        return _fail(f"internal error ({kind}: {error}); add --debug and report it", 1, as_json)
+        return _fail(*_told(error), as_json)
+    finally:
+        drain()
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """Return what went wrong as a sentence, and its exit code."""
+    if isinstance(error, EdgeSdkError):
+        return str(error), error.exit_code
+    if isinstance(error, MemoryError):
+        said = f"the memory of this machine does not suffice ({error or 'it is full'})"
+        return f"{said}; take a smaller batch or fewer pictures", 1
+    if isinstance(error, OSError) and error.strerror:
+        place = "" if error.filename is None else f"{error.filename}: "
+        code = UsageError.exit_code if error.errno == errno.ENAMETOOLONG else 1
+        return f"{place}{error.strerror}; check the path, its rights and the disk", code
+    return f"internal error ({type(error).__name__}: {error}); add --debug and report it", 1
 
 
 def _fail(text: str, code: int, as_json: bool) -> int:
     message = " ".join(text.split())
-    if as_json:
-        print(json.dumps({"error": message, "exit_code": code}))
-    print(f"edgesdk: {message}", file=sys.stderr)
+    with suppress(EdgeSdkError):
+        if as_json:
+            tell(json.dumps({"error": message, "exit_code": code}), sys.stdout)
+    with suppress(EdgeSdkError):
+        tell(f"edgesdk: {message}", sys.stderr)
     return code
 
 
@@ -124,14 +131,14 @@ def _run(words: list[str]) -> int:
     verb, show = _verb(words[0])
     parsed = parser({words[0]: verb}).parse_args(words)
     given = arguments(verb.function, parsed)
-    with _results_only() as stdout, bar(parsed.quiet) as progress:
+    with results_only() as stdout, bar(parsed.quiet) as progress:
         if "progress" in inspect.signature(verb.function).parameters:
             given["progress"] = progress
         result = verb.several(words, given) if verb.several else None
         if result is None:
             result = verb.function(**given)
     text = json.dumps(clean(_plain(result))) if parsed.json else show(result)
-    print(text, file=stdout, flush=True)
+    tell(text, stdout)
     return verb.exit_code(result)
 
 
@@ -141,24 +148,6 @@ def _verb(name: str) -> tuple[Verb, Callable[[Any], str]]:
     if verb is None or verb.show is None:
         raise UsageError(f"unknown verb {name!r}. {did_you_mean(name, commands())}")
     return verb, verb.show
-
-
-@contextmanager
-def _results_only() -> Iterator[TextIO]:
-    """Send whatever libraries print, from Python or C++, to stderr; yield the real stdout."""
-    try:
-        saved = os.dup(sys.stdout.fileno())
-    except (OSError, ValueError):  # stdout is captured in memory, so no C++ code writes to it
-        yield sys.stdout
-        return
-    sys.stdout.flush()
-    os.dup2(2, sys.stdout.fileno())
-    try:
-        yield sys.stdout
-    finally:
-        sys.stdout.flush()
-        os.dup2(saved, sys.stdout.fileno())
-        os.close(saved)
 
 
 def _plain(result: Any) -> Any:

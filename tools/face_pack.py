@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgesdk.core.biometrics import unit
 from edgesdk.core.files import check_target, write_atomic
 from edgesdk.images import read_image
-from edgesdk_training._train import check_device
+from edgesdk_training._train import device_here
 from edgesdk_training.packs import read_pack
 from tools.held_out import embedded
 
@@ -41,7 +41,7 @@ def asked_of(parser: argparse.ArgumentParser, kind: str) -> argparse.Namespace:
     for name, least in (("count", 1), ("seed", 0)):
         if getattr(asked, name) < least:
             parser.error(f"--{name} must be {least} or more, found {getattr(asked, name)}")
-    check_device(asked.device)
+    device_here(asked.device)
     begun(asked.out, kind, asked.seed)
     torch.set_num_threads(1)
     return asked

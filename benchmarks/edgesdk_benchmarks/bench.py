@@ -30,7 +30,7 @@ from edgesdk.core.verify import read_verification
 from edgesdk_benchmarks._timing import Call, Series, interleaved, timed, warm
 from edgesdk_benchmarks._worker import cold_start
 from edgesdk_benchmarks.validity import flag_pooling, judge
-from edgesdk_runtimes._open import choose, open_session
+from edgesdk_runtimes._open import choose, device_here, open_session
 
 PRE_SAMPLES = 30
 
@@ -82,6 +82,7 @@ def bench(
     plan: BenchPlan | Sequence[BenchPlan],
     runtimes: Sequence[str] | None = None,
     device: str = "cpu",
+    allow_fallback: bool = False,
     out: Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
@@ -93,26 +94,29 @@ def bench(
         plan: One scenario, or several, one after the other.
         runtimes: Names; None for each bundle's own choice.
         device: Device of the runtimes.
+        allow_fallback: Take a runtime's first device where `device` is absent.
         out: Folder for one JSON per result; existing ones are read, not measured again.
         force: Measure again.
         progress: Called with (done, total, label).
 
     Raises:
         UsageError: nothing to measure.
-        UnsupportedError: a runtime is missing, or can give a verdict but never a speed.
+        UnsupportedError: a runtime or the device is missing, or a runtime can give a verdict
+            but never a speed.
         GateFailedError: no contender gives its golden outputs.
         InvalidBenchmarkError: every result is INVALID.
     """
     plans = [plan] if isinstance(plan, BenchPlan) else list(plan)
     pairs = _pairs(bundles, runtimes)
+    where = {name: device_here(name, device, allow_fallback) for _, name in pairs}
     if out is not None:
         check_writable(out)
     results: list[BenchResult] = []
     for one in plans:
-        done, todo = _known(pairs, one, device, out, force)
+        done, todo = _known(pairs, one, where, out, force)
         results += done
         if todo:
-            results += _measure(todo, one, device, progress or (lambda *_: None))
+            results += _measure(todo, one, where, progress or (lambda *_: None))
     refuse_invalid(results)
     return results
 
@@ -164,7 +168,7 @@ def result_path(out: Path, bundle: Bundle, runtime: str, device: str, plan: Benc
 def _known(
     pairs: Sequence[tuple[Bundle, str]],
     plan: BenchPlan,
-    device: str,
+    where: Mapping[str, str],
     out: Path | None,
     force: bool,
 ) -> tuple[list[BenchResult], list[tuple[Bundle, str, Path | None]]]:
@@ -173,7 +177,7 @@ def _known(
     When one contender of an interleaved run is missing, all are measured again: ratios
     hold inside one run only. So they are where the results were taken on another machine.
     """
-    paths = [None if out is None else result_path(out, b, r, device, plan) for b, r in pairs]
+    paths = [None if out is None else result_path(out, b, r, where[r], plan) for b, r in pairs]
     todo = [(b, r, path) for (b, r), path in zip(pairs, paths, strict=True)]
     if force or any(path is None or not path.is_file() for path in paths):
         return [], todo
@@ -189,13 +193,15 @@ def _known(
 def _measure(
     todo: Sequence[tuple[Bundle, str, Path | None]],
     plan: BenchPlan,
-    device: str,
+    where: Mapping[str, str],
     progress: Progress,
 ) -> list[BenchResult]:
     with ExitStack() as stack:
         contenders = []
         for bundle, runtime, path in todo:
-            session = stack.enter_context(open_session(bundle, runtime, device, plan.threads))
+            session = stack.enter_context(
+                open_session(bundle, runtime, where[runtime], plan.threads)
+            )
             contenders.append(Contender(bundle, runtime, session, read_golden(bundle), path))
         wrong = {c.name: reasons for c in contenders if (reasons := _golden_reasons(c))}
         right = [c for c in contenders if c.name not in wrong]
@@ -203,7 +209,7 @@ def _measure(
             told = "; ".join(f"{name}: {reasons[0]}" for name, reasons in wrong.items())
             raise GateFailedError(f"no contender gives its golden outputs ({told}); export again")
         times = _times(right, plan, progress)
-        results = [_result(c, plan, device, times[c.name], right, wrong) for c in right]
+        results = [_result(c, plan, times[c.name], right, wrong) for c in right]
     results = flag_pooling(results)
     for contender, result in zip(right, results, strict=True):
         if contender.path is not None:
@@ -244,7 +250,6 @@ def _times(
 def _result(
     contender: Contender,
     plan: BenchPlan,
-    device: str,
     times: Mapping[int, Series],
     all_of_them: Sequence[Contender],
     wrong: Mapping[str, list[str]],

@@ -15,6 +15,7 @@ from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.typed import check_plain
 
 LARGEST_JSON = 2**26
+LONGEST_SHOWN = 120
 
 
 @contextmanager
@@ -114,6 +115,19 @@ def read_json(path: Path, what: str) -> Any:
         raise UsageError(f"{what} {path} does not exist; check the path") from None
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{what} {path} cannot be read as JSON ({error}); make it again") from None
+
+
+def exists(path: Path) -> bool:
+    """Tell whether something lies at `path`.
+
+    Raises:
+        UsageError: the system cannot tell: the name is too long, or a folder may not be read.
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        shown = str(path) if len(str(path)) < LONGEST_SHOWN else f"{str(path)[:LONGEST_SHOWN]}..."
+        raise UsageError(f"{shown} cannot be looked up: {error.strerror}; check the path") from None
 
 
 @contextmanager

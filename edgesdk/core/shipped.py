@@ -5,6 +5,7 @@ from pathlib import Path
 
 from edgesdk.core.bundle import Bundle, Checkpoint, read_bundle, read_checkpoint
 from edgesdk.core.errors import UsageError, did_you_mean
+from edgesdk.core.files import exists
 
 SHIPPED_TARGET = "onnx-fp32"
 
@@ -36,7 +37,7 @@ def open_checkpoint(checkpoint: Path | str) -> Checkpoint:
         UsageError: there is neither.
     """
     path = Path(checkpoint)
-    if path.exists():
+    if exists(path):
         return read_checkpoint(path)
     if str(checkpoint) in shipped():
         return read_checkpoint(shipped_checkpoint(str(checkpoint)))
@@ -55,7 +56,7 @@ def open_bundle(bundle: Path | str | Bundle, force: bool = False) -> Bundle:
     if isinstance(bundle, Bundle):
         return bundle
     path = Path(bundle)
-    if path.exists():
+    if exists(path):
         return read_bundle(path, allow_rejected=force)
     if str(bundle) in shipped():
         return read_bundle(shipped_bundle(str(bundle)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError, did_you_mean
+from edgesdk.core.files import exists
 from edgesdk.core.shipped import shipped, shipped_bundle, shipped_checkpoint
 from edgesdk.core.source import NOTHING_TOLD, Told
 
@@ -66,7 +67,7 @@ def find_source(
         return found, f"model {DEFAULT}: shipped, for no finished run lies in runs/"
     word = str(model)
     for path in (Path(word), Path("runs") / word):
-        if path.exists() or _kind_of(path):
+        if exists(path) or _kind_of(path):
             return open_source(path, told), f"model {word}: asked"
     if word in shipped():
         return _shipped_source(word, onnx_is_enough, told), f"model {word}: asked, shipped"

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
 
 Progress = Callable[[int, int, str], None]
+
+
+def listed(values: Any) -> list[Any]:
+    """Return a list of what may be one or many; a text is one, never a list of letters."""
+    one = isinstance(values, str | PathLike) or not isinstance(values, Iterable)
+    return [values] if one else list(values)
 
 
 def succeeded(result: Any) -> int:

@@ -10,22 +10,25 @@ from typing import TYPE_CHECKING, Any
 from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError, did_you_mean
 from edgesdk.core.shipped import open_bundle
-from edgesdk.verbs._verb import Progress, Verb
+from edgesdk.verbs._verb import Progress, Verb, listed
 
 if TYPE_CHECKING:
     from edgesdk.core.bundle import Bundle
     from edgesdk.core.result import BenchPlan, BenchResult
 
 SCENARIOS = ("latency", "throughput", "offline")
+# More would measure the memory's allocator, or fill it.
+MOST_AT_ONCE = 65536
 
 
 def bench(
-    bundles: Sequence[Path | str | Bundle],
+    bundles: Sequence[Path | str | Bundle] | Path | str | Bundle,
     *,
-    runtime: Sequence[str] = (),
-    scenario: Sequence[str] = ("latency",),
+    runtime: Sequence[str] | str = (),
+    scenario: Sequence[str] | str = ("latency",),
     device: str = "cpu",
     threads: int = 1,
+    allow_fallback: bool = False,
     batch: int | None = None,
     warmup: int = 10,
     iterations: int = 100,
@@ -45,6 +48,7 @@ def bench(
         scenario: latency, throughput or offline; repeat for several.
         device: cpu, cuda:0 or auto; android[:SERIAL] or browser measure there.
         threads: Threads of the CPU.
+        allow_fallback: Accept another device than the one asked for.
         batch: Batch size of the throughput scenario.
         warmup: Least number of warm-up runs (and 200 ms).
         iterations: Least number of samples.
@@ -67,6 +71,7 @@ def bench(
     """
     from edgesdk_runtimes._open import runner_of
 
+    bundles, runtime, scenario = listed(bundles), listed(runtime), listed(scenario)
     runner = runner_of(device)
     duration = _default_duration(runner) if duration is None else duration
     times = {"duration": duration, "timeout": timeout}
@@ -94,6 +99,7 @@ def bench(
         plan=plans,
         runtimes=[plugins.resolve(plugins.RUNTIMES, r) for r in runtime] or None,
         device=device,
+        allow_fallback=allow_fallback,
         out=Path(output_dir),
         force=force,
         progress=progress,
@@ -115,8 +121,8 @@ def _check(scenarios: Sequence[str], numbers: Mapping[str, float], batch: int | 
     for name, value in numbers.items():
         if not 0 < value < inf:
             raise UsageError(f"--{name} must be above 0, found {value}")
-    if batch is not None and batch < 1:
-        raise UsageError(f"--batch must be 1 or more, found {batch}")
+    if batch is not None and not 1 <= batch <= MOST_AT_ONCE:
+        raise UsageError(f"--batch must be 1 to {MOST_AT_ONCE}, found {batch}")
     if batch is not None and "throughput" not in scenarios:
         raise UsageError("--batch is the size of --scenario throughput; add it, or leave it out")
 

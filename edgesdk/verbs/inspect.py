@@ -9,7 +9,7 @@ from typing import Any
 
 from edgesdk.core.bundle import MANIFEST, read_bundle, read_checkpoint
 from edgesdk.core.errors import UsageError
-from edgesdk.core.files import read_json, sha256_file
+from edgesdk.core.files import exists, read_json, sha256_file
 from edgesdk.core.shipped import shipped, shipped_bundle
 from edgesdk.verbs._text import table
 from edgesdk.verbs._verb import Verb
@@ -30,9 +30,9 @@ def inspect(path: Path | str) -> dict[str, Any]:
         UsageError: it is none of these.
     """
     path = Path(path)
-    if not path.exists() and str(path) in shipped():
+    if not exists(path) and str(path) in shipped():
         path = shipped_bundle(str(path))
-    if not path.exists():
+    if not exists(path):
         raise UsageError(f"{path} does not exist; give a bundle, checkpoint, result or model file")
     if (path / MANIFEST).is_file():
         bundle = read_bundle(path, allow_rejected=True)

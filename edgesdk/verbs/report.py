@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgesdk.verbs._verb import Verb
+from edgesdk.verbs._verb import Verb, listed
 
 
 def report(
-    results: Sequence[Path | str],
+    results: Sequence[Path | str] | Path | str,
     *,
     title: str = "edgesdk benchmark",
     output_dir: Path | str = "reports",
@@ -29,7 +29,7 @@ def report(
     """
     from edgesdk_benchmarks.report import report as draw
 
-    return draw([Path(p) for p in results], Path(output_dir), title=title)
+    return draw([Path(p) for p in listed(results)], Path(output_dir), title=title)
 
 
 def show(path: Path) -> str:

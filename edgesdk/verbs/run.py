@@ -13,7 +13,7 @@ from edgesdk.core.jobs import Progress, RunJob
 from edgesdk.core.licence import require_commercial as refuse_research_only
 from edgesdk.core.shipped import open_bundle
 from edgesdk.core.task import task_of
-from edgesdk.verbs._verb import Verb
+from edgesdk.verbs._verb import Verb, listed
 
 if TYPE_CHECKING:
     from edgesdk.core.bundle import Bundle
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def run(
     bundle: Path | str | Bundle,
-    files: Sequence[Path | str] = (),
+    files: Sequence[Path | str] | Path | str = (),
     *,
     runtime: str | None = None,
     device: str = "cpu",
@@ -62,8 +62,9 @@ def run(
     opened = open_bundle(bundle, force=force)
     if require_commercial:
         refuse_research_only(opened.licence, opened.name)
-    from edgesdk_runtimes._open import runner_of
+    from edgesdk_runtimes._open import choose, device_here, runner_of
 
+    files = listed(files)
     runner = runner_of(device)
     if runner is not None:
         if files or runtime:
@@ -76,17 +77,19 @@ def run(
         raise UsageError("--lan and --https serve a page; they need --device browser")
     task = task_of(opened.task)
     _check_options(opened, task.run, options)
+    runtime = choose(opened, runtime)[0]
     job = RunJob(
         bundle=opened,
         files=tuple(map(Path, files)),
         runtime=runtime,
-        device=device,
+        device=device_here(runtime, device, allow_fallback),
         threads=threads,
         output=None if output is None else Path(output),
         allow_fallback=allow_fallback,
         progress=progress,
     )
-    return {"task": opened.task, **task.run(job, **options)}
+    chosen = {"runtime": job.runtime, "device": job.device}
+    return {"task": opened.task, **task.run(job, **options), **chosen}
 
 
 def _check_options(bundle: Bundle, run: Callable[..., Any], given: Mapping[str, Any]) -> None:

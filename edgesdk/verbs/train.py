@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError, did_you_mean
-from edgesdk.verbs._verb import Progress, Verb
+from edgesdk.verbs._verb import Progress, Verb, listed
 
 if TYPE_CHECKING:
     from edgesdk.core.protocols import RunResult
@@ -18,14 +18,15 @@ def train(
     recipe: str,
     *,
     student: str | None = None,
-    data: Sequence[str] = (),
-    settings: Sequence[str] | Mapping[str, Any] = (),
+    data: Sequence[str] | str = (),
+    settings: Sequence[str] | str | Mapping[str, Any] = (),
     config: Path | str | None = None,
     teacher: str | None = None,
     qat: bool = False,
     seed: int = 0,
     device: str = "cpu",
     threads: int = 1,
+    allow_fallback: bool = False,
     fresh: bool = False,
     output_dir: Path | str = "runs",
     progress: Progress | None = None,
@@ -43,6 +44,7 @@ def train(
         seed: Seed of weights, order and augmentation.
         device: cpu, cuda or cuda:N.
         threads: Threads of the CPU.
+        allow_fallback: Train on the CPU where `device` is absent.
         fresh: Start over instead of continuing.
         output_dir: Folder that holds the runs.
         progress: Called with (done, total, label).
@@ -58,18 +60,19 @@ def train(
     plugins.require(f"recipe {recipe!r}", plugin)
     from edgesdk_training._train import train as start
 
-    pairs = settings if isinstance(settings, Mapping) else dict(map(_split, settings))
+    pairs = settings if isinstance(settings, Mapping) else dict(map(_split, listed(settings)))
     return start(
         plugins.resolve(plugins.RECIPES, recipe),
         settings={**pairs, **({"qat": True} if qat else {})},
         config=None if config is None else Path(config),
         student=student,
-        data=_roles(data, plugin.needs),
+        data=_roles(listed(data), plugin.needs),
         teacher=teacher,
         seed=seed,
         out=Path(output_dir),
         fresh=fresh,
         device=device,
+        allow_fallback=allow_fallback,
         threads=threads,
         progress=progress,
     )

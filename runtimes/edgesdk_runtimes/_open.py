@@ -74,7 +74,13 @@ def runner_of(device: str) -> str | None:
     return runners().get(device.partition(":")[0])
 
 
-def _device(name: str, plugin: Any, asked: str, allow_fallback: bool) -> str:
+def device_here(name: str, asked: str, allow_fallback: bool = False) -> str:
+    """Return the device of the runtime `name` that `asked` means on this machine.
+
+    Raises:
+        UnsupportedError: it is absent, and no other may take its place.
+    """
+    plugin = plugins.load(plugins.RUNTIMES, name)
     devices = list(plugin.devices())
     if asked == "auto":
         return str(devices[-1])
@@ -84,7 +90,8 @@ def _device(name: str, plugin: Any, asked: str, allow_fallback: bool) -> str:
         return str(devices[0])
     hint = did_you_mean(asked, [*devices, "auto", *runners()])
     raise UnsupportedError(
-        f"device {asked!r} was asked, runtime {name!r} finds {', '.join(devices)} here. {hint}"
+        f"device {asked!r} was asked, runtime {name!r} finds {', '.join(devices)} here. {hint} "
+        "With allow_fallback (--allow-fallback) another one is taken."
     )
 
 
@@ -112,5 +119,5 @@ def open_session(
     if not 1 <= threads <= MOST_THREADS:
         raise UsageError(f"threads must be 1 to {MOST_THREADS}, found {threads}")
     name, plugin = choose(bundle, runtime)
-    where = _device(name, plugin, device, allow_fallback)
+    where = device_here(name, device, allow_fallback)
     return Session(plugin.open(bundle, where, threads), where, threads)

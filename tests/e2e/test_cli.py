@@ -5,8 +5,10 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import edgesdk
 from edgesdk import verbs
@@ -114,7 +116,23 @@ def test_what_is_for_programs_alone_is_no_verb_of_the_command_line(capsys):
         (["bench", "bridge-face", "--duration", "inf"], 2, "--duration must be above 0"),
         (["bench", "bridge-face", "--warmup", "-1"], 2, "--warmup must be 0 or more"),
         (["bench", "bridge-face", "--batch", "32"], 2, "--scenario throughput"),
+        (
+            ["bench", "bridge-face", "--scenario", "throughput", "--batch", "99999999"],
+            2,
+            "to 65536",
+        ),
+        (["bench", "bridge-face", "--device", "cuda:99"], 3, "--allow-fallback"),
+        (["run", "bridge-face", "a.png", "--device", "cuda:99"], 3, "--allow-fallback"),
+        (["train", "bridge", "--device", "cuda:99"], 3, "--allow-fallback"),
+        (["train", "bridge", "--threads", "0"], 2, "--threads must be 1 to"),
+        (["export", "bridge-face", "--target", "onnx", "--batch", "99999999"], 2, "found 99999999"),
         (["report", "no-such-folder"], 2, "no-such-folder"),
+        *[
+            ([verb, "a" * 300], 2, "File name too long")
+            for verb in ("run", "verify", "bench", "report", "inspect")
+        ],
+        (["run", "bridge-face", "a" * 300], 2, "File name too long"),
+        (["export", "a" * 300, "--target", "onnx"], 2, "File name too long"),
         (["inspect", "no-such-file"], 2, "does not exist"),
     ],
 )
@@ -239,6 +257,49 @@ def test_an_unexpected_error_is_no_traceback_unless_asked(capsys, monkeypatch):
     assert "internal error (ZeroDivisionError: boom)" in err
     with pytest.raises(ZeroDivisionError):
         main(["models", "--debug"])
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (MemoryError("Unable to allocate 9 GiB"), "memory of this machine does not suffice"),
+        (PermissionError(13, "Permission denied", "a/b"), "a/b: Permission denied; check"),
+    ],
+)
+def test_what_the_machine_refuses_is_no_internal_error(capsys, monkeypatch, error, says):
+    def refused():
+        raise error
+
+    monkeypatch.setattr(verbs, "find_verb", lambda name: Verb(refused, str))
+    code, _, err = call(capsys, "models")
+    assert code == 1
+    assert says in sentence(err)
+    assert "internal" not in err
+
+
+def test_one_of_many_needs_no_list(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    few = {"iterations": 10, "duration": 0.01, "scenario": "latency", "runtime": "ort"}
+    (result,) = edgesdk.bench("bridge-face", **few)
+    assert result.artefact["model"] == "bridge-face"
+    assert edgesdk.report("reports/results").is_file()
+    Image.new("RGB", (16, 16)).save("face.png")
+    assert len(edgesdk.run("bridge-face", "face.png")["faces"]) == 1
+    assert len(edgesdk.run("bridge-face", Path("face.png"))["faces"]) == 1
+    with pytest.raises(UsageError, match="unknown data role 'pubic'"):
+        edgesdk.train("bridge", data="pubic=x", settings="epochs=1")
+
+
+def test_another_device_is_taken_where_it_may_be(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ("bench", "bridge-face", "--device", "cuda:99", "--duration", "0.01", "--json", "-q")
+    code, out, _ = call(capsys, *words, "--allow-fallback")
+    assert code == 0
+    assert json.loads(out)[0]["device"]["name"] != "cuda:99"
+    Image.new("RGB", (16, 16)).save("face.png")
+    words = ("run", "bridge-face", "face.png", "--device", "cuda:99", "--allow-fallback")
+    code, out, _ = call(capsys, *words, "--json")
+    assert json.loads(out)["device"] != "cuda:99"
 
 
 def test_an_interrupt_says_how_to_go_on(capsys, monkeypatch):

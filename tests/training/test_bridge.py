@@ -13,7 +13,7 @@ import pytest
 from edgesdk.core import plugins
 from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.errors import EdgeSdkError, UnsupportedError, UsageError
-from edgesdk_training._train import train
+from edgesdk_training._train import device_here, train
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
@@ -296,8 +296,8 @@ def test_the_plus_student_trains(teacher, tmp_path):
 @pytest.mark.parametrize(
     ("device", "processes", "error", "message"),
     [
-        ("cuda:0", "1", UnsupportedError, "'cuda:0' was asked, torch .* finds no CUDA GPU"),
-        ("cuda", "2", UnsupportedError, "'cuda' was asked of 2 processes"),
+        ("cuda:0", "1", UnsupportedError, "'cuda:0' was asked, but torch .* finds no CUDA GPU"),
+        ("cuda", "2", UnsupportedError, "'cuda' was asked, but 2 processes share"),
         ("mps", "1", UsageError, "cpu, cuda or cuda:N, found mps"),
         ("gpu please", "1", UsageError, "found gpu please"),
     ],
@@ -305,11 +305,20 @@ def test_the_plus_student_trains(teacher, tmp_path):
 def test_a_device_that_cannot_be_had_is_refused(
     teacher, tmp_path, monkeypatch, device, processes, error, message
 ):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: processes == "2")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: int(processes) - 1)
     monkeypatch.setenv("WORLD_SIZE", processes)
     with pytest.raises(error, match=message):
         train("bridge", data={"public": [Path("synthetic")]}, out=tmp_path, device=device)
     assert list(tmp_path.iterdir()) == []
+    if error is UnsupportedError:
+        assert device_here(device, allow_fallback=True) == "cpu"
+
+
+@pytest.mark.parametrize("wrong", [{"threads": 0}, {"device": "gpu"}, {"seed": -1}])
+def test_a_finished_run_is_asked_for_in_words_that_make_sense(tiny, wrong):
+    tiny()
+    with pytest.raises(UsageError):
+        tiny(**wrong)
 
 
 def test_a_run_that_another_process_trains_is_left_alone(tiny, tmp_path):

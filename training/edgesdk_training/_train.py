@@ -14,6 +14,7 @@ from edgesdk.core.errors import UnsupportedError, UsageError, did_you_mean
 from edgesdk.core.files import canonical, locked, os_errors, read_json, sha256_bytes, write_json
 from edgesdk.core.protocols import RunResult
 from edgesdk.core.shipped import open_checkpoint
+from edgesdk_runtimes._open import MOST_THREADS
 from edgesdk_training import _dist
 from edgesdk_training.context import Context
 from edgesdk_training.data import content_hash
@@ -35,10 +36,13 @@ def train(
     fresh: bool = False,
     device: str = "cpu",
     threads: int = 1,
+    allow_fallback: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> RunResult:
     """Run a recipe; see `edgesdk.train`."""
     plugin = plugins.load(plugins.RECIPES, recipe)
+    check_numbers(threads, seed)
+    device = device_here(device, allow_fallback)
     chosen = read_settings(plugin.settings, config, settings or {})
     student = _student(plugin, student)
     paths = {role: [str(p) for p in given] for role, given in (data or {}).items()}
@@ -50,7 +54,6 @@ def train(
     folder = out / "-".join(filter(None, [recipe, student, digest[:8]]))
     if not fresh and (folder / RESULT).is_file():
         return _read_result(folder)
-    _check(threads, device, seed)
     with _alone(folder), _nothing_left_of_a_refusal(folder):
         if fresh and _dist.rank() == 0:
             shutil.rmtree(folder, ignore_errors=True)
@@ -121,12 +124,12 @@ def _student(recipe: Any, name: str | None) -> str:
     return found
 
 
-def _check(threads: int, device: str, seed: int) -> None:
+def check_numbers(threads: int, seed: int) -> None:
+    """Refuse a number of threads or a seed that makes no sense."""
     if not 0 <= seed < 2**63:
         raise UsageError(f"--seed must be from 0 to {2**63 - 1}, found {seed}")
-    if threads < 1:
-        raise UsageError(f"--threads must be 1 or more, found {threads}")
-    check_device(device)
+    if not 1 <= threads <= MOST_THREADS:
+        raise UsageError(f"--threads must be 1 to {MOST_THREADS}, found {threads}")
 
 
 def _begin(folder: Path, about: Mapping[str, Any], threads: int) -> None:
@@ -143,26 +146,33 @@ def _begin(folder: Path, about: Mapping[str, Any], threads: int) -> None:
     _dist.wait()
 
 
-def check_device(device: str) -> None:
-    """Refuse what is no device, is not here, or cannot be shared by several processes."""
+def device_here(device: str, allow_fallback: bool = False) -> str:
+    """Return the torch device that `device` means here: itself, or the CPU where that may be.
+
+    Raises:
+        UsageError: it is no device.
+        UnsupportedError: it is not here, or cannot be shared by several processes.
+    """
     import torch
 
     try:
-        kind = torch.device(device).type
+        kind, index = torch.device(device).type, torch.device(device).index or 0
     except RuntimeError:
-        kind = ""
+        kind, index = "", 0
     if kind not in ("cpu", "cuda"):
         raise UsageError(f"--device must be cpu, cuda or cuda:N, found {device}")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise UnsupportedError(
-            f"device {device!r} was asked, torch {torch.__version__} finds no CUDA GPU; leave "
-            "--device out to train on the CPU"
-        )
-    if kind == "cuda" and _dist.world() > 1:
-        raise UnsupportedError(
-            f"device {device!r} was asked of {_dist.world()} processes, which share a run on the "
-            "CPU alone; start one process"
-        )
+    if kind == "cpu":
+        return device
+    count, processes = torch.cuda.device_count(), _dist.world()
+    why = f"torch {torch.__version__} finds {count or 'no'} CUDA GPU here" if index >= count else ""
+    if processes > 1:
+        why = f"{processes} processes share a run on the CPU alone"
+    if not why or allow_fallback:
+        return "cpu" if why else device
+    raise UnsupportedError(
+        f"device {device!r} was asked, but {why}; leave --device out to train on the CPU, or add "
+        "--allow-fallback"
+    )
 
 
 def _write_result(result: RunResult) -> None:
