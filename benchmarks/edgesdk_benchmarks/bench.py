@@ -13,7 +13,13 @@ from edgesdk.core import plugins
 from edgesdk.core.batches import in_batches, repeated
 from edgesdk.core.bundle import VERIFY, Bundle
 from edgesdk.core.env import environment, unlike
-from edgesdk.core.errors import GateFailedError, InvalidBenchmarkError, UnsupportedError, UsageError
+from edgesdk.core.errors import (
+    EdgeSdkError,
+    GateFailedError,
+    InvalidBenchmarkError,
+    UnsupportedError,
+    UsageError,
+)
 from edgesdk.core.files import canonical, check_writable, sha256_bytes
 from edgesdk.core.golden import Golden, read_golden
 from edgesdk.core.result import (
@@ -22,6 +28,7 @@ from edgesdk.core.result import (
     Measurement,
     Validity,
     read_result,
+    told_apart,
     write_result,
 )
 from edgesdk.core.session import Session
@@ -86,6 +93,7 @@ def bench(
     out: Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
+    skipped: dict[str, str] | None = None,
 ) -> list[BenchResult]:
     """Measure every bundle with every runtime that opens it, interleaved.
 
@@ -98,6 +106,8 @@ def bench(
         out: Folder for one JSON per result; existing ones are read, not measured again.
         force: Measure again.
         progress: Called with (done, total, label).
+        skipped: Filled with folder -> why for bundles that cannot be measured here, which are
+            errors otherwise; where none can, the first one's error is raised all the same.
 
     Raises:
         UsageError: nothing to measure.
@@ -107,8 +117,11 @@ def bench(
         InvalidBenchmarkError: every result is INVALID.
     """
     plans = [plan] if isinstance(plan, BenchPlan) else list(plan)
-    pairs = _pairs(bundles, runtimes)
-    where = {name: device_here(name, device, allow_fallback) for _, name in pairs}
+    def device_of(name: str) -> str:
+        return device_here(name, device, allow_fallback)
+
+    pairs = _pairs(_usable(bundles, runtimes, device_of, skipped), runtimes)
+    where = {name: device_of(name) for _, name in pairs}
     if out is not None:
         check_writable(out)
     results: list[BenchResult] = []
@@ -118,7 +131,30 @@ def bench(
         if todo:
             results += _measure(todo, one, where, progress or (lambda *_: None))
     refuse_invalid(results)
-    return results
+    return told_apart(results)
+
+
+def _usable(
+    bundles: Sequence[Bundle],
+    runtimes: Sequence[str] | None,
+    device_of: Callable[[str], str],
+    skipped: dict[str, str] | None,
+) -> Sequence[Bundle]:
+    """Return the bundles that open here; why the others do not goes into `skipped`."""
+    if skipped is None:
+        return bundles
+    usable, errors = [], []
+    for bundle in bundles:
+        try:
+            for _, runtime in _pairs([bundle], runtimes):
+                open_session(bundle, runtime, device_of(runtime)).close()
+            usable.append(bundle)
+        except EdgeSdkError as error:
+            errors.append(error)
+            skipped[str(bundle.path)] = str(error)
+    if errors and not usable:
+        raise errors[0]
+    return usable
 
 
 def refuse_invalid(results: Sequence[BenchResult]) -> None:
@@ -295,6 +331,8 @@ def artefact_of(bundle: Bundle) -> dict[str, Any]:
     """Return what a reader must know of the artefact; its accuracy was measured elsewhere."""
     return {
         "model": bundle.model,
+        "mark": bundle.build.get("mark", ""),
+        "profile": bundle.profile or "",
         "task": bundle.task,
         "item": task_of(bundle.task).item,
         "target": bundle.target,

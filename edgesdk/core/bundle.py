@@ -108,8 +108,9 @@ class Bundle:
 
     @property
     def name(self) -> str:
-        """The folder's proper name: model-target-precision[-profile]."""
-        return bundle_name(self.model, self.target, self.precision, self.profile)
+        """The folder's proper name: model[-mark]-target-precision[-profile]."""
+        mark = self.build.get("mark", "")
+        return bundle_name(self.model, self.target, self.precision, self.profile, mark)
 
     @property
     def entry_path(self) -> Path:
@@ -135,9 +136,11 @@ class Bundle:
         return {"schema_version": SCHEMA_VERSION, **data}
 
 
-def bundle_name(model: str, target: str, precision: str, profile: str | None = None) -> str:
-    """Return the folder name of a bundle."""
-    return "-".join(filter(None, [model, target, precision, profile]))
+def bundle_name(
+    model: str, target: str, precision: str, profile: str | None = None, mark: str = ""
+) -> str:
+    """Return the folder name of a bundle; a mark tells a model from another of the same name."""
+    return "-".join(filter(None, [model, mark, target, precision, profile]))
 
 
 def list_files(folder: Path) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,7 @@ The JSON prints statistics for readers; loading ignores them and computes them a
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -175,10 +175,11 @@ class BenchResult:
 
     @property
     def name(self) -> str:
-        """Contender's name: model, target, precision, runtime."""
+        """Contender's name: model, target, precision, profile, runtime, and what tells it apart."""
         about = self.artefact
-        words = [about["model"], about["target"], about["precision"], self.runtime["name"]]
-        return " ".join(map(str, words))
+        words = [about["model"], about.get("mark"), about["target"], about["precision"]]
+        words += [about.get("profile"), self.runtime["name"], about.get("apart")]
+        return " ".join(str(word) for word in words if word)
 
     @property
     def task(self) -> str:
@@ -276,6 +277,19 @@ def _numbers(values: Sequence[Any]) -> tuple[float, ...]:
     if not all(np.isfinite(n) and n > 0 for n in numbers):
         raise ValueError("a time that is not a positive number")
     return numbers
+
+
+def told_apart(results: Sequence[BenchResult]) -> list[BenchResult]:
+    """Return the results; different artefacts of one name have their hash's beginning added."""
+    hashes: dict[str, set[str]] = {}
+    for result in results:
+        hashes.setdefault(result.name, set()).add(str(result.artefact["sha256"]))
+    return [
+        replace(r, artefact={**r.artefact, "apart": str(r.artefact["sha256"])[:8]})
+        if len(hashes[r.name]) > 1
+        else r
+        for r in results
+    ]
 
 
 def item_of(results: Sequence[BenchResult]) -> str:

@@ -46,6 +46,13 @@ def staging(final: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process changes the folders in `folder`, and keep the others waiting."""
+    with _locked(folder, wait=True):
+        yield
+
+
+@contextmanager
 def _locked(folder: Path, wait: bool = False) -> Iterator[bool | None]:
     """Hold a folder for this process; the system lets go when the process ends.
 

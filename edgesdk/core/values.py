@@ -30,7 +30,8 @@ BUILD: Mapping[str, Any] = {
 
 def check_values(bundle: Any) -> None:
     """Raise TypeError, ValueError or KeyError for values of a bundle that no export writes."""
-    for word in filter(None, (bundle.model, bundle.target, bundle.precision, bundle.profile)):
+    mark = bundle.build.get("mark", "")
+    for word in filter(None, (bundle.model, bundle.target, bundle.precision, bundle.profile, mark)):
         check_name(word)
     if len(bundle.name.encode()) > LONGEST_FOLDER:
         raise ValueError(f"a name of {len(bundle.name)} letters")

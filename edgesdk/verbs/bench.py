@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesdk.core import plugins
-from edgesdk.core.errors import UsageError, did_you_mean
+from edgesdk.core.errors import EdgeSdkError, UsageError, did_you_mean
 from edgesdk.core.shipped import open_bundle
 from edgesdk.verbs._verb import Progress, Verb, listed
 
@@ -43,7 +43,8 @@ def bench(
     """Measure bundles side by side, interleaved in one run.
 
     Args:
-        bundles: Bundle folders or shipped names.
+        bundles: Bundle folders or shipped names; of several, those that cannot run here are
+            listed with the reason.
         runtime: Runtime to measure with; repeat for several; default: each bundle's first one.
         scenario: latency, throughput or offline; repeat for several.
         device: cpu, cuda:0 or auto; android[:SERIAL] or browser measure there.
@@ -61,7 +62,8 @@ def bench(
         progress: Called with (done, total, label).
 
     Returns:
-        One result per bundle, runtime and scenario, with raw samples and a verdict.
+        One result per bundle, runtime and scenario, with raw samples and a verdict; the list's
+        `skipped` says folder -> why of bundles that cannot be measured here.
 
     Raises:
         UsageError: nothing to measure, or numbers that make no sense.
@@ -85,7 +87,8 @@ def bench(
 
     settings = {"warmup": warmup, "iterations": iterations, "threads": threads}
     plans = _plans(scenario, batch, {**settings, "duration_s": duration})
-    opened = [open_bundle(b) for b in bundles]
+    skipped: dict[str, str] = {}
+    opened = _opened(bundles, skipped)
     _check_batch(opened, batch)
     if runner is not None:
         if runtime:
@@ -94,7 +97,7 @@ def bench(
         return bench_remote(opened, plans, runner, device, reach, out=Path(output_dir), force=force)
     if lan or https:
         raise UsageError("--lan and --https serve a page; they need --device browser")
-    return measure(
+    results = measure(
         opened,
         plan=plans,
         runtimes=[plugins.resolve(plugins.RUNTIMES, r) for r in runtime] or None,
@@ -103,7 +106,35 @@ def bench(
         out=Path(output_dir),
         force=force,
         progress=progress,
+        skipped=skipped if len(bundles) > 1 else None,
     )
+    return Measured(results, skipped)
+
+
+class Measured(list["BenchResult"]):
+    """Results, and what could not be measured here.
+
+    Attributes:
+        skipped: Folder -> why.
+    """
+
+    def __init__(self, results: Sequence[BenchResult], skipped: Mapping[str, str]) -> None:
+        super().__init__(results)
+        self.skipped = skipped
+
+
+def _opened(bundles: Sequence[Path | str | Bundle], skipped: dict[str, str]) -> list[Bundle]:
+    """Open the bundles; of several, those that cannot be opened go into `skipped`."""
+    opened, errors = [], []
+    for bundle in bundles:
+        try:
+            opened.append(open_bundle(bundle))
+        except EdgeSdkError as error:
+            errors.append(error)
+            skipped[str(bundle)] = str(error)
+    if errors and not opened:
+        raise errors[0]
+    return opened
 
 
 def _default_duration(runner: str | None) -> float:
@@ -147,10 +178,12 @@ def _check_batch(bundles: Sequence[Bundle], batch: int | None) -> None:
 
 
 def show(results: Sequence[BenchResult]) -> str:
-    """Return one line per result."""
+    """Return one line per result, and one per bundle that was not measured."""
     from edgesdk_benchmarks.report import result_table
 
-    return result_table(results)
+    skipped = getattr(results, "skipped", {})
+    lines = [f"not measured: {place}: {why}" for place, why in skipped.items()]
+    return "\n".join([result_table(results), *lines])
 
 
 PLUGIN = Verb(bench, show, place=7)

@@ -1,5 +1,6 @@
 """From a source to a proven bundle: plan, convert, golden vectors, card, proof, publish."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from edgesdk.core.bundle import (
 from edgesdk.core.errors import EdgeSdkError, GateFailedError
 from edgesdk.core.licence import complete
 from edgesdk.core.protocols import Artefact
-from edgesdk.core.stages import publish, staging
+from edgesdk.core.stages import alone_in, publish, staging
 from edgesdk.core.task import Run
 from edgesdk.core.verify import Verification, read_verification
 from edgesdk_export._batch import convert
@@ -44,6 +45,7 @@ REMEDIES = {
     "int8": "; calibrate on items like those it will see (--calib), or take --precision fp16",
     "fp16": "; take --precision fp32",
 }
+MARK = 8  # digits of a source's hash in the name of its bundle
 UNFITTED = "thresholds: none, for the source has none; give a set (--data) to fit them"
 
 
@@ -58,7 +60,8 @@ def export_bundle(
     Args:
         source: Any source; a checkpoint or a bundle is one.
         options: What is asked.
-        out: Folder that holds bundles; the new one is `out/<model>-<target>-<precision>`.
+        out: Folder that holds bundles; the new one is `out/<model>-<target>-<precision>`,
+            with a mark behind the model where that is the bundle of another model.
         progress: Called with (done, total, label).
 
     Returns:
@@ -73,7 +76,7 @@ def export_bundle(
     tell = progress or silent
     tell(0, 4, "plan")
     plan = make_plan(source_of(source), options)
-    final = out / plan.name
+    final = out / plan.name(_mark(plan, out))
     existing = None if options.force else _existing(final, plan)
     if existing is not None:
         refuse_unproven(existing.name, read_verification(final / VERIFY), options.require_proof)
@@ -85,7 +88,7 @@ def export_bundle(
         made, artefact = convert(plan, stage, _assemble)
         run, by = source_run(plan.source)
         tell(2, 4, "golden vectors")
-        bundle = _assemble(made, artefact, stage)
+        bundle = _marked(_assemble(made, artefact, stage), _mark(plan, out))
         _write_golden(plan, stage, run)
         write_licence(stage, plan.source.path, plan.source.licence)
         tell(3, 4, "verify")
@@ -96,9 +99,33 @@ def export_bundle(
         if found.failed:
             instead = made.decisions[len(plan.decisions) :]
             _reject(stage, final, (*found.reasons, *instead), plan.precision)
-        publish(stage, final)
+        # Another export may have taken the name meanwhile.
+        with alone_in(out):
+            mark = _mark(plan, out)
+            if mark and not sealed.build.get("mark"):
+                sealed = finish(_marked(bundle, mark), found)
+            final = out / sealed.name
+            publish(stage, final)
     tell(4, 4, "done")
     return replace(sealed, path=final)
+
+
+def _mark(plan: Plan, out: Path) -> str:
+    """Return "", or what tells this model from another one whose bundle has its name."""
+    try:
+        there = json.loads((out / plan.name() / MANIFEST).read_text("utf-8"))["source_sha256"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return "" if there == plan.source.sha256 else plan.source.sha256[:MARK]
+
+
+def _marked(bundle: Bundle, mark: str) -> Bundle:
+    if not mark:
+        return bundle
+    said = f"name: {mark} tells it from the bundle of another model called {bundle.model}"
+    return replace(
+        bundle, build={**bundle.build, "mark": mark}, decisions=(*bundle.decisions, said)
+    )
 
 
 def _existing(final: Path, plan: Plan) -> Bundle | None:

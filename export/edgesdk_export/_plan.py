@@ -84,11 +84,10 @@ class Plan:
     decisions: tuple[str, ...]
     batch: int | None = None
 
-    @property
-    def name(self) -> str:
-        """Name of the bundle's folder."""
+    def name(self, mark: str = "") -> str:
+        """Return the name of the bundle's folder."""
         profile = self.profile.name if self.profile else None
-        return bundle_name(self.source.model, self.target.name, self.precision, profile)
+        return bundle_name(self.source.model, self.target.name, self.precision, profile, mark)
 
     @property
     def tolerance(self) -> Tolerance:

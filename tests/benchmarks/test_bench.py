@@ -22,6 +22,7 @@ from edgesdk.core.errors import (
 )
 from edgesdk.core.result import BenchPlan, BenchResult, Measurement, Validity, write_result
 from edgesdk.core.shipped import shipped_bundle
+from edgesdk.verbs import find_verb
 from edgesdk_benchmarks import bench as module
 from edgesdk_benchmarks import stats
 from edgesdk_benchmarks._timing import interleaved
@@ -279,3 +280,31 @@ def test_every_native_runtime_can_be_asked_for(bundle):
 def test_a_cold_start_fills_a_large_fixed_batch(bundle, tmp_path):
     fixed = edgesdk.export(bundle.path, target="onnx", batch=32, output_dir=tmp_path)
     assert cold_start(fixed, "ort", "cpu", 1)["load_ns"] > 0
+
+
+def test_what_cannot_run_here_is_listed_and_the_rest_is_measured(bundle, tmp_path, monkeypatch):
+    """`edgesdk bench bundles/*` where one is for another machine, and one was rejected."""
+    foreign = tmp_path / "bridge-face-coreml-fp32"
+    shutil.copytree(bundle.path, foreign)
+    seal(replace(read_bundle(foreign), format="of another machine", target="coreml"))
+    shutil.copytree(bundle.path, tmp_path / "x.rejected")
+    places = [foreign, bundle.path, tmp_path / "x.rejected"]
+    found = edgesdk.bench(places, iterations=5, duration=0.05, output_dir=tmp_path / "out")
+    assert [r.artefact["target"] for r in found] == ["onnx"]
+    assert set(found.skipped) == {str(foreign), str(tmp_path / "x.rejected")}
+    assert "no runtime opens the format" in found.skipped[str(foreign)]
+    assert "not measured: " in find_verb("bench").show(found)
+    with pytest.raises(UnsupportedError, match="no runtime opens"):
+        edgesdk.bench([foreign], output_dir=tmp_path / "out")
+    with pytest.raises(UnsupportedError, match="no runtime opens"):
+        edgesdk.bench([tmp_path / "x.rejected", foreign], output_dir=tmp_path / "out")
+
+
+def test_equal_names_are_told_apart(bundle, tmp_path):
+    other = tmp_path / "elsewhere" / bundle.path.name
+    shutil.copytree(bundle.path, other)
+    (other / "MODEL_CARD.md").write_text("another")
+    other = seal(replace(bundle, path=other))
+    found = bench([bundle, other], plan=QUICK)
+    assert len({r.name for r in found}) == 2
+    assert {r.name.split()[-1] for r in found} == {b.sha256[:8] for b in (bundle, other)}

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgesdk.core.env import unlike
 from edgesdk.core.errors import UsageError
-from edgesdk.core.result import SCENARIOS, BenchResult, item_of, read_result
+from edgesdk.core.result import SCENARIOS, BenchResult, item_of, read_result, told_apart
 from edgesdk.core.task import rate_unit
 
 HEAD = (
@@ -57,7 +57,7 @@ def read_results(paths: Sequence[Path]) -> list[BenchResult]:
             results.append(read_result(path))
     if not results:
         raise UsageError("no result was given; name result files or folders")
-    return results
+    return told_apart(results)
 
 
 def _maybe(path: Path) -> BenchResult | None:
