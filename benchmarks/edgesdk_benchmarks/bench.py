@@ -117,6 +117,7 @@ def bench(
         InvalidBenchmarkError: every result is INVALID.
     """
     plans = [plan] if isinstance(plan, BenchPlan) else list(plan)
+
     def device_of(name: str) -> str:
         return device_here(name, device, allow_fallback)
 
