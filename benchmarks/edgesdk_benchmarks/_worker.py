@@ -14,6 +14,7 @@ from typing import Any
 
 from edgesdk.core.batches import repeated
 from edgesdk.core.bundle import Bundle, read_bundle
+from edgesdk.core.errors import EdgeSdkError
 from edgesdk.core.golden import read_golden
 
 TIMEOUT_S = 120
@@ -30,9 +31,13 @@ def cold_start(bundle: Bundle, runtime: str, device: str, threads: int) -> dict[
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
         )
+    except subprocess.TimeoutExpired:
+        return {"error": f"a fresh process did not open and run it within {TIMEOUT_S:g} s"}
+    try:
         answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    except (subprocess.TimeoutExpired, ValueError, IndexError) as error:
-        return {"error": f"the cold-start process failed ({type(error).__name__})"}
+    except (ValueError, IndexError):
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        return {"error": f"a fresh process that opens it ended with {done.returncode}: {last}"}
     return answer
 
 
@@ -54,7 +59,15 @@ def peak_mb() -> float | None:
 
 
 def main(words: list[str]) -> None:
-    """Open, run once, and print what it cost."""
+    """Print what opening and running once cost, or the sentence of what went wrong."""
+    try:
+        answer = _cost(words)
+    except EdgeSdkError as error:
+        answer = {"error": str(error)}
+    print(json.dumps(answer))  # noqa: T201
+
+
+def _cost(words: list[str]) -> dict[str, Any]:
     path, runtime, device, threads = words
     from edgesdk_runtimes._open import open_session
 
@@ -68,14 +81,13 @@ def main(words: list[str]) -> None:
     first = time.perf_counter_ns()
     peak = peak_mb()
     known = baseline is not None and peak is not None
-    answer = {
+    return {
         "load_ns": loaded - begin,
         "first_ns": first - loaded,
         "baseline_mb": baseline,
         "peak_mb": peak,
         "model_mb": peak - baseline if known and peak and baseline else None,
     }
-    print(json.dumps(answer))  # noqa: T201
 
 
 if __name__ == "__main__":

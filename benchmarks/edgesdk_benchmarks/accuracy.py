@@ -29,7 +29,6 @@ of these: `edgesdk bench` measures bundles.
 import argparse
 import platform
 import sys
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -39,6 +38,7 @@ from typing import Any
 
 import numpy as np
 
+from edgesdk.core.arrays import read_npz
 from edgesdk.core.biometrics import unit
 from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.files import check_target, read_json, write_atomic, write_json
@@ -98,21 +98,22 @@ def read_embeddings(path: str) -> Array:
     """
     try:
         rows = _cached(path) if path.endswith(".f32") else _packed(path)
-    except (OSError, ValueError, AttributeError, StopIteration, zipfile.BadZipFile) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(
             f"{path} is no .npz file with an array 'embedding' ({error or 'no such array'}); "
             "give the teacher's vectors of the training faces"
         ) from None
-    if rows.ndim != 2 or len(rows) == 0 or not np.isfinite(rows).all():
+    if rows.dtype.kind != "f" or rows.ndim != 2 or len(rows) == 0 or not np.isfinite(rows).all():
         raise UsageError(f"{path}: the embeddings must be finite [M, D], found {rows.shape}")
     return rows
 
 
 def _packed(path: str) -> Array:
-    with np.load(path, allow_pickle=False) as arrays:
-        name = next(n for n in ("embedding", "embeddings") if n in arrays.files)
-        rows: Array = arrays[name]
-    return rows
+    arrays = read_npz(Path(path))
+    name = next((n for n in ("embedding", "embeddings") if n in arrays), "")
+    if not name:
+        raise ValueError
+    return arrays[name]
 
 
 def _cached(path: str) -> Array:

@@ -305,7 +305,9 @@ def _result(
     measurements += _cold(cold) + _preprocessing(contender)
     plan = replace(plan, batch=min(times))
     validity = judge(plan, measurements)
-    dropped = tuple(f"dropped for wrong outputs: {name} ({r[0]})" for name, r in wrong.items())
+    notes = [f"dropped for wrong outputs: {name} ({r[0]})" for name, r in wrong.items()]
+    if "error" in cold:
+        notes.append(f"load time and memory are unknown: {cold['error']}")
     plugin = _runtime(contender.runtime)
     return BenchResult(
         artefact=artefact_of(contender.bundle),
@@ -320,7 +322,7 @@ def _result(
         environment=environment(),
         plan=plan,
         measurements=tuple(measurements),
-        validity=Validity(verdict=validity.verdict, reasons=validity.reasons + dropped),
+        validity=Validity(verdict=validity.verdict, reasons=(*validity.reasons, *notes)),
         placement=contender.session.placement(),
         memory={k: cold.get(k) for k in ("baseline_mb", "peak_mb", "model_mb")},
         order=tuple(c.name for c in all_of_them),

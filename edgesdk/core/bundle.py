@@ -24,7 +24,7 @@ from edgesdk.core.files import (
 )
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.tensors import TensorSpec
-from edgesdk.core.typed import MALFORMED, check_types
+from edgesdk.core.typed import MALFORMED, check_plain, check_types
 from edgesdk.core.values import check_name, check_task, check_values
 
 # History of the schema: 1, the first one.
@@ -236,6 +236,7 @@ def parse_manifest(data: Any, folder: Path) -> Bundle:
 def _bundle_from(data: dict[str, Any], folder: Path) -> Bundle:
     data.pop("schema_version")
     try:
+        check_plain(data)
         values = tupled(data)
         for key in ("inputs", "outputs"):
             values[key] = tuple(TensorSpec.from_json(s) for s in data[key])

@@ -15,7 +15,7 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.files import clean, read_json, tupled, write_atomic
 from edgesdk.core.task import task_of
 from edgesdk.core.tensors import Array
-from edgesdk.core.typed import MALFORMED, check_known, check_types, fits
+from edgesdk.core.typed import MALFORMED, check_known, check_plain, check_types, fits
 
 # History of the schema: 1, the first one.
 SCHEMA_VERSION = 1
@@ -238,6 +238,7 @@ class BenchResult:
         while version < SCHEMA_VERSION:
             data, version = MIGRATIONS[version](data), version + 1
         try:
+            check_plain(data)
             return _rebuilt(data)
         except MALFORMED as error:
             raise UsageError(f"this is no benchmark result ({error}); measure again") from None

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from zipfile import BadZipFile
 from zlib import crc32
 
 import numpy as np
 
+from edgesdk.core.arrays import read_npz
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import sha256_bytes
 from edgesdk.core.preprocess import resize
@@ -125,13 +125,10 @@ def read_arrays(info: ModelInfo, place: Path, count: int, seed: int, item: str) 
 def load_arrays(place: Path) -> dict[str, Array]:
     """Return the arrays of an .npz file; pickled ones are refused."""
     try:
-        with np.load(place, allow_pickle=False) as found:
-            if not isinstance(found, np.lib.npyio.NpzFile):
-                raise ValueError("a single array")
-            return {name: found[name] for name in found.files}
+        return read_npz(place)
     except FileNotFoundError:
         raise UsageError(f"{place} does not exist; give an .npz file of inputs") from None
-    except (OSError, ValueError, BadZipFile, EOFError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(
             f"{place} is no .npz file of plain arrays ({error}); write one with "
             "numpy.savez(path, NAME=array, …)"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgesdk.core import plugins
+from edgesdk.core.arrays import read_npz
 from edgesdk.core.errors import UsageError, did_you_mean
 from edgesdk.core.licence import complete
 from edgesdk.core.preprocess import Preprocess
@@ -147,15 +148,16 @@ def _shapes_of(samples: Path | None) -> Mapping[str, tuple[tuple[int, ...], floa
     if samples is None:
         return {}
     try:
-        with np.load(samples, allow_pickle=False) as found:
-            arrays = {name: found[name] for name in found.files}
-    except Exception as error:  # noqa: BLE001 - zip, zlib and numpy raise classes of their own
+        arrays = read_npz(samples)
+    except (OSError, ValueError) as error:
         raise UsageError(
             f"samples {samples} are no .npz file of plain arrays ({error}); write one with "
             "numpy.savez(path, NAME=array)"
         ) from None
     return {
-        name: (a.shape[1:], float(a.min()), float(a.max())) for name, a in arrays.items() if a.size
+        name: (a.shape[1:], float(a.min()), float(a.max()))
+        for name, a in arrays.items()
+        if a.size and a.dtype.kind in "biuf"
     }
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
-from edgesdk.core.errors import UnsupportedError
+from edgesdk.core.errors import EdgeSdkError, UnsupportedError
 
 HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -56,6 +56,7 @@ class Site:
         last_sign: Time of the last request with the right token, of `time.monotonic`.
         visited: Whether there was any.
         progress: (done, total, label) as the page told it, None so far.
+        fault: What went wrong in a thread of the server, "" so far.
     """
 
     page: Mapping[str, Path]
@@ -66,6 +67,7 @@ class Site:
     last_sign: float = field(default_factory=time.monotonic)
     visited: bool = False
     progress: tuple[int, int, str] | None = None
+    fault: str = ""
     finished: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -75,6 +77,11 @@ class Site:
         if right:
             self.last_sign, self.visited = time.monotonic(), True
         return right
+
+    def fail(self, error: BaseException | None) -> None:
+        """Keep what went wrong in a thread, and end the visit."""
+        self.fault = f"{type(error).__name__}: {error}"[:200]
+        self.finished.set()
 
     def take(self, body: bytes) -> bool:
         """Keep the first report; False for any other."""
@@ -165,10 +172,14 @@ class _Server(ThreadingHTTPServer):
     # A browser keeps its connections open; nobody waits for them.
     block_on_close = False
 
+    def __init__(self, host: str, site: Site) -> None:
+        self._site = site
+        super().__init__((host, 0), type("Handler", (_Handler,), {"site": site}))
+
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Tell of faults of our own only: phones drop connections, and doubt certificates."""
+        """End the visit for faults of our own only: phones drop connections, doubt certificates."""
         if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
+            self._site.fail(sys.exception())
 
 
 @contextmanager
@@ -178,7 +189,7 @@ def serving(site: Site, host: str, tls: ssl.SSLContext | None = None) -> Iterato
     Raises:
         UnsupportedError: the address cannot be used.
     """
-    with _bound(host, type("Handler", (_Handler,), {"site": site})) as server:
+    with _bound(host, site) as server:
         if tls is not None:
             # The handshake belongs to the connection's own thread, or one slow phone stops all.
             server.socket = tls.wrap_socket(
@@ -193,9 +204,9 @@ def serving(site: Site, host: str, tls: ssl.SSLContext | None = None) -> Iterato
             thread.join()
 
 
-def _bound(host: str, handler: type[_Handler]) -> _Server:
+def _bound(host: str, site: Site) -> _Server:
     try:
-        return _Server((host, 0), handler)
+        return _Server(host, site)
     except OSError as error:
         raise UnsupportedError(
             f"cannot serve on {host} ({error.strerror or error}); name an address of this "
@@ -206,7 +217,11 @@ def _bound(host: str, handler: type[_Handler]) -> _Server:
 def wait(
     site: Site, timeout_s: float, progress: Callable[[int, int, str], None] | None
 ) -> bytes | None:
-    """Return the report; None when the page stayed silent for `timeout_s`."""
+    """Return the report; None when the page stayed silent for `timeout_s`.
+
+    Raises:
+        EdgeSdkError: the server itself failed, in a thread of its own.
+    """
     told = None
     while not site.finished.wait(0.1):
         if progress is not None and site.progress not in (None, told):
@@ -214,4 +229,8 @@ def wait(
             progress(*told)
         if time.monotonic() - site.last_sign > timeout_s:
             return None
+    if site.fault:
+        raise EdgeSdkError(
+            f"the server of the page failed ({site.fault}); run the command again, and report this"
+        )
     return site.report

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgesdk.core.bundle import Bundle
 from edgesdk.core.errors import UnsupportedError, UsageError
+from edgesdk.core.files import read_json
 from edgesdk.core.protocols import Runtime, Session
 from edgesdk.core.tensors import Array, Arrays
+from edgesdk.core.typed import MALFORMED, check_known
 from edgesdk_runtimes._reference_ops import OPS
 from edgesdk_runtimes._session import BaseSession
 
 VERSION = 1
+NODE = {"op": str, "attrs": Mapping[str, Any], "inputs": list[str], "outputs": list[str]}
+WEIGHT = {"dtype": str, "shape": list[int], "offset": int}
 
 
 class ReferenceSession(BaseSession):
@@ -25,19 +30,27 @@ class ReferenceSession(BaseSession):
 
     def __init__(self, bundle: Bundle) -> None:
         super().__init__(bundle)
-        self._graph = json.loads(bundle.entry_path.read_text("utf-8"))
-        if self._graph.get("version") != VERSION:
+        self._graph = read_json(bundle.entry_path, "graph")
+        try:
+            self._open(bundle.entry_path.parent / "weights.bin")
+        except MALFORMED as error:
             raise UsageError(
-                f"{bundle.entry_path} has version {self._graph.get('version')}, this edgesdk "
-                f"reads {VERSION}; export it again"
-            )
+                f"the graph {bundle.entry_path} is damaged ({error}); export it again"
+            ) from None
+
+    def _open(self, weights: Path) -> None:
+        """Check the nodes and read the weights; raises one of MALFORMED for a damaged graph."""
+        if self._graph["version"] != VERSION:
+            raise ValueError(f"version {self._graph['version']}, this edgesdk reads {VERSION}")
+        for node in self._graph["nodes"]:
+            check_known("node", node, NODE, NODE)
         unknown = {n["op"] for n in self._graph["nodes"]} - set(OPS)
         if unknown:
             raise UnsupportedError(
                 f"the reference runtime has no operator {', '.join(sorted(unknown))}; "
                 "use another target"
             )
-        content = (bundle.entry_path.parent / "weights.bin").read_bytes()
+        content = weights.read_bytes()
         self._weights = {n: _weight(content, about) for n, about in self._graph["weights"].items()}
 
     def run(self, inputs: Arrays) -> dict[str, Any]:
@@ -57,8 +70,9 @@ class ReferenceSession(BaseSession):
 
 
 def _weight(content: bytes, about: Mapping[str, Any]) -> Array:
+    check_known("weight", about, WEIGHT, WEIGHT)
     dtype = np.dtype(about["dtype"]).newbyteorder("<")
-    count = int(np.prod(about["shape"], dtype=np.int64))
+    count = prod(about["shape"])
     array = np.frombuffer(content, dtype, count, about["offset"])
     return array.astype(about["dtype"]).reshape(about["shape"])
 

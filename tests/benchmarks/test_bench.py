@@ -268,6 +268,7 @@ def test_a_cold_start_that_fails_leaves_the_unknown_unknown(bundle, monkeypatch)
     (result,) = bench([bundle], plan=QUICK)
     assert result.memory == {"baseline_mb": None, "peak_mb": None, "model_mb": None}
     assert not result.stage("load")
+    assert any("did not open and run it within 0.01 s" in r for r in result.validity.reasons)
 
 
 def test_every_native_runtime_can_be_asked_for(bundle):

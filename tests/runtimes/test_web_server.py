@@ -3,17 +3,15 @@
 import http.client
 import re
 import socket
-import sys
 import threading
 import time
 from contextlib import suppress
-from socketserver import BaseServer
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgesdk.core.errors import UnsupportedError
+from edgesdk.core.errors import EdgeSdkError, UnsupportedError
 from edgesdk_runtimes._web_server import HEADERS, MOST_BYTES, TOKEN_HEADER, Site, serving, wait
 from edgesdk_runtimes._web_vendor import WEB
 
@@ -156,7 +154,7 @@ HEADS = st.lists(
 @given(st.tuples(LINES, HEADS, st.just(b""), st.binary(max_size=9)).map(b"\r\n".join))
 @settings(max_examples=200, deadline=None)
 def test_no_request_of_a_stranger_is_a_fault_of_the_server(shared, request_):
-    site, port, faults = shared
+    site, port = shared
     with socket.create_connection(("127.0.0.1", port), timeout=10) as stranger:
         stranger.sendall(request_)
         with suppress(OSError):  # it may be closed already
@@ -164,7 +162,7 @@ def test_no_request_of_a_stranger_is_a_fault_of_the_server(shared, request_):
         with suppress(ConnectionError):
             while stranger.recv(65536):
                 pass
-    assert faults == []
+    assert site.fault == ""
     assert not site.visited
     assert site.report is None
 
@@ -174,11 +172,9 @@ def shared(tmp_path_factory):
     """Return a running site, its port, and the list of what went wrong inside."""
     page = tmp_path_factory.mktemp("site") / "page.html"
     page.write_text("page")
-    site, faults = Site({"/": page}, {"/plan.json": b"{}"}, wants_report=True), []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(BaseServer, "handle_error", lambda *words: faults.append(sys.exception()))
-        with serving(site, "127.0.0.1") as port:
-            yield site, port, faults
+    site = Site({"/": page}, {"/plan.json": b"{}"}, wants_report=True)
+    with serving(site, "127.0.0.1") as port:
+        yield site, port
 
 
 def test_beats_are_told_and_nonsense_is_not(ask, site):
@@ -195,6 +191,15 @@ def test_silence_ends_the_visit_and_signs_of_life_prolong_it(ask, site):
     threading.Timer(0.4, lambda: ask("GET", "/beat?done=1&total=2", token=site.token)).start()
     assert wait(site, 0.6, None) is None
     assert 0.9 < time.monotonic() - begin < 5
+
+
+def test_a_fault_of_the_server_ends_the_visit_in_a_sentence(ask, site, monkeypatch, capfd):
+    monkeypatch.setattr(Site, "knows", lambda self, token: 1 / 0)
+    with suppress(http.client.HTTPException, OSError):
+        ask("GET", "/plan.json", token=site.token)
+    with pytest.raises(EdgeSdkError, match=r"the server of the page failed \(ZeroDivisionError"):
+        wait(site, 5, None)
+    assert capfd.readouterr().err == ""
 
 
 def test_the_server_is_gone_afterwards(site):

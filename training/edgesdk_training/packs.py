@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
-from io import BytesIO
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
+from edgesdk.core.arrays import read_npz
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import sha256_file
 from edgesdk.core.tensors import Array
@@ -19,7 +17,6 @@ PACK_ARRAYS = ("blob", "offsets", "identity", "names", "embedding")
 PACK_SHAPES = (
     ("blob", 1, "u"), ("offsets", 1, "iu"), ("identity", 1, "iu"), ("embedding", 2, "f"),
 )  # fmt: skip
-UNREADABLE = (OSError, ValueError, TypeError, EOFError, BadZipFile, zlib.error)
 
 
 def read_pack(path: Path) -> dict[str, Array]:
@@ -29,15 +26,14 @@ def read_pack(path: Path) -> dict[str, Array]:
         UsageError: the file cannot be read, or lacks what every pack has.
     """
     try:
-        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        arrays = read_npz(path)
         if missing := [name for name in PACK_ARRAYS[:3] if name not in arrays]:
             raise ValueError(f"it lacks {', '.join(missing)}")
         for name, shape, kinds in PACK_SHAPES:
             found = arrays.get(name)
             if found is not None and (found.ndim != shape or found.dtype.kind not in kinds):
                 raise ValueError(f"{name} is {found.dtype} of shape {found.shape}")
-    except UNREADABLE as error:
+    except (OSError, ValueError) as error:
         raise UsageError(
             f"{path} is no face pack ({error}); expected the arrays {', '.join(PACK_ARRAYS)}"
         ) from None

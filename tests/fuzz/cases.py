@@ -1,0 +1,399 @@
+"""One case per reader: a file made up by chance is read and used, or refused in a sentence.
+
+A case takes decisions and returns, or raises EdgeSdkError. Any other error is a fault of the
+reader. Seeds are small files of the right form, built once per process.
+"""
+
+import io
+import json
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from edgesdk.core.bundle import parse_manifest, read_bundle, read_checkpoint
+from edgesdk.core.errors import EdgeSdkError
+from edgesdk.core.files import canonical, sha256_bytes
+from edgesdk.core.golden import read_golden
+from edgesdk.core.result import read_result
+from edgesdk.core.shipped import shipped_bundle, shipped_checkpoint
+from edgesdk.core.verify import read_verification
+from tests.fuzz.choices import as_text, changed_bytes, changed_json
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = "bridge-face"
+LARGEST = 64  # pixels of a side that pre-processing is tried with
+
+
+@cache
+def place():
+    """Return a folder of this process alone, in memory where the system has such."""
+    memory = Path("/dev/shm")
+    return Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory if memory.is_dir() else None))
+
+
+def forget():
+    """Remove what the cases of this process wrote."""
+    shutil.rmtree(place(), ignore_errors=True)
+    place.cache_clear()
+
+
+def write(name, content):
+    path = place() / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, str):
+        content = content.encode("utf-8", "surrogatepass")
+    path.write_bytes(content)
+    return path
+
+
+@cache
+def manifest():
+    data = json.loads((shipped_bundle(MODEL) / "bundle.json").read_text())
+    del data["manifest_sha256"]
+    return data
+
+
+def parsed(choices):
+    """Return the bundle of a changed and sealed manifest."""
+    data = json.loads(as_text(changed_json(choices, manifest())))
+    try:
+        data["manifest_sha256"] = sha256_bytes(canonical(data))
+    except (ValueError, TypeError):
+        data = manifest() | {"model": data}
+    return parse_manifest(data, place() / "bundle")
+
+
+def a_manifest(choices):
+    from edgesdk.verbs.inspect import show
+
+    bundle = parsed(choices)
+    assert bundle.name
+    assert bundle.bytes >= 0
+    assert bundle.sha256
+    assert show(bundle.to_json())
+    for how in bundle.preprocess.values():
+        if max(how.size) <= LARGEST:
+            assert np.isfinite(how([np.full((5, 7, 3), 255, np.uint8)])).all()
+
+
+def a_card(choices):
+    from edgesdk.core.verify import Verification
+    from edgesdk_export._card import write_card
+
+    (place() / "bundle").mkdir(exist_ok=True)
+    write_card(parsed(choices), Verification(verdict="pass", level="host"))
+
+
+@cache
+def whole():
+    """Return a copy of the shipped bundle whose golden index a case may change."""
+    folder = place() / "whole"
+    shutil.copytree(shipped_bundle(MODEL), folder, dirs_exist_ok=True)
+    return read_bundle(folder), json.loads((folder / "golden/index.json").read_text())
+
+
+def a_golden_index(choices):
+    from edgesdk_export._golden import check_golden
+
+    bundle, index = whole()
+    (bundle.path / "golden/index.json").write_text(as_text(changed_json(choices, index)))
+    try:
+        golden = read_golden(bundle)
+    except EdgeSdkError:
+        check_golden(bundle, None)
+        raise
+    golden.reasons(golden.outputs)
+    check_golden(bundle, lambda inputs: dict(golden.outputs))
+
+
+def a_verdict(choices):
+    from edgesdk.verbs.verify import show
+    from edgesdk_export._card import write_card
+
+    bundle, _ = whole()
+    seed = json.loads((shipped_bundle(MODEL) / "verify.json").read_text())
+    found = read_verification(write("verify.json", as_text(changed_json(choices, seed))))
+    show(found)
+    write_card(bundle, found)
+
+
+@cache
+def measured():
+    data = json.loads(
+        next((ROOT / "benchmarks/results/runtimes").glob("*-fp32-ort-*.json")).read_text()
+    )
+    for one in data["measurements"]:
+        one["samples"], one["warmups"] = one["samples"][:3], one["warmups"][:1]
+    return data
+
+
+def a_result(choices):
+    from edgesdk_benchmarks.report import html, markdown
+    from edgesdk_benchmarks.report.groups import grouped
+    from edgesdk_benchmarks.report.write import result_table
+
+    path = write("result.json", as_text(changed_json(choices, measured())))
+    results = [read_result(path), read_result(write("good.json", as_text(measured())))]
+    groups = grouped(results)
+    for text in (html.page("t", groups), markdown.text("t", groups), result_table(results)):
+        text.encode()
+    for result in results:
+        canonical(result.to_json())
+
+
+def a_text_of_json(choices):
+    seeds = [
+        manifest(),
+        measured(),
+        json.loads((shipped_bundle(MODEL) / "verify.json").read_text()),
+    ]
+    path = write("any.json", changed_bytes(choices, as_text(choices.pick(seeds)).encode()))
+    choices.pick([read_result, read_verification])(path)
+
+
+@cache
+def trained():
+    folder = place() / "checkpoint"
+    shutil.copytree(shipped_checkpoint(MODEL), folder, dirs_exist_ok=True)
+    return folder, json.loads((folder / "meta.json").read_text())
+
+
+def a_checkpoint(choices):
+    from edgesdk.core import plugins
+    from edgesdk_runtimes.torch import as_bundle
+
+    folder, meta = trained()
+    (folder / "meta.json").write_text(as_text(changed_json(choices, meta)))
+    checkpoint = read_checkpoint(folder)
+    plugins.load(plugins.STUDENTS, checkpoint.student)
+    assert as_bundle(checkpoint).name
+
+
+@cache
+def pictures():
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    colours = Image.fromarray(rng.integers(0, 255, (9, 7, 3), np.uint8))
+    images = {
+        "JPEG": colours, "PNG": colours, "WEBP": colours, "BMP": colours, "PPM": colours,
+        "TIFF": colours, "GIF": colours.convert("P"),
+    }  # fmt: skip
+    seeds = [_encoded(image, kind) for kind, image in images.items()]
+    modes = ("L", "LA", "RGBA", "P", "1", "I;16")
+    seeds += [_encoded(colours.convert("L" if m == "I;16" else m).convert(m), "PNG") for m in modes]
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    return [
+        *seeds,
+        _encoded(colours, "JPEG", exif=turned),
+        _encoded(colours.convert("CMYK"), "JPEG"),
+    ]
+
+
+def _encoded(image, kind, **how):
+    out = io.BytesIO()
+    image.save(out, kind, **how)
+    return out.getvalue()
+
+
+def a_picture(choices):
+    from edgesdk.images import read_image
+
+    picture = read_image(changed_bytes(choices, choices.pick(pictures())))
+    assert picture.dtype == np.uint8
+    assert picture.ndim == 3
+
+
+LISTS = {
+    "pairs.txt": b"1\t1\nAnn\t1\t2\nAnn\t1\tBob\t1\n",
+    "plain.txt": b"Ann 1 2\nAnn 1 Bob 1\n\nBob 1 Ann 2\n",
+    "pairs.csv": b'same,a,b,fold\n1,Ann/Ann_0001.png,"Ann/Ann_0002.png",0\n'
+    b"0,Ann/Ann_0001,Bob/Bob_0001.png,1\n",
+}
+
+
+@cache
+def set_of_pairs():
+    for name in ("Ann/Ann_0001.png", "Ann/Ann_0002.png", "Bob/Bob_0001.png"):
+        write(f"pairs/{name}", pictures()[1])
+    return place() / "pairs"
+
+
+def a_list_of_pairs(choices):
+    from edgesdk.pairs import read_pairs
+
+    set_of_pairs()
+    name = choices.pick(sorted(LISTS))
+    pairs = read_pairs(write(f"pairs/{name}", changed_bytes(choices, LISTS[name])))
+    assert pairs.pairs.shape == (2, len(pairs))
+    assert pairs.sha256
+
+
+@cache
+def archive():
+    import tarfile
+
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name in ("pairs.txt", "Ann/Ann_0001.png", "Ann/Ann_0002.png", "Bob/Bob_0001.png"):
+            content = LISTS.get(name, pictures()[1])
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return out.getvalue()
+
+
+def an_archive_of_pairs(choices):
+    from edgesdk.pairs import read_pairs
+
+    pairs = read_pairs(write("set.tar", changed_bytes(choices, archive())))
+    pairs.read(0)
+
+
+def a_list_of_classes(choices):
+    from edgesdk.tasks._classes import read_labelled
+
+    set_of_pairs()
+    seed = b'path,label\nAnn/Ann_0001.png,ann\n"Bob/Bob_0001.png","b ob"\n'
+    assert len(read_labelled(write("pairs/labels.csv", changed_bytes(choices, seed))))
+
+
+@cache
+def network():
+    import onnx
+
+    node, value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
+    weights = onnx.numpy_helper.from_array(np.ones((3, 2), np.float32), "w")
+    nodes = [node("MatMul", ["x", "w"], ["y"])]
+    shapes = [value("x", 1, ["n", 3])], [value("y", 1, ["n", 2])]
+    graph = onnx.helper.make_graph(nodes, "g", *shapes, [weights])
+    return onnx.helper.make_model(graph).SerializeToString()
+
+
+def a_network(choices):
+    from edgesdk.core.onnx_wire import mended, outline
+
+    data = changed_bytes(choices, network())
+    outline(data)
+    mended(data, {"x": ("n", 3)}, {"y": ("n", 2)})
+
+
+@cache
+def app():
+    from tests.apks import elf, write_apk
+
+    path = place() / "seed.apk"
+    write_apk(path, {"lib/arm64-v8a/a.so": elf(), "assets/a.txt": (b"text", True)}, align=64)
+    return path.read_bytes()
+
+
+def an_app(choices):
+    from edgesdk.apk import inspect_apk
+
+    inspect_apk(write("app.apk", changed_bytes(choices, app())))
+
+
+def a_manifest_of_an_app(choices):
+    from edgesdk.core.axml import read_axml
+    from tests.apks import axml
+    from tests.apks import manifest as tree
+
+    read_axml(changed_bytes(choices, axml(tree(), utf8=bool(choices.below(2)))))
+
+
+def a_library(choices):
+    from edgesdk.core.elf import read_elf
+    from tests.apks import elf
+
+    read_elf(changed_bytes(choices, elf(choices.pick(["arm64-v8a", "armeabi-v7a"]))))
+
+
+@cache
+def pack():
+    out = io.BytesIO()
+    arrays = {
+        "blob": np.zeros(9, np.uint8), "offsets": np.array([0, 9]), "identity": np.array([0]),
+        "embedding": np.ones((1, 4), np.float16),
+    }  # fmt: skip
+    np.savez(out, **arrays)
+    return out.getvalue()
+
+
+def a_face_pack(choices):
+    from edgesdk_benchmarks.accuracy import read_embeddings
+    from edgesdk_training.packs import read_pack
+
+    path = write("pack.npz", changed_bytes(choices, pack()))
+    try:
+        read_pack(path)
+    finally:
+        read_embeddings(str(path))
+
+
+def a_settings_file(choices):
+    from edgesdk.core import plugins
+    from edgesdk_training.settings import read_settings
+
+    recipe = plugins.load(plugins.RECIPES, "bridge")
+    seed = b'[settings]\nepochs = 3\nbatch = 64\nseed = 1\nrate = 0.1\nname = "x"\n'
+    read_settings(recipe.settings, write("a.toml", changed_bytes(choices, seed)), {})
+
+
+def a_report_of_a_page(choices):
+    from edgesdk_runtimes._web_report import ReportError, read_report
+
+    seed = {
+        "schema_version": 1,
+        "bundles": [{"load_ns": 1, "first_ns": 1, "outputs": {"e": "AAAAAA=="}, "embedding": "",
+                     "pre": {"samples": [1], "repeat": 1}}],
+        "device": {"user_agent": "a", "platform": "b", "model": "c", "cores": 2, "isolated": True,
+                   "secure": True, "wake_lock": False, "hidden": False},
+        "runtime": {"version": "1", "threads": 1, "isolated": True, "simd": True},
+        "timer_step_ms": 0.1,
+        "series": [{"bundle": 0, "plan": 0, "batch": 1, "samples": [1], "warmups": [1],
+                    "repeat": 1}],
+    }  # fmt: skip
+    try:
+        read_report(as_text(changed_json(choices, seed)).encode(), 1, [(0, 0, 1)])
+    except ReportError as error:
+        raise EdgeSdkError(str(error)) from None
+
+
+def a_graph_of_the_reference(choices):
+    from dataclasses import replace
+
+    from edgesdk.core.session import Session
+    from edgesdk.core.tensors import TensorSpec
+    from edgesdk_runtimes.reference import PLUGIN
+
+    graph = {
+        "version": 1,
+        "nodes": [
+            {"op": "MatMul", "attrs": {}, "inputs": ["x", "w"], "outputs": ["m"]},
+            {"op": "ReduceSum", "attrs": {"keepdims": 1}, "inputs": ["m"], "outputs": ["y"]},
+        ],
+        "weights": {"w": {"dtype": "float32", "shape": [3, 2], "offset": 0}},
+    }
+    path = write("graph/graph.json", as_text(changed_json(choices, graph)))
+    write("graph/weights.bin", np.ones(6, "<f4").tobytes())
+    tensors = {"inputs": (TensorSpec("x", (None, 3)),), "outputs": (TensorSpec("y", (None, 1)),)}
+    bundle = replace(whole()[0], path=path.parent, entry=path.name, **tensors)
+    with Session(PLUGIN.open(bundle, "cpu", 1), "cpu", 1) as session:
+        session.run({"x": np.ones((2, 3), np.float32)})
+
+
+CASES = {
+    case.__name__: case
+    for case in (
+        a_manifest, a_card, a_golden_index, a_verdict, a_result, a_text_of_json, a_checkpoint,
+        a_picture, a_list_of_pairs, an_archive_of_pairs, a_list_of_classes, a_network, an_app,
+        a_manifest_of_an_app, a_library, a_face_pack, a_settings_file, a_report_of_a_page,
+        a_graph_of_the_reference,
+    )
+}  # fmt: skip
+# Those that read foreign files in ways that no package of the base install offers.
+NEEDS = {"a_network": "onnx", "a_checkpoint": "torch"}
