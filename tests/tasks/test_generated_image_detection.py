@@ -1,0 +1,168 @@
+"""Detectors of generated pictures are judged, run, drawn and listed."""
+
+import csv
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgesdk.core.errors import UnsupportedError, UsageError
+from edgesdk.core.jobs import RunJob
+from edgesdk.core.preprocess import Preprocess
+from edgesdk.core.task import ModelInfo, task_of
+from edgesdk.core.tensors import TensorSpec
+from edgesdk.tasks._verdict_sheet import heat_map
+from tests.drawn import labelled_set, photo
+
+TASK = task_of("generated-image-detection")
+INFO = ModelInfo(
+    model="doubled",
+    task="generated-image-detection",
+    inputs=(TensorSpec("image", (None, 3, 32, 32), layout="NCHW", kind="image"),),
+    outputs=(TensorSpec("logit", (None, 1), layout="NC"),),
+    preprocess={"image": Preprocess((32, 32))},
+    thresholds={"generated": {"value": 0.6}, "real": {"value": 0.4}},
+)
+
+
+def by_doubling(arrays):
+    """Return a high logit where pixels equal their neighbours."""
+    image = arrays["image"]
+    equal = np.abs(image[..., ::2] - image[..., 1::2]).mean((1, 2, 3)) < 1e-6
+    return {"logit": np.where(equal, 4.0, -4.0)[:, None].astype(np.float32)}
+
+
+@pytest.fixture
+def session(monkeypatch):
+    class Session:
+        runtime = "fake"
+        run = staticmethod(by_doubling)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr("edgesdk_runtimes._open.open_session", lambda *_: Session())
+    return Session
+
+
+def job(files, output=None, **metrics):
+    names = ("model", "task", "inputs", "outputs", "preprocess", "postprocess", "labels")
+    about = {name: getattr(INFO, name) for name in (*names, "thresholds")}
+    bundle = SimpleNamespace(name="doubled-onnx-fp32", metrics=metrics, **about)
+    return RunJob(bundle=bundle, files=tuple(files), output=output)
+
+
+def test_a_perfect_detector_is_judged_so(tmp_path):
+    data = TASK.evaluation(labelled_set(tmp_path))
+    assert (len(data), data.generated.sum(), data.counted) == (36, 12, "pictures")
+    assert len(data.hashes()) == 24  # the soft photos are the photos again
+    (found,) = TASK.judge(INFO, [by_doubling], data)
+    assert [(m.key, m.value) for m in found.metrics] == [("AUC", 1.0), ("balanced accuracy", 1.0)]
+    assert found.numbers == {"AUC against soft photos": 1.0}
+
+
+def test_items_have_the_figure_as_their_mean(tmp_path):
+    random = np.random.default_rng(0)
+
+    def guessing(arrays):
+        return {"logit": random.normal(0, 1, (len(arrays["image"]), 1))}
+
+    (found,) = TASK.judge(INFO, [guessing], TASK.evaluation(labelled_set(tmp_path)))
+    for metric in found.metrics:
+        assert metric.items.mean() == pytest.approx(metric.value)
+        assert 0.2 < metric.value < 0.8
+
+
+def test_a_set_without_one_side_is_refused(tmp_path):
+    (tmp_path / "real").mkdir()
+    Image.fromarray(photo(0)).save(tmp_path / "real" / "a.png")
+    with pytest.raises(UsageError, match="real and fake"):
+        TASK.evaluation(tmp_path)
+
+
+def test_samples_are_native_crops_by_seed(tmp_path):
+    folder = labelled_set(tmp_path)
+    first, again = (TASK.read(INFO, folder, 5, 1) for _ in range(2))
+    assert first.arrays["image"].shape == (5, 3, 32, 32)
+    assert (first.arrays["image"] == again.arrays["image"]).all()
+    other = TASK.read(INFO, folder, 5, 2)
+    assert (other.arrays["image"] != first.arrays["image"]).any()
+
+
+def test_pictures_have_a_probability_a_verdict_and_a_row(tmp_path, session):
+    folder = labelled_set(tmp_path / "set")
+    (folder / "fake" / "broken.png").write_bytes(b"no picture")
+    result = TASK.run(job([folder]), csv=str(tmp_path / "out.csv"))
+    assert len(result["pictures"]) == 36
+    assert {row["verdict"] for row in result["pictures"] if "/fake/" in row["picture"]} == {
+        "generated"
+    }
+    assert {row["verdict"] for row in result["pictures"] if "/real/" in row["picture"]} == {"real"}
+    assert [s["picture"] for s in result["skipped"]] == [str(folder / "fake" / "broken.png")]
+    json.dumps(result)
+    rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
+    assert len(rows) == 36
+    assert float(rows[0]["probability"]) == pytest.approx(result["pictures"][0]["probability"])
+
+
+def test_a_large_photo_costs_as_many_crops_as_a_middling_one(tmp_path, session):
+    Image.fromarray(np.zeros((1500, 2000, 3), np.uint8)).save(tmp_path / "large.png")
+    Image.fromarray(photo(0)[:9, :20]).save(tmp_path / "tiny.png")
+    large, tiny = TASK.run(job([tmp_path]))["pictures"]
+    assert large["crops"] <= 64
+    assert tiny["crops"] == 1
+
+
+def test_a_page_shows_where_the_clue_lies_the_likeliest_first(tmp_path, session):
+    half = photo(3, 96, 128)
+    half[:, :64] = half[::2, :64:2].repeat(2, 0).repeat(2, 1)
+    Image.fromarray(half).save(tmp_path / "half<b>.png")
+    Image.fromarray(photo(4)).save(tmp_path / "whole.png")
+    result = TASK.run(job([tmp_path], tmp_path / "out"))
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert page.index("half&lt;b&gt;.png") < page.index("whole.png")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "0000.jpg", "0001.jpg", "index.html",
+    ]  # fmt: skip
+    assert "lose 10 to 20 points" in page
+    assert "wrote" in TASK.show(result)
+
+
+def test_the_heat_map_is_red_where_a_crop_was_generated(tmp_path):
+    path = tmp_path / "grey.png"
+    Image.fromarray(np.full((64, 64, 3), 128, np.uint8)).save(path)
+    places = [(0, 0), (0, 32), (32, 0), (32, 32)]
+    row = {"picture": str(path), "side": 32, "map": list(zip(places, [9, -9, -9, -9], strict=True))}
+    shown = heat_map(row).astype(int)
+    assert shown.shape == (64, 128, 3)
+    red, blue = shown[8, 64 + 8], shown[56, 64 + 56]
+    assert red[0] > red[2]
+    assert blue[2] > blue[0]
+
+
+def test_the_warning_holds_the_model_s_own_figure(tmp_path, session):
+    Image.fromarray(photo(0)).save(tmp_path / "a.png")
+    result = TASK.run(job([tmp_path], unseen_auc=0.713))
+    assert "0.71" in result["warning"]
+    assert "50%" in TASK.show(result)
+
+
+def test_what_cannot_be_run_is_told(tmp_path, session):
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(UsageError, match="no picture can be read"):
+        TASK.run(job([tmp_path]))
+    (tmp_path / "file").write_text("")
+    Image.fromarray(photo(0)).save(tmp_path / "a.png")
+    with pytest.raises(UsageError, match="is a file"):
+        TASK.run(job([tmp_path / "a.png"], tmp_path / "file"))
+    with pytest.raises(UnsupportedError, match="one picture"):
+        TASK.judge(
+            ModelInfo(model="x", task="y", inputs=INFO.inputs * 2, outputs=INFO.outputs),
+            [by_doubling],
+            TASK.evaluation(labelled_set(tmp_path / "set")),
+        )
