@@ -164,14 +164,22 @@ def calibration(logits: Array, generated: Array) -> tuple[float, float]:
 def band(probabilities: Array, generated: Array) -> Mapping[str, Mapping[str, float]]:
     """Return the thresholds of the verdict: at most 5 % of either side are called the other.
 
-    Between `real` and `generated` lies what cannot be told.
+    Between `real` and `generated` lies what cannot be told; "low" and "high" are the ends of
+    each threshold's 95 % interval by bootstrap.
     """
-    upper = max(0.5, float(np.quantile(probabilities[~generated], 1 - ERRORS)))
-    lower = min(0.5, float(np.quantile(probabilities[generated], ERRORS)))
+    real, fake = probabilities[~generated], probabilities[generated]
     return {
-        "generated": {"value": upper, "error": ERRORS},
-        "real": {"value": lower, "error": ERRORS},
+        "generated": _cut(real, 1 - ERRORS, (0.5, 1.0)),
+        "real": _cut(fake, ERRORS, (0.0, 0.5)),
     }
+
+
+def _cut(side: Array, part: float, allowed: tuple[float, float]) -> dict[str, float]:
+    random = np.random.default_rng(0)
+    drawn = [np.quantile(random.choice(side, len(side)), part) for _ in range(DRAWS)]
+    ends = np.quantile(drawn, (0.025, 0.975))
+    value, low, high = np.clip([np.quantile(side, part), *ends], *allowed)
+    return {"value": float(value), "low": float(low), "high": float(high)}
 
 
 def verdict(chance: float, thresholds: Mapping[str, Mapping[str, float]]) -> str:

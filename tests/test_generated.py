@@ -100,6 +100,7 @@ def test_the_band_allows_five_per_cent_of_errors_a_side():
     generated = np.repeat([True, False], 2000)
     chances = probability(np.where(generated, 1, -1) + random.normal(0, 1.5, 4000))
     thresholds = band(chances, generated)
+    assert all(t["low"] <= t["value"] <= t["high"] for t in thresholds.values())
     told = np.array([verdict(c, thresholds) for c in chances])
     assert (told[~generated] == "generated").mean() == pytest.approx(0.05, abs=0.01)
     assert (told[generated] == "real").mean() == pytest.approx(0.05, abs=0.01)
