@@ -127,25 +127,3 @@ def test_constraints_record_no_address():
     text = (ROOT / "constraints.txt").read_text()
     assert "://" not in text
     assert "--index" not in text
-
-
-# Where one kind of model is really meant: its page, its camera, its comparison with others.
-ABOUT_FACES = (
-    "_plot.py",
-    "_models.py",
-    "_peers.py",
-    "_sface.py",
-    "_artefacts.py",
-    "accuracy.py",
-    "claims.py",
-)
-
-
-@pytest.mark.parametrize("home", ["export", "runtimes", "benchmarks"])
-def test_what_models_are_for_is_known_to_their_tasks_alone(home):
-    for path in sorted((ROOT / home).rglob("*.py")):
-        if path.name in ABOUT_FACES:
-            continue
-        text = path.read_text("utf-8")
-        assert not re.search(r"\btask\b\s*[!=]=", text), f"{path} asks for a task by its name"
-        assert not re.search(r"lfw|faces/s", text, re.I), f"{path} speaks of faces"

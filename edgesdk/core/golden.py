@@ -21,7 +21,7 @@ class Golden:
     """What an artefact must answer.
 
     Attributes:
-        pictures: The pictures behind the first image input, uint8 [H, W, 3] each; may be empty.
+        pictures: The crops behind the first image input, uint8 [H, W, 3] each; may be empty.
         inputs: Input tensors.
         outputs: Output tensors of the source in float32.
         tolerance: What the bundle's precision may differ.

@@ -348,6 +348,9 @@ class RunContext(Protocol):
     def data(self, role: str) -> Dataset:
         """Return the data set given for `role`."""
 
+    def paths(self, role: str) -> tuple[Path, ...]:
+        """Return the paths given for `role`, none where it was left out."""
+
     def teacher(self, name: str) -> Teacher:
         """Return the teacher called `name`."""
 

@@ -37,7 +37,7 @@ class Verification:
             another file that holds the same numbers).
         by: runtime, kind and version of what ran the artefact.
         source: runtime and version of what ran the source; empty when it was not found.
-        samples: Number of items compared.
+        samples: Number of crops compared.
         outputs: Output name -> max_abs, cosine_p1, cosine_p50, snr_db ….
         batch: Check of batch invariance -> largest absolute difference; None where the
             runtime refuses the input.

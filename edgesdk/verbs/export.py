@@ -67,8 +67,8 @@ def export(
         precision: fp32, fp16 or int8; default: the target's first one.
         batch: Fixed batch size; default: a free one.
         profile: Device profile to build for.
-        calib: Real items for int8, as the task reads them; default: drawn ones.
-        calib_samples: Number of calibration items.
+        calib: Folder or tar of real crops for int8; default: synthetic faces.
+        calib_samples: Number of calibration crops.
         calib_seed: Seed that draws them.
         data: Folder or tar with pairs.txt: measures accuracy and re-fits the threshold.
         max_drop: Largest loss of accuracy on `data`, absolute.

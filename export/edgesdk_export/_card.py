@@ -84,7 +84,7 @@ def _verdict(found: Verification) -> list[str]:
         lines.append(f"verdict of the proxy, which holds the same numbers: {found.proxy}")
     if found.by:
         lines.append(f"run by: {_text(found.by)}")
-    lines += [f"`{name}` on {found.samples} items: {_text(v)}" for name, v in found.outputs.items()]
+    lines += [f"`{name}` on {found.samples} crops: {_text(v)}" for name, v in found.outputs.items()]
     lines += [f"batch invariance, {k}: {_text(v)}" for k, v in found.batch.items()]
     if found.half:
         lines.append(f"in real half precision: {_text(found.half)}")

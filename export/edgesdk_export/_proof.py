@@ -144,7 +144,7 @@ def compare(
         bundle: What is judged.
         artefact: The same, opened.
         source: Runs the source on any number of items.
-        arrays: Inputs of both, pre-processed.
+        arrays: Crops, pre-processed.
         tolerance: Of the bundle's precision.
     """
     base = Verification(

@@ -32,6 +32,20 @@ class TestF2c(RecipeContract):
         monkeypatch.setattr("edgesdk_training.loop.SAVE_EVERY_S", 0.0)
 
 
+class TestDeocclusion(RecipeContract):
+    recipe = "deocclusion"
+    settings: ClassVar = {
+        "epochs": 1, "complete_epochs": 1, "holdout": 4, "batch": 32, "occluders": 20, "size": 32,
+        "deep": False,
+    }  # fmt: skip
+    data: ClassVar = {"public": [Path("synthetic")]}
+
+    @pytest.fixture(autouse=True)
+    def _frequent_states(self, coarse_teacher, monkeypatch):
+        pytest.importorskip("torch", reason="needs the train extra")
+        monkeypatch.setattr("edgesdk_training.loop.SAVE_EVERY_S", 0.0)
+
+
 def test_every_recipe_is_covered():
     covered = {c.recipe for c in RecipeContract.__subclasses__()}
     assert covered == set(plugins.names(plugins.RECIPES))

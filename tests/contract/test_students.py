@@ -19,6 +19,11 @@ class TestF2cDetector(StudentContract):
     most_parameters = 500_000
 
 
+class TestMaskedFace(StudentContract):
+    student = "masked-face"
+    most_parameters = 1_200_000
+
+
 def test_every_student_is_covered():
     covered = {c.student for c in StudentContract.__subclasses__()}
     assert covered == set(plugins.names(plugins.STUDENTS))

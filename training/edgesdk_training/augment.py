@@ -75,6 +75,12 @@ def augment(pictures: Tensor, size: int, how: Augmentation, generator: Generator
     return _lit(x, how.light, generator) if how.light else x.clamp(0, 255)
 
 
+def blurred(x: Tensor, most: float, generator: Generator) -> Tensor:
+    """Return [B, C, S, S] with a blur per picture of up to `most` pixels."""
+    matrix = _gaussian(most * _uniform(len(x), generator).abs(), x.shape[-1])[:, None]
+    return matrix @ x @ matrix.mT
+
+
 def _uniform(count: int, generator: Generator) -> Tensor:
     """Return [count] values in -1..1."""
     import torch

@@ -70,6 +70,7 @@ def load_weights(
     checkpoint: Checkpoint,
     may_miss: frozenset[str] = frozenset(),
     resize: bool = False,
+    prefix: str = "",
 ) -> Any:
     """Load the checkpoint's tensors into a folded module and return it.
 
@@ -78,6 +79,7 @@ def load_weights(
         checkpoint: The stored weights.
         may_miss: Tensors of the network that the checkpoint need not hold.
         resize: Whether kernels of another size are interpolated.
+        prefix: Of the tensors' names: `module` is this part of the stored network.
 
     Raises:
         EdgeSdkError: the tensors do not fit the network.
@@ -86,7 +88,8 @@ def load_weights(
     from safetensors.torch import load_file
 
     try:
-        tensors = load_file(checkpoint.weights_path)
+        stored = load_file(checkpoint.weights_path)
+        tensors = {k.removeprefix(prefix): v for k, v in stored.items() if k.startswith(prefix)}
         whole = module.state_dict()
         own = {k: v for k, v in whole.items() if k in may_miss}
         if resize:
@@ -102,7 +105,7 @@ def load_weights(
     return module
 
 
-def warm_start(module: Any, checkpoint: Checkpoint, sample: Any) -> Any:
+def warm_start(module: Any, checkpoint: Checkpoint, sample: Any, prefix: str = "") -> Any:
     """Give a network in training form a folded checkpoint's weights and return it.
 
     Every BatchNorm is set so that it leaves `sample` unchanged, which undoes the folding.
@@ -112,6 +115,7 @@ def warm_start(module: Any, checkpoint: Checkpoint, sample: Any) -> Any:
         checkpoint: Of the same student, at any size; kernels that grow with the size of the
             face are interpolated.
         sample: Inputs [N, 3, S, S] whose statistics the BatchNorms take.
+        prefix: As in `load_weights`.
 
     Raises:
         EdgeSdkError: the tensors do not fit the network.
@@ -121,7 +125,7 @@ def warm_start(module: Any, checkpoint: Checkpoint, sample: Any) -> Any:
 
     norms = {n: m for n, m in module.named_modules() if isinstance(m, nn.BatchNorm2d)}
     missing = {f"{n}.{key}" for n, norm in norms.items() for key in norm.state_dict()}
-    load_weights(module, checkpoint, frozenset(missing), resize=True)
+    load_weights(module, checkpoint, frozenset(missing), resize=True, prefix=prefix)
     hooks = [norm.register_forward_pre_hook(_leave_unchanged) for norm in norms.values()]
     module.train()
     with torch.no_grad():

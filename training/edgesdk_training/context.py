@@ -61,6 +61,10 @@ class Context:
             )
         return join(self._data[role])
 
+    def paths(self, role: str) -> tuple[Path, ...]:
+        """Return the paths given for `role`, none where it was left out."""
+        return tuple(self._data.get(role, ()))
+
     def teacher(self, name: str) -> Any:
         """Return the teacher the user chose, else the one called `name`."""
         return open_teacher(self._teacher or name, self._threads, self.device)

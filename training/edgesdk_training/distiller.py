@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+# Losses of a batch against the teacher's rows, by the name of their weight in the settings.
+RELATIONS = ("relation", "pair", "triplet")
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -42,7 +45,8 @@ def distil(
             return torch.randint(max(most, 1), (count,), generator=generator, device=context.device)
 
         chosen = torch.cat([train[order], len(faces.pictures) + some(settings.morphs, morphs)])
-        others = train[some(len(train), settings.bank if settings.contrast else 0)]
+        asked = settings.contrast or getattr(settings, "predictions", 0.0)
+        others = train[some(len(train), settings.bank if asked else 0)]
         rivals = some(classes, settings.class_bank)
         return faces.batch(chosen, settings.size, generator), chosen, others, rivals
 
@@ -111,12 +115,16 @@ def _identity_terms(
     own, terms = wanted[chosen], {}
     if settings.identity:
         terms["identity"] = losses.regression(identity, own)
-    if settings.relation:
-        terms["relation"] = losses.relation(identity, own)
+    for name in RELATIONS:
+        # A recipe need not offer all of them.
+        if getattr(settings, name, 0.0):
+            terms[name] = getattr(losses, name)(identity, own)
     if settings.contrast:
         bank = torch.cat([own, wanted[others]])
         index = torch.arange(len(own), device=own.device)
         terms["contrast"] = losses.contrast(identity, bank, index, settings.scale)
+    if getattr(settings, "predictions", 0.0):
+        terms["predictions"] = losses.predictions(identity, own, wanted[others], settings.scale)
     return terms
 
 

@@ -80,3 +80,59 @@ def contrast(prediction: Tensor, bank: Tensor, index: Tensor, scale: float) -> T
     import torch.nn.functional as F
 
     return F.cross_entropy(scale * F.normalize(prediction) @ bank.T, index)
+
+
+def pair(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the Huber loss between the distances of all pairs, each side's mean distance being 1.
+
+    Relational distillation of second order (Park et al. 2019). Both [B, D], `target` of length 1.
+    """
+    import torch.nn.functional as F
+
+    return F.smooth_l1_loss(_distances(prediction), _distances(target))
+
+
+def _distances(rows: Tensor) -> Tensor:
+    from torch.nn.functional import normalize
+
+    unit = normalize(rows)
+    # A root's slope at 0 is infinite: the diagonal, and equal rows, are kept off it.
+    found = (2 - 2 * unit @ unit.T).clamp_min(1e-6).sqrt()
+    return found / found.mean()
+
+
+# The angles of all triples are B^3 numbers.
+TRIPLET_ROWS = 32
+
+
+def triplet(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the Huber loss between the cosines of the angles that all triples make.
+
+    Relational distillation of third order (Park et al. 2019), on the first 32 rows of [B, D].
+    """
+    import torch.nn.functional as F
+
+    return F.smooth_l1_loss(_angles(prediction[:TRIPLET_ROWS]), _angles(target[:TRIPLET_ROWS]))
+
+
+def _angles(rows: Tensor) -> Tensor:
+    """Return [B, B, B]: for each row, the cosines between the ways to all others."""
+    from torch.nn.functional import normalize
+
+    unit = normalize(rows)
+    ways = normalize(unit[None] - unit[:, None], dim=2)
+    return ways @ ways.mT
+
+
+def predictions(prediction: Tensor, target: Tensor, centres: Tensor, scale: float) -> Tensor:
+    """Return the divergence between what both sides take a face for, among people's centres.
+
+    Args:
+        prediction: [B, D].
+        target: Unit rows of the teacher, [B, D].
+        centres: Unit rows that stand for people, [M, D].
+        scale: Inverse temperature of the cosines.
+    """
+    from torch.nn.functional import normalize
+
+    return softened(scale * normalize(prediction) @ centres.T, scale * target @ centres.T, 1.0)

@@ -21,14 +21,28 @@ def whiten(student: Any, faces: Faces, settings: Any) -> None:
         settings: Fields size and whiten (the shrinkage).
     """
     import torch
-    from torch.nn.functional import normalize
 
     student.eval()
     chosen = faces.labelled
     identity = faces.embed(lambda x: student.heads(x)[1], chosen.numpy(force=True), settings.size)
     rows = torch.from_numpy(identity).to(chosen.device)
+    fold_whitening(student, rows, faces.labels[chosen], settings.whiten)
+
+
+def fold_whitening(student: Any, rows: Tensor, labels: Tensor, shrinkage: float) -> None:
+    """Change the last layer `identity` of `student` so that it centres and whitens its answers.
+
+    Args:
+        student: Changed in place.
+        rows: What the layer answers now, [N, D].
+        labels: Person of each row, [N].
+        shrinkage: As in `within_whitening`.
+    """
+    import torch
+    from torch.nn.functional import normalize
+
     mean = rows.mean(0)
-    matrix = within_whitening(normalize(rows - mean), faces.labels[chosen], settings.whiten)
+    matrix = within_whitening(normalize(rows - mean), labels, shrinkage)
     with torch.no_grad():
         student.identity.weight.copy_(matrix @ student.identity.weight)
         student.identity.bias.copy_(matrix @ (student.identity.bias - mean))

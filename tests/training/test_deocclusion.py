@@ -1,0 +1,213 @@
+"""De-occlusion distillation: what each part does, and that a run takes over what it is told to."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgesdk.core import plugins
+from edgesdk.core.bundle import read_checkpoint
+from edgesdk.core.errors import UsageError
+from edgesdk_training import losses
+from edgesdk_training._train import train
+
+torch = pytest.importorskip("torch", reason="needs the train extra")
+
+TINY = {
+    "epochs": 1, "complete_epochs": 1, "holdout": 4, "batch": 32, "occluders": 20, "size": 32,
+    "deep": False,
+}  # fmt: skip
+STUDENT = plugins.load(plugins.STUDENTS, "masked-face")
+
+
+@pytest.fixture
+def masked(coarse_teacher, tmp_path):
+    """Return a function that trains on drawn faces behind drawn masks in seconds."""
+
+    def run(out="runs", **settings):
+        data = {"public": [Path("synthetic")]}
+        return train("deocclusion", settings=TINY | settings, data=data, out=tmp_path / out)
+
+    return run
+
+
+def tensors(result):
+    return STUDENT.load(read_checkpoint(result.checkpoints["student"])).state_dict()
+
+
+def part(state, name):
+    return {k: v for k, v in state.items() if k.startswith(name)}
+
+
+def equal(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+def test_a_run_tells_how_the_hidden_part_was_found_drawn_and_recognised(masked):
+    result = masked()
+    assert {
+        "holdout_bare", "holdout_mixed", "holdout_masked", "l1_hidden", "l1_mean_fill", "iou",
+        "psnr", "ssim",
+    } <= set(result.metrics)  # fmt: skip
+    assert result.artefacts["samples"].read_bytes().startswith(b"\x89PNG")
+    checkpoint = read_checkpoint(result.checkpoints["student"])
+    assert checkpoint.model == "masked-face-32"
+    assert "drawn-mask" in checkpoint.provenance["occluders"]
+
+
+def test_a_completion_is_taken_over_and_stays_as_it_is(masked):
+    first = masked(epochs=0, whiten=0.0)
+    folder = str(first.checkpoints["student"])
+    second = masked(completion=folder, complete_epochs=0, share=1.0)
+    before, after = tensors(first), tensors(second)
+    for name in ("segmenter", "generator"):
+        assert equal(part(before, name), part(after, name))
+    assert not equal(part(before, "recogniser"), part(after, "recogniser"))
+    origin = read_checkpoint(second.checkpoints["student"]).provenance
+    assert origin["settings"]["completion"] == "masked-face-32"
+    assert folder not in str(origin)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"complete_epochs": 0, "pair": 1.0, "triplet": 1.0, "predictions": 0.1},
+        {"complete_epochs": 0, "labels_only": True},
+        {"complete_epochs": 0, "centre": 1.0, "relation": 1.0, "classes": 0.0},
+        {"adversarial": 0.0, "perceptual": 0.0, "bf16": True},
+        {"deep": True, "init": "bridge-face-plus-32"},
+        {"holdout": 0},
+    ],
+)
+def test_every_setting_trains(masked, settings):
+    checkpoint = read_checkpoint(masked(**settings).checkpoints["student"])
+    assert checkpoint.student_config["complete"] == (settings.get("complete_epochs") != 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"share": 1.5}, "share must be from 0 to 1"),
+        ({"occluders": 0}, "occluders must be 1 or more"),
+        ({"completion": "masked-face"}, "set complete_epochs=0"),
+        ({"completion": "bridge-face-32", "complete_epochs": 0}, "give a masked-face of 32 px"),
+        ({"init": "bridge-face-32"}, "give a masked-face or a bridge-face-plus"),
+        ({"size": 33}, "found size=33"),
+        ({"labels_only": True, "classes": 0.0}, "no loss is left"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused(masked, settings, says):
+    with pytest.raises(UsageError, match=says):
+        masked(**settings)
+
+
+def test_a_grown_recogniser_answers_like_the_network_it_grew_from():
+    from edgesdk_training.nets.masked_face import Recogniser, grow
+
+    torch.manual_seed(0)
+    trained, recogniser = Recogniser(32, deep=False).eval(), Recogniser(32).eval()
+    grow(recogniser, trained)
+    face = torch.rand(2, 3, 32, 32)
+    assert torch.allclose(recogniser(face), trained(face), atol=1e-6)
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_the_visible_part_is_pasted_back(given):
+    config = STUDENT.config(given=given)
+    module = STUDENT.folded(STUDENT.build(config)).eval()
+    image = torch.from_numpy(STUDENT.example(config)["image"])
+    mask = torch.zeros(2, 1, 112, 112)
+    mask[:, :, 56:] = 1
+    if given:
+        embedding, whole = module(image, mask)
+        # The mask is halved and enlarged again: at its edge it is soft.
+        assert torch.equal(whole[:, :, :54], image[:, :, :54])
+        assert not torch.allclose(whole[:, :, 58:], image[:, :, 58:])
+    else:
+        embedding, found, whole = module(image)
+        assert found.shape == mask.shape
+        drawn = (whole - image).abs().amax(1, keepdim=True)
+        assert (drawn[found < 1e-6] < 1e-5).all()
+    assert torch.allclose(embedding.norm(dim=1), torch.ones(2), atol=1e-5)
+
+
+def test_attention_takes_from_visible_places():
+    from edgesdk_training.nets.masked_face import Attention
+
+    attention = Attention(4, 4).eval()
+    torch.nn.init.zeros_(attention.ask.weight)
+    torch.nn.init.zeros_(attention.ask.bias)
+    maps, hidden = torch.zeros(1, 4, 2, 2), torch.zeros(1, 1, 2, 2)
+    maps[..., 0, 0], hidden[..., 0, 0] = 100.0, 1.0
+    # All places look alike: what is hidden weighs e^-8 of the others.
+    assert attention(maps, hidden).max() < 0.05
+    assert attention(maps, torch.zeros_like(hidden)).min() > 20
+
+
+@pytest.mark.parametrize(
+    ("size", "parameters"), [(32, 1_200_000), (64, 1_200_000), (112, 1_200_000)]
+)
+def test_parts_keep_their_budgets_at_every_size(size, parameters):
+    module = STUDENT.folded(STUDENT.build(STUDENT.config(size=size)))
+
+    def count(part):
+        return sum(p.numel() for p in part.parameters())
+
+    assert count(module.segmenter) <= 100_000
+    assert count(module.recogniser) <= 1_100_000
+    assert count(module) <= parameters
+
+
+def test_names_tell_the_form():
+    names = [
+        STUDENT.model_name(STUDENT.config(**kind))
+        for kind in ({}, {"size": 32}, {"given": True}, {"complete": False, "size": 64})
+    ]
+    assert names == [
+        "masked-face", "masked-face-32", "masked-face-given", "masked-face-64-plain"
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="leave complete at true"):
+        STUDENT.config(given=True, complete=False)
+
+
+@pytest.mark.parametrize("loss", [losses.pair, losses.triplet, losses.relation])
+def test_relations_are_0_for_turned_rows_and_have_finite_slopes(loss):
+    rows = torch.nn.functional.normalize(torch.randn(12, 8))
+    turn = torch.linalg.qr(torch.randn(8, 8)).Q
+    assert loss(rows @ turn, rows) < 1e-8
+    # Two equal rows have no direction between them.
+    other = torch.randn(12, 8)
+    other[1] = other[0]
+    other.requires_grad_(True)
+    loss(other, rows).backward()
+    assert torch.isfinite(other.grad).all()
+
+
+def test_predictions_agree_where_the_rows_do():
+    rows, centres = (torch.nn.functional.normalize(torch.randn(n, 8)) for n in (6, 20))
+    assert losses.predictions(3 * rows, rows, centres, 10.0).abs() < 1e-6
+    assert losses.predictions(-rows, rows, centres, 10.0) > 0.1
+
+
+def test_ssim_is_1_for_equal_pictures_and_less_for_others():
+    from edgesdk_training.completion import ssim
+
+    picture = torch.rand(2, 3, 24, 24) * 2 - 1
+    assert torch.allclose(ssim(picture, picture), torch.ones(2), atol=1e-4)
+    assert (ssim(picture, picture.flip(3)) < 0.5).all()
+
+
+def test_a_whitened_answer_varies_less_by_what_varies_within_a_person():
+    from edgesdk_training.whiten import fold_whitening
+
+    generator = np.random.default_rng(0)
+    people = generator.normal(size=(40, 8)).repeat(6, 0)
+    noise = generator.normal(size=people.shape) * np.array([3.0] + [0.1] * 7)
+    inputs = torch.from_numpy((people + noise).astype(np.float32))
+    layer = torch.nn.Module()
+    layer.identity = torch.nn.Linear(8, 8)
+    torch.nn.init.eye_(layer.identity.weight)
+    torch.nn.init.zeros_(layer.identity.bias)
+    labels = torch.arange(40).repeat_interleave(6)
+    fold_whitening(layer, layer.identity(inputs).detach(), labels, 0.1)
+    assert layer.identity.weight[0].norm() < layer.identity.weight[3].norm()

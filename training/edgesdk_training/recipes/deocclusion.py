@@ -1,0 +1,326 @@
+"""De-occlusion distillation: complete a masked face, then recognise it as a big network would bare.
+
+Independent implementation from the published description (arXiv 2409.12385, ACM MM 2020):
+the networks' roles and the terms' names are published, the forms, weights and the schedule are
+our own choice. Two steps:
+
+1. Complete: masks are pasted on public faces; a segmenter finds them, a generator with
+   contextual attention draws what they hide, a discriminator tells drawn from real. Then
+   both are frozen.
+2. Distil: the recogniser sees completed faces and answers what the teacher answers to the
+   bare ones: the same face's answer (`centre=0`, hard), or its person's mean (`centre=1`,
+   soft), with relations of pairs and triplets, of features and of predictions.
+
+Baselines by setting: `complete_epochs=0` leaves the completion out (as MaskInv does: Huber et
+al. 2021, with `classes` and `identity`), `labels_only=true` drops every distillation term.
+
+    edgesdk train deocclusion --data public=faces.tar --data images=mask_templates.tar
+
+The templates are optional: without them all masks are drawn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import inf
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from edgesdk.core import plugins
+from edgesdk.core.errors import UsageError
+from edgesdk.core.protocols import RunResult
+from edgesdk_training.loop import check_optimiser
+from edgesdk_training.settings import ABOVE_0, check_ranges
+
+if TYPE_CHECKING:
+    from edgesdk.core.bundle import Checkpoint
+    from edgesdk.core.protocols import Recipe, RunContext
+
+LOSSES = ("classes", "identity", "relation", "pair", "triplet", "predictions")
+COMPLETION = ("hidden", "visible", "segment", "perceptual", "adversarial")
+RANGES = {
+    **dict.fromkeys(("epochs", "complete_epochs", "base", "class_bank", "holdout"), (0, inf)),
+    **dict.fromkeys(("batch", "class_pictures", "bank", "occluders"), (1, inf)),
+    **dict.fromkeys((*LOSSES, *COMPLETION, "weight_decay", "whiten", "light", "blur"), (0, inf)),
+    **dict.fromkeys(("lr", "complete_lr", "scale"), (ABOVE_0, inf)),
+    **dict.fromkeys(("centre", "flip", "share"), (0, 1)),
+    **dict.fromkeys(("shift", "zoom"), (0, 0.5)),
+    "average": (0, 0.999999),
+}
+LICENCE = "research-only; trained on pictures that allow research alone"
+# Side in pixels at which pictures are kept unless `base` says otherwise.
+KEPT_SIDE = 64
+# Pictures that a completion is judged on, at most.
+MOST_JUDGED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of `deocclusion`.
+
+    Attributes:
+        size: Side of the student's input in pixels.
+        base: Side at which pictures are kept in memory and varied; 0 for 64.
+        deep: Whether the recogniser has a deeper branch beside the trunk of bridge-face-plus.
+        complete_epochs: Passes of step 1; 0 for no completion, unless `completion` brings one.
+        complete_lr: Highest learning rate of step 1, by AdamW.
+        hidden: Weight of the mean absolute error of what is drawn where the face is hidden.
+        visible: The same elsewhere.
+        segment: Weight of the mask's cross-entropy.
+        perceptual: Weight of what a small face network sees in the completed and the bare face.
+        adversarial: Weight of the discriminator's verdict, 0 for none.
+        epochs: Passes of step 2.
+        batch: Faces per step and process.
+        lr: Highest learning rate of step 2; with muon of kernels, ten times that of the rest.
+        optimiser: sgd, adamw or muon, of step 2.
+        weight_decay: Of kernels and matrices, in step 2.
+        average: Decay of the averaged weights, 0 for none, in step 2.
+        share: Part of the faces that is hidden.
+        occluders: Number of occluders drawn before training.
+        unseen: Kind of template kept out of training, to judge the segmenter on; "" for none.
+        class_pictures: Least pictures of an identity that becomes a class.
+        classes: Weight of the class loss.
+        class_bank: Classes drawn per step to tell a face's own class from, 0 for all.
+        identity: Weight of the instance term, first order.
+        relation: Weight of the batch's cosines, student against teacher.
+        pair: Weight of the batch's distances, second order.
+        triplet: Weight of the batch's angles, third order.
+        predictions: Weight of what both sides take a face for, among the teacher's vectors.
+        bank: Teacher vectors per step that `predictions` chooses among.
+        scale: Inverse temperature of `predictions`.
+        centre: How far targets are drawn to their person's mean: 0 hard, 1 soft.
+        whiten: Closed form at the end: shrinkage of the within-person covariance of bare and
+            masked faces, 0 for none.
+        labels_only: Baseline: class loss alone.
+        same_names: Whether a folder's name or number means one person in all sets.
+        init: Shipped model or checkpoint folder whose recogniser to begin with: a masked-face or
+            a bridge-face-plus; "" for fresh ones.
+        completion: Masked-face, shipped or a folder, that brings the completion; "" to teach one.
+        bf16: Whether the networks compute in bfloat16.
+        holdout: People kept out of training, to judge settings on; at most a quarter of all.
+        flip: Probability of mirroring.
+        shift: Largest shift, part of the width.
+        zoom: Largest change of scale.
+        light: Largest change of brightness and contrast.
+        blur: Largest blur before pasting, pixels of the shrunk face; after it twice as much.
+    """
+
+    size: int = 112
+    base: int = 0
+    deep: bool = True
+    complete_epochs: int = 2
+    complete_lr: float = 2e-3
+    hidden: float = 1.0
+    visible: float = 0.5
+    segment: float = 1.0
+    perceptual: float = 0.05
+    adversarial: float = 0.01
+    epochs: int = 5
+    batch: int = 128
+    lr: float = 0.01
+    optimiser: str = "muon"
+    weight_decay: float = 5e-4
+    average: float = 0.0
+    share: float = 0.6
+    occluders: int = 3000
+    unseen: str = "KN95"
+    class_pictures: int = 3
+    classes: float = 0.5
+    class_bank: int = 1024
+    identity: float = 20.0
+    relation: float = 0.0
+    pair: float = 0.0
+    triplet: float = 0.0
+    predictions: float = 0.0
+    bank: int = 1024
+    scale: float = 20.0
+    centre: float = 0.5
+    whiten: float = 1.0
+    labels_only: bool = False
+    same_names: bool = True
+    init: str = ""
+    completion: str = ""
+    bf16: bool = False
+    holdout: int = 200
+    flip: float = 0.5
+    shift: float = 0.03
+    zoom: float = 0.04
+    light: float = 0.15
+    blur: float = 0.4
+
+    # What step 2 shares with `bridge`, which has more to choose from.
+    mimic: ClassVar[float] = 0.0
+    contrast: ClassVar[float] = 0.0
+    smallest: ClassVar[int] = 0
+    morphs: ClassVar[int] = 0
+    compiled: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant before anything is read, written or trained."""
+        check_optimiser(self.optimiser)
+        check_ranges(self, RANGES)
+        taught = ("classes",) if self.labels_only else LOSSES
+        if not any(getattr(self, name) > 0 for name in taught):
+            raise UsageError(f"no loss is left: set one of {', '.join(taught)} above 0")
+        if self.completion and self.complete_epochs:
+            raise UsageError(
+                f"completion={self.completion} brings a completion; set complete_epochs=0, or "
+                "leave completion out to teach one"
+            )
+
+
+class Deocclusion:
+    """The plug-in."""
+
+    aliases = ("de-occlusion",)
+    extra = "train"
+    requires = ("torch", "safetensors")
+    students = ("masked-face",)
+    needs = ("public", "images")
+    settings = Settings
+
+    def run(self, settings: Settings, context: RunContext) -> RunResult:
+        """Train: data, occluders, completion, recogniser, whiten, judge, save."""
+        from edgesdk_training.completion import teach_completion
+        from edgesdk_training.distiller import distil
+
+        student = plugins.load(plugins.STUDENTS, context.student)
+        complete = bool(settings.complete_epochs or settings.completion)
+        config = student.config(size=settings.size, complete=complete, deep=settings.deep)
+        # Read first: a wrong name is told now, not after an epoch.
+        begin = context.checkpoint(settings.init) if settings.init else None
+        ready = self.completion(settings, context)
+        faces = self.faces(settings, context)
+        model = faces.fresh(student.build(config)).to(context.device)
+        if ready is not None:
+            model.segmenter, model.generator = ready.segmenter, ready.generator
+        elif complete:
+            teach_completion(settings, context, faces, model)
+        if complete:
+            faces = faces.behind(model)
+        self.begin(settings, faces, model.recogniser, begin)
+        distil(settings, context, faces, None, model.recogniser)
+        if settings.whiten:
+            faces.whiten(model.recogniser, settings.whiten)
+        origin = self.origin(settings, context, faces, begin)
+        return leave(context, student, config, student.folded(model), faces, origin)
+
+    def completion(self, settings: Settings, context: RunContext) -> Any:
+        """Return the network whose completion is taken over, None where one is taught or none is.
+
+        Raises:
+            UsageError: it has no completion, or works at another size.
+        """
+        if not settings.completion:
+            return None
+        stored = context.checkpoint(settings.completion)
+        student = plugins.load(plugins.STUDENTS, stored.student)
+        found = student.load(stored).to(context.device)
+        size = stored.student_config["size"]
+        if getattr(found, "segmenter", None) is None or size != settings.size:
+            raise UsageError(
+                f"completion={settings.completion} is a {stored.student} of {size} px; give a "
+                f"masked-face of {settings.size} px that completes faces"
+            )
+        return found
+
+    def faces(self, settings: Settings, context: RunContext) -> Any:
+        """Return the public faces and what hides them."""
+        from edgesdk_training.faces import load_faces
+        from edgesdk_training.masked import masked_faces
+        from edgesdk_training.nets.masked_face import work_side
+        from edgesdk_training.occluders import draw_bank, read_templates
+
+        templates = [t for path in context.paths("images") for t in read_templates(path)]
+        side = work_side(settings.size)
+        bank = draw_bank(templates, side, settings.occluders, context.seed).to(context.device)
+        faces = load_faces(context, max(settings.base or KEPT_SIDE, side), settings)
+        return masked_faces(
+            faces,
+            bank=bank.only(lambda kind: kind != settings.unseen),
+            unseen=bank.only(lambda kind: kind == settings.unseen),
+            share=settings.share,
+            side=side,
+            whole=None,
+            bf16=settings.bf16,
+        )
+
+    def begin(
+        self, settings: Settings, faces: Any, recogniser: Any, begin: Checkpoint | None
+    ) -> None:
+        """Give the recogniser the first weights that `init` names, in place."""
+        if begin is None:
+            return
+        from edgesdk_training.checkpoint import warm_start
+        from edgesdk_training.nets.masked_face import Recogniser, grow
+
+        if begin.student not in ("masked-face", "bridge-face-plus"):
+            raise UsageError(
+                f"init={settings.init} is a {begin.student}; give a masked-face or a "
+                "bridge-face-plus"
+            )
+        prefix = "recogniser." if begin.student == "masked-face" else ""
+        deep = bool(prefix) and begin.student_config["deep"]
+        trained = faces.fresh(Recogniser(faces.side, deep)).to(faces.pictures.device)
+        warm_start(trained, begin, faces.sample(settings.size, faces.seed), prefix)
+        if deep == settings.deep:
+            recogniser.load_state_dict(trained.state_dict())
+        else:
+            grow(recogniser, trained)
+
+    def origin(
+        self, settings: Settings, context: RunContext, faces: Any, begin: Checkpoint | None
+    ) -> dict[str, Any]:
+        """Return where the weights come from; no path of this machine."""
+        chosen, first = asdict(settings), {}
+        if begin is not None:
+            chosen["init"] = begin.model
+            first = {"init": {"model": begin.model, "weights_sha256": begin.weights_sha256}}
+        if settings.completion:
+            stored = context.checkpoint(settings.completion)
+            chosen["completion"] = stored.model
+            first["completion"] = {
+                "model": stored.model, "weights_sha256": stored.weights_sha256,
+            }  # fmt: skip
+        return {
+            "recipe": "deocclusion",
+            "recipe_sha256": context.recipe_sha256,
+            "settings": chosen,
+            **first,
+            "teacher": faces.teacher,
+            "data": faces.name,
+            "occluders": sorted({*faces.bank.kinds, *faces.unseen.kinds}),
+            "pictures": len(faces.train),
+            "seed": context.seed,
+        }
+
+
+def leave(
+    context: RunContext, student: Any, config: Any, model: Any, faces: Any, origin: dict[str, Any]
+) -> RunResult:
+    """Judge the folded network on people held out, and store it with pictures of its work."""
+    from edgesdk_training.checkpoint import save_checkpoint
+    from edgesdk_training.completion import judge_completion, write_samples
+
+    metrics, shown = faces.verify(model.recogniser), {}
+    if config.complete:
+        items = faces.unknown(MOST_JUDGED)
+        metrics |= judge_completion(model, faces, items)
+        shown["samples"] = context.folder / "samples.png"
+        if context.rank == 0:
+            write_samples(shown["samples"], model, faces, items)
+    folder = context.folder / "checkpoint"
+    if context.rank == 0:
+        save_checkpoint(
+            folder,
+            context.student,
+            student,
+            config,
+            model.cpu(),
+            licence={"weights": LICENCE, "data": f"research, non-commercial: {faces.name}"},
+            provenance=origin,
+            metrics=metrics,
+        )
+    return RunResult(context.folder, {"student": folder}, shown, metrics)
+
+
+PLUGIN: Recipe = Deocclusion()
