@@ -48,6 +48,7 @@ def make_face_bundle(tmp_path):
             "format": "onnx",
             "thresholds": {"far_1e-2": {"value": 0.6, "low": 0.55, "high": 0.65}},
             "cost": {"parameters": 384, "macs": 384},
+            "verify": {"level": "host", "verdict": "skipped"},
             "preprocess": {"image": Preprocess(size=(16, 16), align=align)},
             "postprocess": {"kind": "embedding", "dim": 8, "normalised": False},
         }
@@ -59,7 +60,6 @@ def make_face_bundle(tmp_path):
                 outputs=(TensorSpec("embedding", (batch, 8), layout="NC", kind="embedding"),),
                 licence={"weights": "CC0-1.0", "data": "none"},
                 source_sha256="0" * 64,
-                verify={"level": "host", "verdict": "skipped"},
                 runtimes=("ort",),
                 **(fields | values),
             )

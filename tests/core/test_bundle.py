@@ -169,3 +169,11 @@ def test_garbage_is_no_checkpoint(tmp_path, content):
     (tmp_path / "meta.json").write_text(content)
     with pytest.raises(UsageError):
         read_checkpoint(tmp_path)
+
+
+def test_a_bundle_sealed_by_hand_need_not_be_judged(make_face_bundle):
+    """Whoever brings a file of their own has no verdict to tell."""
+    bundle = make_face_bundle(verify={})
+    assert read_bundle(bundle.path).verify == {}
+    with pytest.raises(UsageError, match=r"verify\.level 'heaven'"):
+        read_bundle(make_face_bundle("b", verify={"level": "heaven"}).path)
