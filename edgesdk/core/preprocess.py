@@ -29,6 +29,9 @@ ARCFACE_112: Array = np.array(
 )
 TEMPLATES = {"arcface": ARCFACE_112}
 LARGEST_SIDE = 4096
+LARGEST_CROP = 512
+FARTHEST = 1e6  # pixels of a face point from the picture's corner
+LARGEST_FACE = 4  # sides of its picture
 LEAST_STD = 1e-6
 CHOICES = {
     "resize": ("stretch",),
@@ -62,7 +65,7 @@ class Align:
         """
         found = cls(**data)
         check_types(found)
-        if found.template not in TEMPLATES or not 0 < found.size <= LARGEST_SIDE:
+        if found.template not in TEMPLATES or not 0 < found.size <= LARGEST_CROP:
             raise ValueError(f"align {data}")
         return found
 
@@ -234,7 +237,11 @@ def align(picture: Array, points: Array, how: Align, pad_value: float = 0.0) -> 
     Returns:
         [size, size, 3] uint8 RGB. Faces larger than the crop are averaged over
         a grid of samples per pixel, so that they do not alias.
+
+    Raises:
+        UsageError: the points are not five finite ones of a face in or near the picture.
     """
+    _check_points(np.asarray(points), max(check_picture(picture).shape))
     template = TEMPLATES[how.template] * (how.size / 112)
     forward = similarity(points, template)
     scale = float(np.hypot(*forward[:, 0]))
@@ -243,9 +250,18 @@ def align(picture: Array, points: Array, how: Align, pad_value: float = 0.0) -> 
     steps = (np.arange(how.size * grid) + 0.5) / grid - 0.5
     x, y = np.meshgrid(steps, steps)
     where = inverse @ np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
-    fine = _bilinear(check_picture(picture), where, pad_value)
+    fine = _bilinear(picture, where, pad_value)
     blocks: Array = fine.reshape(how.size, grid, how.size, grid, 3).mean((1, 3))
     return blocks.round().clip(0, 255).astype(np.uint8)
+
+
+def _check_points(points: Array, side: int) -> None:
+    """Raise UsageError for a face far larger than its picture, or nowhere near it."""
+    near = points.shape == (5, 2) and bool((np.abs(points) <= FARTHEST).all())
+    if not near or np.ptp(points, axis=0).max() > LARGEST_FACE * side:
+        raise UsageError(
+            "the five face points lie far apart or outside, or are not finite; no alignment exists"
+        )
 
 
 def _bilinear(picture: Array, where: Array, pad_value: float) -> Array:

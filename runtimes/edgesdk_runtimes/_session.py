@@ -81,6 +81,14 @@ class SerialSession(BaseSession):
                 self.free()
 
 
+def use_threads(count: int) -> None:
+    """Let torch compute with `count` threads: one number that all sessions of a process share."""
+    import torch
+
+    if torch.get_num_threads() != count:
+        torch.set_num_threads(count)
+
+
 def distribution_version(*names: str) -> str:
     """Return "name version" of the first distribution that is installed, "" for none."""
     for name in names:

@@ -14,7 +14,7 @@ from edgesdk.core.bundle import Bundle
 from edgesdk.core.errors import EdgeSdkError
 from edgesdk.core.protocols import Runtime, Session
 from edgesdk.core.tensors import Arrays
-from edgesdk_runtimes._session import BaseSession, SerialSession, distribution_version
+from edgesdk_runtimes._session import BaseSession, SerialSession, distribution_version, use_threads
 
 UNITS = {"cpu": "CPU_ONLY", "gpu": "CPU_AND_GPU", "npu": "CPU_AND_NE", "all": "ALL"}
 
@@ -46,12 +46,10 @@ class InterpreterSession(BaseSession):
     runtime = "coreml"
 
     def __init__(self, bundle: Bundle, threads: int) -> None:
-        import torch
-
         from edgesdk_runtimes._coreml_program import read_program
 
         super().__init__(bundle)
-        torch.set_num_threads(threads)
+        self._threads = threads
         try:
             self._program = read_program(bundle.entry_path)
         except (OSError, ValueError, RuntimeError, KeyError) as error:
@@ -61,6 +59,7 @@ class InterpreterSession(BaseSession):
 
     def run(self, inputs: Arrays) -> dict[str, Any]:
         """Run one batch."""
+        use_threads(self._threads)
         answer = self._program([inputs[spec.name] for spec in self.bundle.inputs])
         names = (spec.name for spec in self.bundle.outputs)
         return dict(zip(names, answer, strict=True))

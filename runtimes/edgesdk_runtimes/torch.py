@@ -9,7 +9,7 @@ from edgesdk.core import plugins
 from edgesdk.core.bundle import Bundle, Checkpoint, read_checkpoint
 from edgesdk.core.protocols import Runtime, Session
 from edgesdk.core.tensors import Arrays
-from edgesdk_runtimes._session import BaseSession, distribution_version
+from edgesdk_runtimes._session import BaseSession, distribution_version, use_threads
 
 
 class TorchSession(BaseSession):
@@ -21,7 +21,7 @@ class TorchSession(BaseSession):
         import torch
 
         super().__init__(bundle)
-        torch.set_num_threads(threads)
+        self._threads = threads
         # By default a GPU rounds the products of fp32 convolutions to 10 bits.
         torch.backends.cudnn.allow_tf32 = False
         student = plugins.load(plugins.STUDENTS, checkpoint.student)
@@ -32,6 +32,7 @@ class TorchSession(BaseSession):
         """Run one batch."""
         import torch
 
+        use_threads(self._threads)
         tensors = [torch.tensor(inputs[spec.name]) for spec in self.bundle.inputs]
         with torch.inference_mode():
             answer = self._module(*(t.to(self._device) for t in tensors))

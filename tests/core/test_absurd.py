@@ -10,7 +10,7 @@ from edgesdk.core.bundle import read_bundle, read_checkpoint
 from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.files import canonical, read_json, sha256_bytes, sha256_file, write_json
 from edgesdk.core.golden import read_array, read_golden
-from edgesdk.core.preprocess import Align, Preprocess
+from edgesdk.core.preprocess import Align, Preprocess, align
 from edgesdk.core.result import BenchResult
 from edgesdk.core.shipped import shipped_checkpoint
 from edgesdk.core.target import Tolerance, read_profile, read_target
@@ -246,3 +246,18 @@ def test_what_preprocess_takes_is_bounded():
             Preprocess.from_json(values)
     with pytest.raises(ValueError, match="align"):
         Align.from_json({"size": 10**6})
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        np.full((5, 2), 1e300),
+        np.full((5, 2), np.nan),
+        np.array([[0, 0], [1e5, 0], [5e4, 5e4], [0, 1e5], [1e5, 1e5]]),
+        np.zeros((4, 2)),
+        np.zeros(10),
+    ],
+)
+def test_a_face_larger_than_its_picture_is_not_aligned(points):
+    with pytest.raises(UsageError, match="no alignment exists"):
+        align(np.zeros((8, 8, 3), np.uint8), points, Align())
