@@ -1,13 +1,46 @@
-"""Progress on stderr: a bar on a terminal, else one line per tenth. The only user of tqdm."""
+"""Progress and notes on stderr: bars on a terminal, else lines. The only user of tqdm."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from logging import INFO, Handler, LogRecord
 from typing import Any
 
+from edgesdk.core.notes import LOGGER
+
 Progress = Callable[[int, int, str], None]
+
+
+@contextmanager
+def notes(quiet: bool = False) -> Iterator[None]:
+    """Write the notes of `edgesdk.core.notes` to stderr, each one once."""
+    handler, before = _Notes(), LOGGER.level
+    if not quiet:
+        LOGGER.addHandler(handler)
+        LOGGER.setLevel(INFO)
+    try:
+        yield
+    finally:
+        LOGGER.removeHandler(handler)
+        LOGGER.setLevel(before)
+
+
+class _Notes(Handler):
+    """One line per note."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: set[str] = set()
+
+    def emit(self, record: LogRecord) -> None:
+        """Print a note that is new."""
+        text = record.getMessage()
+        if text not in self._told:
+            self._told.add(text)
+            with suppress(OSError):
+                print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 @contextmanager

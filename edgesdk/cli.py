@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from edgesdk import __version__, verbs
 from edgesdk._interrupt import EXIT_CODE, SENTENCE, patient_interrupts
 from edgesdk._options import add_arguments, add_more, arguments, summary
-from edgesdk._progress import bar
+from edgesdk._progress import bar, notes
 from edgesdk._streams import drain, prepare, results_only, tell
 from edgesdk.core.errors import EdgeSdkError, UsageError, did_you_mean
 from edgesdk.core.files import clean
@@ -77,7 +77,7 @@ def parser(known: Mapping[str, Verb] | None = None) -> argparse.ArgumentParser:
 
 def _add_common(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--json", action="store_true", help="Print one JSON document.")
-    verb.add_argument("-q", "--quiet", action="store_true", help="No progress on stderr.")
+    verb.add_argument("-q", "--quiet", action="store_true", help="No progress, no notes on stderr.")
     verb.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
 
 
@@ -131,7 +131,7 @@ def _run(words: list[str]) -> int:
     verb, show = _verb(words[0])
     parsed = parser({words[0]: verb}).parse_args(words)
     given = arguments(verb.function, parsed)
-    with results_only() as stdout, bar(parsed.quiet) as progress:
+    with results_only() as stdout, notes(parsed.quiet), bar(parsed.quiet) as progress:
         if "progress" in inspect.signature(verb.function).parameters:
             given["progress"] = progress
         result = verb.several(words, given) if verb.several else None

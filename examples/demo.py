@@ -17,6 +17,8 @@ from pathlib import Path
 
 from pictures import example_pictures
 
+from edgesdk.core.verify import proof_words
+
 OUT = Path("reports/demo")
 MODEL = "bridge-face"
 # int8 goes through where its proof holds; the other precisions are a --precision away.
@@ -55,7 +57,7 @@ def export_all(targets: list[str]) -> list[str]:
         rows = rows if isinstance(rows, list) else [{"target": chosen[0], "bundle": rows}]
         for row in rows:
             bundle = row["bundle"]
-            proof = f"{bundle['verify']['verdict']} (level {bundle['verify']['level']})"
+            proof = proof_words(bundle["verify"]["verdict"], bundle["verify"]["level"])
             print(f"  {row['target']:<10} {precision}  {proof:<22} {bundle['path']}")
             folders.append(bundle["path"])
     return folders

@@ -371,7 +371,10 @@ class RunContext(Protocol):
 
 
 class Recipe(Plugin, Protocol):
-    """One training method; `run` reads from top to bottom."""
+    """One training method; `run` reads from top to bottom.
+
+    One method may be left out: `steps(settings)`, a sentence: what will be run, and how long.
+    """
 
     @property
     def students(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from edgesdk.core.bundle import Bundle, Checkpoint, read_bundle, read_checkpoint
 from edgesdk.core.errors import UsageError, did_you_mean
 from edgesdk.core.files import exists
+from edgesdk.core.notes import note
 
 SHIPPED_TARGET = "onnx-fp32"
 
@@ -59,7 +60,9 @@ def open_bundle(bundle: Path | str | Bundle, force: bool = False) -> Bundle:
     if exists(path):
         return read_bundle(path, allow_rejected=force)
     if str(bundle) in shipped():
-        return read_bundle(shipped_bundle(str(bundle)))
+        found = read_bundle(shipped_bundle(str(bundle)))
+        note(f"bundle {found.name}: the shipped one of {bundle}")
+        return found
     raise UsageError(
         f"bundle {bundle} does not exist and no shipped model has that name. "
         f"{did_you_mean(str(bundle), shipped())}"

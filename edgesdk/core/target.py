@@ -14,6 +14,14 @@ from edgesdk.core.typed import MALFORMED, check_plain, check_types
 LARGEST_BATCH = 2**20
 
 
+# What other tools and papers call the precisions.
+PRECISION_WORDS = {
+    **dict.fromkeys(("float32", "f32", "single", "float"), "fp32"),
+    **dict.fromkeys(("float16", "f16", "half"), "fp16"),
+    **dict.fromkeys(("i8", "int-8", "8bit", "8-bit"), "int8"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Tolerance:
     """When an artefact counts as equal to its source.
@@ -75,10 +83,17 @@ class Target:
         """
         if asked is None:
             return self.precisions[0]
-        if asked not in self.precisions:
-            hint = did_you_mean(asked, self.precisions)
+        wanted = precision_name(asked)
+        if wanted not in self.precisions:
+            hint = did_you_mean(wanted, self.precisions)
             raise UsageError(f"target {self.name!r} offers no precision {asked!r}. {hint}")
-        return asked
+        return wanted
+
+
+def precision_name(word: str) -> str:
+    """Return a precision's name for the words in use for it, in any case."""
+    plain = word.strip().lower()
+    return PRECISION_WORDS.get(plain, plain)
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,8 @@ class Verification:
 
     def summary(self) -> dict[str, str]:
         """Return what bundle.json says about it."""
-        return {"file": "verify.json", "level": self.level, "verdict": self.verdict}
+        verdict = "fail" if self.failed else self.verdict
+        return {"file": "verify.json", "level": self.level, "verdict": verdict}
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dictionary."""

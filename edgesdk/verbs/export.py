@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError
 from edgesdk.core.licence import require_commercial as refuse_research_only
+from edgesdk.core.notes import note
 from edgesdk.core.source import ONNX, Told
+from edgesdk.core.target import precision_name
 from edgesdk.core.verify import proof_words
 from edgesdk.verbs._find import find_source
 from edgesdk.verbs._text import table
 from edgesdk.verbs._verb import Progress, Verb
+from edgesdk.verbs.targets import targets as target_rows
 
 if TYPE_CHECKING:
     from edgesdk.core.bundle import Bundle
@@ -56,7 +59,8 @@ def export(
     Args:
         model: Checkpoint, run, bundle, shipped name, or a network from outside: an ONNX file;
             default: newest run or bridge-face.
-        target: Target, see `edgesdk targets`; the command line takes several, joined by commas.
+        target: Target, see `edgesdk targets`; the command line takes several, joined by commas, or
+            all that this machine can build.
         name: Name of a model from outside; default: that of its file.
         task: Task of a model from outside; default: tensor, of which only numbers are proven.
         labels: File with its class names, one per line.
@@ -133,18 +137,16 @@ def several(words: Sequence[str], given: dict[str, Any]) -> list[dict[str, Any]]
     Returns:
         Per target "target", "exit_code" and "bundle" or "error"; None for a single target.
     """
-    if "," not in given["target"]:
-        return None
     targets, progress = given["target"].split(","), given["progress"]
-    found = (plugins.resolve(plugins.EXPORTERS, t) for t in targets if t.strip())
-    names = list(dict.fromkeys(found))
-    if not names:
-        raise UsageError("--target names no target; see: edgesdk targets")
-    rest = _without_target(words)
+    if len(targets) == 1 and not _means_all(targets[0]):
+        return None
+    names = _names(targets, given["precision"])
+    verb, *rest = _without_target(words)
     done: list[str] = []
 
     def one(name: str) -> dict[str, Any]:
-        command = [sys.executable, "-m", "edgesdk", *rest, "--target", name, "--json", "--quiet"]
+        asked = ["--target", name, "--json", "--quiet"]
+        command = [sys.executable, "-m", "edgesdk", verb, *asked, *rest]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         done.append(name)
         progress(len(done), len(names), "export")
@@ -152,6 +154,39 @@ def several(words: Sequence[str], given: dict[str, Any]) -> list[dict[str, Any]]
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(one, names))
+
+
+def _means_all(word: str) -> bool:
+    return word.strip().lower() == "all"
+
+
+def _names(targets: Sequence[str], precision: str | None) -> list[str]:
+    """Return each target once; "all" stands for what this machine can build."""
+    found: dict[str, None] = {}
+    for word in filter(str.strip, targets):
+        if _means_all(word):
+            found |= dict.fromkeys(_buildable(precision))
+        else:
+            found[plugins.resolve(plugins.EXPORTERS, word)] = None
+    if not found:
+        raise UsageError("--target names no target that can be built here; see: edgesdk targets")
+    return list(found)
+
+
+def _buildable(precision: str | None) -> list[str]:
+    """Return the targets that can be built here at a precision; tell why others are left out."""
+    wanted, ready = precision and precision_name(precision), []
+    for row in target_rows():
+        why = row["why_not"]
+        if wanted and wanted not in row["precisions"]:
+            why = f"it offers {', '.join(row['precisions'])}"
+        elif wanted in row["lacks"]:
+            why = f"{wanted} needs {', '.join(row['lacks'][wanted])}"
+        if why is None:
+            ready.append(row["target"])
+        else:
+            note(f"target {row['target']}: left out, for {why}")
+    return ready
 
 
 def _without_target(words: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError, did_you_mean
+from edgesdk.core.files import read_json
 from edgesdk.verbs._verb import Progress, Verb, listed
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: str,
+    recipe: str | None = None,
     *,
     student: str | None = None,
     data: Sequence[str] | str = (),
@@ -34,7 +35,7 @@ def train(
     """Train a student by a recipe; the same command continues an interrupted run.
 
     Args:
-        recipe: Name of the recipe, see `edgesdk models`.
+        recipe: Name of the recipe, see `edgesdk models`; has to be named.
         student: Student to train; default: the recipe's first one.
         data: A data set as ROLE=PATH, such as public=faces.tar; repeat to join several.
         settings: One setting of the recipe as NAME=VALUE; repeat for more.
@@ -56,7 +57,10 @@ def train(
         UsageError: an unknown recipe, student, role or setting, or unreadable data.
         MissingDependencyError: torch or the teacher is not installed.
     """
+    if recipe is None:
+        raise UsageError(f"no recipe was named; such as: {_examples()}")
     plugin = plugins.load(plugins.RECIPES, recipe)
+    roles = _roles(listed(data), plugin.needs)
     plugins.require(f"recipe {recipe!r}", plugin)
     from edgesdk_training._train import train as start
 
@@ -66,7 +70,7 @@ def train(
         settings={**pairs, **({"qat": True} if qat else {})},
         config=None if config is None else Path(config),
         student=student,
-        data=_roles(listed(data), plugin.needs),
+        data=roles,
         teacher=teacher,
         seed=seed,
         out=Path(output_dir),
@@ -76,6 +80,17 @@ def train(
         threads=threads,
         progress=progress,
     )
+
+
+def _examples() -> str:
+    """Return a command per recipe."""
+    every = plugins.every(plugins.RECIPES)
+    return ", or: ".join(_example(name, plugin.needs) for name, plugin in every)
+
+
+def _example(recipe: str, needs: Sequence[str]) -> str:
+    given = "".join(f" --data {role}=PATH" for role in needs)
+    return f"edgesdk train {recipe}{given}"
 
 
 def _split(word: str) -> tuple[str, str]:
@@ -104,10 +119,21 @@ def show(result: RunResult) -> str:
     lines += [f"{name:<9} {path}" for name, path in result.checkpoints.items()]
     lines += [f"{name:<9} {path}" for name, path in result.artefacts.items()]
     lines += [f"{name:<24} {value:.4f}" for name, value in result.metrics.items()]
+    if _is_drawn(result.folder):
+        lines.append("its faces were drawn, those held out as well: no number tells of real ones")
     if result.checkpoints:
         first = next(iter(result.checkpoints.values()))
         lines.append(f"next: edgesdk export {first} --target onnx")
     return "\n".join(lines)
+
+
+def _is_drawn(folder: Path) -> bool:
+    """Tell whether the run learnt from the built-in drawn pictures alone."""
+    try:
+        roles = read_json(folder / "settings.json", "settings")["data"].values()
+        return {path for paths in roles for path in paths} == {"synthetic"}
+    except (UsageError, KeyError, TypeError, AttributeError):
+        return False
 
 
 PLUGIN = Verb(train, show, place=3)

@@ -198,7 +198,8 @@ def _task_note(source: Source) -> list[str]:
 
 def _precision(source: Source, target: Target, asked: str | None) -> tuple[str, str]:
     if asked is not None:
-        return target.precision(asked), f"precision {asked}: asked"
+        found = target.precision(asked)
+        return found, f"precision {found}: asked"
     if source.target == target.name:
         return source.precision, f"precision {source.precision}: that of the source bundle"
     if source.precision != "fp32" and not source.target:

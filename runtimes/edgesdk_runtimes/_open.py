@@ -8,6 +8,7 @@ from typing import Any
 from edgesdk.core import plugins
 from edgesdk.core.bundle import Bundle
 from edgesdk.core.errors import UnsupportedError, UsageError, did_you_mean
+from edgesdk.core.notes import note
 from edgesdk.core.session import Session
 
 # Thousands of threads that wait for each other bring a machine to a standstill.
@@ -31,6 +32,7 @@ def choose(bundle: Bundle, runtime: str | None = None) -> tuple[str, Any]:
     for name, plugin in _candidates(bundle):
         why = plugin.available()
         if why is None:
+            note(f"runtime {name}: the first one that opens {bundle.name} here")
             return name, plugin
         reasons.append(f"{name}: {why}")
     found = "; ".join(reasons) or f"no runtime opens the format {bundle.format!r}"
@@ -83,10 +85,12 @@ def device_here(name: str, asked: str, allow_fallback: bool = False) -> str:
     plugin = plugins.load(plugins.RUNTIMES, name)
     devices = list(plugin.devices())
     if asked == "auto":
+        note(f"device {devices[-1]}: the fastest one of runtime {name} here")
         return str(devices[-1])
     if asked in devices:
         return asked
     if allow_fallback:
+        note(f"device {devices[0]}: runtime {name} finds no {asked} here")
         return str(devices[0])
     hint = did_you_mean(asked, [*devices, "auto", *runners()])
     raise UnsupportedError(

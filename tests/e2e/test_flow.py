@@ -35,13 +35,13 @@ def call(capsys, *words):
 def test_export_verify_run_bench_report(capsys):
     code, out, err = call(capsys, "export", "--target", "onnx", "--precision", "int8")
     assert code == 0, err
-    assert "proof    pass (level host)" in out
+    assert "proof    proven here" in out
     bundle = Path("bundles/bridge-face-onnx-int8")
     assert {"bundle.json", "verify.json", "golden", "MODEL_CARD.md", "LICENSE.weights"} <= {
         p.name for p in bundle.iterdir()
     }
     code, out, _ = call(capsys, "verify", bundle)
-    assert (code, out.split()[:2]) == (0, ["verdict", "pass"])
+    assert (code, out.split()[:2]) == (0, ["verdict", "proven"])
     code, out, _ = call(capsys, "run", bundle, FACE, FACE, "--json")
     comparison = json.loads(out)["comparisons"][0]
     assert code == 0

@@ -284,6 +284,15 @@ def test_an_unknown_init_is_refused_and_a_folder_leaves_no_path(tiny):
     assert folder not in json.dumps(origin)
 
 
+def test_what_will_be_run_is_told_before_it_runs(teacher, tmp_path, caplog):
+    caplog.set_level("INFO", "edgesdk")
+    settings = {"epochs": 1, "adapt_epochs": 1, "holdout": 4, "batch": 32}
+    data = {"public": [Path("synthetic")]}
+    train("bridge", settings=settings, data=data, out=tmp_path)
+    assert any("two times 1 epochs (adapt_epochs)" in text for text in caplog.messages)
+    assert "held out: 4 people of synthetic (drawn faces, not photos)" in caplog.messages
+
+
 def test_the_plus_student_trains(teacher, tmp_path):
     from edgesdk_training._train import train
 

@@ -12,6 +12,7 @@ from typing import Any
 from edgesdk.core import plugins
 from edgesdk.core.errors import UnsupportedError, UsageError, did_you_mean
 from edgesdk.core.files import canonical, locked, os_errors, read_json, sha256_bytes, write_json
+from edgesdk.core.notes import note
 from edgesdk.core.protocols import RunResult
 from edgesdk.core.shipped import open_checkpoint
 from edgesdk_runtimes._open import MOST_THREADS
@@ -54,6 +55,7 @@ def train(
     folder = out / "-".join(filter(None, [recipe, student, digest[:8]]))
     if not fresh and (folder / RESULT).is_file():
         return _read_result(folder)
+    _announce(plugin, recipe, student, chosen, folder, device)
     with _alone(folder), _nothing_left_of_a_refusal(folder):
         if fresh and _dist.rank() == 0:
             shutil.rmtree(folder, ignore_errors=True)
@@ -63,6 +65,17 @@ def train(
             device=device, threads=threads, progress=progress,
         )  # fmt: skip
         return _run(plugin, chosen, context)
+
+
+def _announce(
+    plugin: Any, recipe: str, student: str, chosen: Any, folder: Path, device: str
+) -> None:
+    """Tell what will be run before it runs; the first process only."""
+    if _dist.rank() == 0:
+        trained = f" of student {student}" if student else ""
+        note(f"run {folder}: recipe {recipe}{trained} on {device}")
+        if hasattr(plugin, "steps"):
+            note(f"steps: {plugin.steps(chosen)}")
 
 
 def _contents(paths: Mapping[str, Sequence[str]], settings: Any) -> dict[str, Any]:

@@ -56,8 +56,9 @@ class Context:
         """Return the data set given for `role`."""
         if not self._data.get(role):
             raise UsageError(
-                f"the recipe needs {role} data; give it with --data {role}=PATH "
-                f"(a folder or tar of identity/picture, a face pack, or the word synthetic)"
+                f"the recipe needs {role} data; give it with --data {role}=PATH (a folder or tar "
+                f"of identity/picture, or a face pack), or try it on drawn faces first with: "
+                f"--data {role}=synthetic"
             )
         return join(self._data[role])
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgesdk.core.errors import UsageError
+from edgesdk.core.notes import note
 from edgesdk.core.tensors import Array
 from edgesdk_training.augment import Augmentation, augment, shrink
 from edgesdk_training.data import decode, people
@@ -163,6 +164,8 @@ def load_faces(context: RunContext, side: int, settings: Any) -> Faces:
     free = np.ones(len(dataset), bool)
     if held is not None:
         free[held.items] = False
+    if context.rank == 0:
+        _tell(held, dataset)
     if free.sum() < 2:
         raise UsageError(f"{dataset.name} holds too few faces to train on; give more data")
     labels, classes = _classes(np.where(free, identities, -1), settings.class_pictures)
@@ -189,6 +192,14 @@ def load_faces(context: RunContext, side: int, settings: Any) -> Faces:
         name=dataset.name,
         seed=context.seed,
     )
+
+
+def _tell(held: Holdout | None, dataset: Any) -> None:
+    """Tell who is held out: numbers of drawn faces tell nothing of real ones."""
+    count = 0 if held is None else len(np.unique(np.asarray(dataset.identities)[held.items]))
+    parts = getattr(dataset, "parts", [dataset])
+    drawn = " (drawn faces, not photos)" if all(p.name == "synthetic" for p in parts) else ""
+    note(f"held out: {count or 'no'} people of {dataset.name}{drawn}")
 
 
 def _features(context: Any, dataset: Any) -> tuple[Array, str]:

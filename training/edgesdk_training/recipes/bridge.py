@@ -167,6 +167,17 @@ class Bridge:
     needs = ("public",)
     settings = Settings
 
+    def steps(self, settings: Settings) -> str:
+        """Return what `run` will do, with its epochs and the settings that decide them."""
+        adapts = settings.mimic > 0 and not settings.direct and not settings.labels_only
+        steps = [f"distil, {settings.epochs} epochs (epochs)"]
+        if adapts:
+            both = f"two times {settings.adapt_epochs} epochs (adapt_epochs)"
+            steps.insert(0, f"adapt the teacher's embedding, {both}")
+        if settings.qat:
+            steps.append(f"learn to bear int8, {settings.qat_epochs} epochs (qat_epochs)")
+        return "; ".join(steps)
+
     def run(self, settings: Settings, context: RunContext) -> RunResult:
         """Train: data, teacher, adapt, distil, whiten, bear int8, judge, save."""
         from edgesdk_training.checkpoint import draw_back, save_checkpoint
