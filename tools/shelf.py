@@ -212,3 +212,11 @@ def make(name: str) -> Made:
     torch.manual_seed(0)
     module, examples = NETS[name]()
     return module.eval(), examples
+
+
+def __getattr__(name: str) -> Callable[[], Made]:
+    """Return the maker of a network as `edgesdk export tools.shelf:prelu_shared` calls it."""
+    known = name.replace("_", "-")
+    if known not in NETS:
+        raise AttributeError(name)
+    return lambda: make(known)

@@ -26,6 +26,7 @@ class ExportJob:
         batch: Fixed batch size, None for a free one.
         calibration: Input name -> array [N, ...], real or synthetic, already pre-processed.
         profile: Device to build for, or None.
+        in_float: Nodes that int8 leaves in float, for an exporter that `leaves_float`.
     """
 
     source: Source
@@ -35,6 +36,7 @@ class ExportJob:
     calibration: Arrays
     batch: int | None = None
     profile: Profile | None = None
+    in_float: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

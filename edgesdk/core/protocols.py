@@ -68,8 +68,9 @@ class Plugin(Protocol):
 class Exporter(Plugin, Protocol):
     """Writes one format.
 
-    One attribute may be left out: `needs`, a mapping of a precision, "fixed batch" or "from
-    torch" to an object with `requires` and `extra`: what that needs beyond the target itself.
+    Two attributes may be left out: `needs`, a mapping of a precision, "fixed batch" or "from
+    torch" to an object with `requires` and `extra`: what that needs beyond the target itself;
+    and `leaves_float = True` where int8 goes by ONNX nodes and `ExportJob.in_float` is heeded.
     """
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ def verify(
     max_drop: float = 0.01,
     update: bool = False,
     require_proof: bool = False,
+    bisect: bool = False,
     progress: Progress | None = None,
 ) -> Verification:
     """Check a bundle on this machine: hashes, golden vectors, and its source where it is known.
@@ -31,6 +33,7 @@ def verify(
         max_drop: Largest loss of accuracy on `data`, absolute.
         update: Write the new verdict into the bundle.
         require_proof: Fail where the artefact itself did not run here.
+        bisect: Name the first layer whose values leave the source.
         progress: Called with (done, total, label).
 
     Returns:
@@ -51,6 +54,10 @@ def verify(
         update=update,
         progress=progress,
     )
+    if bisect:
+        from edgesdk_export._bisect import bisect_bundle
+
+        found = replace(found, reasons=(*found.reasons, bisect_bundle(opened)))
     if require_proof and not found.failed:
         refuse_unproven(opened.name, found, itself=True)
     return found

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from edgesdk.core.bundle import (
@@ -21,8 +22,10 @@ from edgesdk.core.stages import alone_in, publish, staging
 from edgesdk.core.task import Run
 from edgesdk.core.verify import Verification, read_verification
 from edgesdk_export._batch import convert
+from edgesdk_export._bisect import where_it_leaves
 from edgesdk_export._card import write_licence
 from edgesdk_export._golden import take_over, write_golden
+from edgesdk_export._in_float import relax
 from edgesdk_export._plan import ExportOptions, Plan, lineage, make_plan
 from edgesdk_export._proof import Opened, opened
 from edgesdk_export._source import Source, is_rebuild, own_sha256, source_of
@@ -30,6 +33,7 @@ from edgesdk_export._verify import (
     Progress,
     compare_all,
     finish,
+    samples,
     silent,
     source_run,
     verify_bundle,
@@ -88,17 +92,19 @@ def export_bundle(
         made, artefact = convert(plan, stage, _assemble)
         run, by = source_run(plan.source)
         tell(2, 4, "golden vectors")
-        bundle = _marked(_assemble(made, artefact, stage), _mark(plan, out))
         _write_golden(plan, stage, run)
         write_licence(stage, plan.source.path, plan.source.licence)
         tell(3, 4, "verify")
-        bundle, found = _prove(plan, bundle, artefact, run, by)
+        items = samples(plan.source, plan.data).arrays
+        made, bundle, found = relax(made, artefact, items, partial(_judged, stage, run, by))
+        bundle = _marked(bundle, _mark(plan, out))
         if not found.failed:
             refuse_unproven(final.name, found, options.require_proof)
         sealed = finish(bundle, found)
         if found.failed:
+            where = where_it_leaves(bundle, plan.source, items)
             instead = made.decisions[len(plan.decisions) :]
-            _reject(stage, final, (*found.reasons, *instead), plan.precision)
+            _reject(stage, final, (*found.reasons, where, *instead), plan.precision)
         # Another export may have taken the name meanwhile.
         with alone_in(out):
             mark = _mark(plan, out)
@@ -175,6 +181,12 @@ def _write_golden(plan: Plan, stage: Path, run: Run) -> None:
         take_over(stage, plan.source)
     else:
         write_golden(stage, plan.source, run, plan.tolerance)
+
+
+def _judged(
+    stage: Path, run: Run, by: dict[str, str], plan: Plan, artefact: Artefact
+) -> tuple[Bundle, Verification]:
+    return _prove(plan, _assemble(plan, artefact, stage), artefact, run, by)
 
 
 def _prove(

@@ -70,6 +70,7 @@ class Plan:
         machine: What of this machine the artefact depends on, "" for nothing.
         decisions: Sentences so far.
         batch: Fixed batch size that is made, None for a free one.
+        in_float: Nodes that int8 leaves in float.
     """
 
     source: Source
@@ -83,6 +84,7 @@ class Plan:
     machine: str
     decisions: tuple[str, ...]
     batch: int | None = None
+    in_float: tuple[str, ...] = ()
 
     def name(self, mark: str = "") -> str:
         """Return the name of the bundle's folder."""
@@ -128,6 +130,7 @@ class Plan:
             calibration=self.calibration.arrays if self.calibration else {},
             batch=self.batch,
             profile=self.profile,
+            in_float=self.in_float,
         )
 
 

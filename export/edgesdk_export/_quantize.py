@@ -1,6 +1,6 @@
 """Lower precisions of an ONNX file: fp16 by conversion, int8 by calibrated Q/DQ pairs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,7 @@ def to_int8(
     texts: Mapping[str, str],
     batch: int | None = None,
     for_gpu: bool = False,
+    in_float: Sequence[str] = (),
 ) -> list[str]:
     """Write `source` with static int8 Q/DQ pairs; inputs and outputs stay float32.
 
@@ -79,6 +80,7 @@ def to_int8(
         batch: Fixed batch of `source`, None for a free one.
         for_gpu: Signed symmetric activations and float biases, which TensorRT asks for,
             instead of unsigned ones, which are faster and closer on CPUs.
+        in_float: Names of nodes to leave in float.
 
     Returns:
         Distributions that touched the file.
@@ -107,7 +109,7 @@ def to_int8(
                 weight_type=QuantType.QInt8,
                 per_channel=True,
                 op_types_to_quantize=_operators(graph),
-                nodes_to_exclude=_first(graph),
+                nodes_to_exclude=[*_first(graph), *in_float],
                 extra_options=LAST_IN_FLOAT | (SYMMETRIC if for_gpu else {}),
             )
     finally:

@@ -52,14 +52,15 @@ def compare_all(
     They are compared on items of `data`, else on the samples that came with the source, else on
     drawn ones.
     """
-    arrays = _samples(source, data).arrays
+    arrays = samples(source, data).arrays
     found = replace(compare(bundle, here, run, arrays, tolerance), source=by)
     found, beyond = judge_half(found, bundle, source, run, arrays, tolerance)
     stages, reasons = check_golden(bundle, here.run)
     return settle(replace(found, stages=stages), [*beyond, *reasons], here.proxy)
 
 
-def _samples(source: Source, data: Evaluation | None) -> Samples:
+def samples(source: Source, data: Evaluation | None) -> Samples:
+    """Return what source and artefact are compared on."""
     model, task = info(source), task_of(source.task)
     if data is not None:
         return data.samples(model, SAMPLES, VERIFY_SEED)

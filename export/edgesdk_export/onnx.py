@@ -19,6 +19,7 @@ class OnnxExporter:
     requires: tuple[str, ...] = ()
     accepts: tuple[str, ...] = (ONNX,)
     needs = OF_ONNX
+    leaves_float = True
 
     def available(self) -> str | None:
         """See Exporter."""
@@ -38,7 +39,7 @@ class OnnxExporter:
         elif job.precision == "fp16":
             tools += to_fp16(exact, entry, texts)
         else:
-            tools += to_int8(exact, entry, job.calibration, texts, batch)
+            tools += to_int8(exact, entry, job.calibration, texts, batch, in_float=job.in_float)
         exact.unlink(missing_ok=True)
         inputs, outputs = specs(job.source, batch)
         return Artefact(

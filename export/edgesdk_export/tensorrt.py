@@ -49,6 +49,7 @@ class TensorrtExporter:
     requires: tuple[str, ...] = ()
     accepts: tuple[str, ...] = (ONNX,)
     needs = OF_ONNX
+    leaves_float = True
 
     @property
     def extra(self) -> str:
@@ -196,7 +197,7 @@ def _write_network(job: ExportJob, batch: int | None) -> list[str]:
     if job.precision == "fp16":
         tools += to_fp16(exact, network, texts)
     else:
-        tools += to_int8(exact, network, job.calibration, texts, batch, for_gpu=True)
+        tools += to_int8(exact, network, job.calibration, texts, batch, True, job.in_float)
     exact.unlink(missing_ok=True)
     return tools
 

@@ -1,0 +1,121 @@
+"""The layer that leaves the source, and int8 that leaves such layers in float."""
+
+import numpy as np
+import pytest
+
+from edgesdk import verify
+from edgesdk.core.bundle import read_bundle, seal
+from edgesdk.core.errors import GateFailedError, UnsupportedError
+from edgesdk.core.shipped import shipped_bundle
+from edgesdk.core.verify import read_verification
+from edgesdk_export._pipeline import ExportOptions, export_bundle
+
+onnx = pytest.importorskip("onnx", reason="needs the onnx extra")
+
+from edgesdk_export._layers import compare_layers, first_leaving  # noqa: E402
+
+
+def outlier_graph(batch="batch"):
+    """Return a network whose middle values int8 cannot hold: one is a thousand times the rest."""
+    rng = np.random.default_rng(0)
+    node, value, stored = (
+        onnx.helper.make_node, onnx.helper.make_tensor_value_info, onnx.numpy_helper.from_array
+    )  # fmt: skip
+    loud = np.ones(12, np.float32)
+    loud[3] = 3000
+    arrays = {
+        "w1": rng.normal(size=(48, 12)).astype(np.float32) * loud,
+        "w2": rng.normal(size=(12, 12)).astype(np.float32) / loud[:, None],
+        "w3": rng.normal(size=(12, 8)).astype(np.float32),
+        "b": np.zeros(8, np.float32),
+    }
+    graph = onnx.helper.make_graph(
+        [
+            node("AveragePool", ["image"], ["cells"], kernel_shape=[4, 4], strides=[4, 4]),
+            node("Flatten", ["cells"], ["flat"]),
+            node("MatMul", ["flat", "w1"], ["loud"], "first"),
+            node("MatMul", ["loud", "w2"], ["even"], "second"),
+            node("Gemm", ["even", "w3", "b"], ["embedding"], "third"),
+        ],
+        "outlier",
+        [value("image", 1, [batch, 3, 16, 16])],
+        [value("embedding", 1, [batch, 8])],
+        [stored(array, name) for name, array in arrays.items()],
+    )
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+
+@pytest.fixture
+def loud(source):
+    """Return a source bundle that int8 spoils in one layer."""
+    onnx.save(outlier_graph(), source.entry_path)
+    return seal(source)
+
+
+@pytest.mark.parametrize("target", ["onnx", "tensorrt"])
+def test_int8_leaves_the_layer_that_it_spoils_in_float(loud, out, target):
+    if target == "tensorrt":
+        pytest.importorskip("tensorrt_rtx", reason="needs the tensorrt-rtx extra")
+    bundle = export_bundle(loud, ExportOptions(target, "int8", calib_samples=64), out)
+    [said] = [text for text in bundle.decisions if text.startswith("int8 leaves")]
+    assert "MatMul 'even' in float, with what makes its inputs: embedding: cosine p1" in said
+    graph = onnx.load(bundle.path / "model.onnx").graph
+    made = {n.output[0]: n.op_type for n in graph.node}
+    [spoiled, whole] = (next(n for n in graph.node if n.name == x) for x in ("second", "third"))
+    assert made.get(spoiled.input[0]) != "DequantizeLinear"
+    assert made[whole.input[0]] == "DequantizeLinear"
+    assert not read_verification(bundle.path / "verify.json").failed
+
+
+def test_what_no_layer_saves_is_refused_with_the_first_numbers(loud, out, spoil):
+    def change(folder, artefact):
+        model = onnx.load(folder / artefact.entry)
+        last = next(n for n in model.graph.node if "embedding" in n.output)
+        last.output[0] = "before"
+        model.graph.node.append(onnx.helper.make_node("Neg", ["before"], ["embedding"]))
+        onnx.save(model, folder / artefact.entry)
+
+    spoil("onnx", change)
+    with pytest.raises(GateFailedError, match="leaves its source") as caught:
+        export_bundle(loud, ExportOptions("onnx", "int8", calib_samples=64), out)
+    assert "int8 leaves" not in str(caught.value)
+
+
+def test_the_message_of_the_gate_names_the_layer(export, spoil):
+    def change(folder, artefact):
+        model = onnx.load(folder / artefact.entry)
+        for tensor in model.graph.initializer:
+            if tensor.name == "w":
+                values = onnx.numpy_helper.to_array(tensor) * np.float32(1.1)
+                tensor.CopyFrom(onnx.numpy_helper.from_array(values, "w"))
+        onnx.save(model, folder / artefact.entry)
+
+    spoil("onnx", change)
+    with pytest.raises(
+        GateFailedError, match="first layer that leaves its source is Gemm 'embedding': 2"
+    ):
+        export("onnx")
+
+
+def test_bisect_wants_the_source(export):
+    with pytest.raises(UnsupportedError, match="or leave --bisect out"):
+        verify(export("onnx", "fp16").path, bisect=True)
+
+
+@pytest.mark.skipif(not shipped_bundle("bridge-face").is_dir(), reason="no shipped bundle")
+@pytest.mark.parametrize(("precision", "least"), [("fp16", 35), ("int8", 15)])
+def test_the_layers_of_a_shipped_model_stay_with_their_source(precision, least, tmp_path):
+    source = read_bundle(shipped_bundle("bridge-face"))
+    bundle = export_bundle(source, ExportOptions("onnx", precision), tmp_path)
+    x = source.preprocess["image"](
+        [np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)] * 4
+    )
+    layers = compare_layers(source.entry_path, bundle.entry_path, {"image": x}, None)
+    assert len(layers) > 12
+    assert first_leaving(layers, precision) is None
+    assert min(layer.snr_db for layer in layers) > least
+    assert any(layer.in_int8 for layer in layers) == (precision == "int8")
+    found = verify(bundle.path, bisect=True)
+    assert found.verdict == "pass"
+    assert found.reasons[-1].startswith("no layer leaves its source: ")
