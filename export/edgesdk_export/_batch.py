@@ -15,7 +15,7 @@ from edgesdk.core.task import task_of
 from edgesdk.core.tensors import Arrays
 from edgesdk_export._calibration import VERIFY_SEED
 from edgesdk_export._plan import Plan
-from edgesdk_export._proof import BATCH_SHARE, Opened, opened
+from edgesdk_export._proof import Opened, batch_share, opened
 from edgesdk_export._source import Run, batch_of, info
 
 TOGETHER = 3
@@ -91,7 +91,7 @@ def why_tied(run: Run, arrays: Arrays, precision: str) -> str:
         if found.shape != want.shape:
             return f"{name} of {TOGETHER} items has shape {found.shape}, {want.shape} wanted"
         gap = float(np.abs(found.astype(np.float64) - want).max())
-        if not gap <= BATCH_SHARE[precision] * float(np.abs(want).max()):
+        if not gap <= batch_share(precision) * float(np.abs(want).max()):
             return f"items of a batch change each other: {name} by {gap:.3g}"
     return ""
 

@@ -29,6 +29,11 @@ BATCH, SPLITS = 32, (1, 7)
 BATCH_SHARE = {"fp32": 1e-4, "fp16": 1e-2, "int8": 5e-2}
 
 
+def batch_share(precision: str) -> float:
+    """Return what items of a batch may move each other, as a part of the largest value."""
+    return BATCH_SHARE.get(precision, BATCH_SHARE["int8"])
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """An artefact, or its proxy, that runs here.
@@ -199,7 +204,7 @@ def _batch_checks(
     }
     checks["permuted"] = _gap(base, {name: array[back] for name, array in mixed.items()})
     checks["beside NaN"] = _beside_nan(run, part, base)
-    return checks, _leaks(checks, base, BATCH_SHARE[bundle.precision])
+    return checks, _leaks(checks, base, batch_share(bundle.precision))
 
 
 def _leaks(checks: Mapping[str, float | None], base: Arrays, share: float) -> list[str]:

@@ -1,7 +1,7 @@
 """What is known of a network from outside: flags, a model.toml beside it, and its own tensors."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,21 @@ from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.source import Told
 from edgesdk.core.task import FALLBACK, task_of
 from edgesdk.core.tensors import TensorSpec
+from edgesdk.core.typed import check_known, check_plain
 from edgesdk.core.values import check_name
 
 TOML = "model.toml"
-KEYS = ("file", "name", "task", "labels", "licence", "samples", "inputs", "postprocess")
-INPUT_KEYS = ("shape", "range", "preprocess")
+KEYS: Mapping[str, Any] = {
+    "file": str,
+    "name": str,
+    "task": str,
+    "labels": str | list[str],
+    "licence": str | Mapping[str, str],
+    "samples": str,
+    "inputs": Mapping[str, Mapping[str, Any]],
+    "postprocess": Mapping[str, Any],
+}
+INPUT_KEYS = {"shape": list[int | str], "range": list[float], "preprocess": Mapping[str, Any]}
 # Usual ways to scale pixels, on the 0..255 scale.
 WAYS: Mapping[str, Mapping[str, tuple[float, float, float]]] = {
     "imagenet": {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)},
@@ -106,19 +116,34 @@ def read_toml(path: Path) -> dict[str, Any]:
     if said.get("file", path.name) != path.name:
         return {}
     _known("key", said, KEYS)
+    _check("value", said, KEYS)
     for name, values in said.get("inputs", {}).items():
         _known(f"key of input {name!r}", values, INPUT_KEYS)
+        _check(f"input {name!r}", values, INPUT_KEYS)
     return said
 
 
-def _known(what: str, values: Mapping[str, Any], known: Sequence[str]) -> None:
+def _known(what: str, values: Mapping[str, Any], known: Iterable[str]) -> None:
     for name in values:
         if name not in known:
             raise UsageError(f"unknown {what} {name!r} in {TOML}. {did_you_mean(name, known)}")
 
 
+def _check(what: str, values: Mapping[str, Any], kinds: Mapping[str, Any]) -> None:
+    try:
+        check_plain(values)
+        check_known(what, values, kinds, ())
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{TOML} says what makes no sense ({error}); mend it") from None
+
+
 def _beside(path: Path, value: Any) -> Any:
-    return path.with_name(value) if isinstance(value, str) else value
+    try:
+        return path.with_name(value) if isinstance(value, str) else value
+    except ValueError:
+        raise UsageError(
+            f"{TOML} names {value!r}, which is no file beside it; name one without its folder"
+        ) from None
 
 
 def _named(name: str) -> str:

@@ -106,6 +106,15 @@ def test_a_model_toml_tells_the_same_and_flags_win(file):
         ("[inputs.image]\nsize = [1]", "unknown key of input 'image'"),
         ("[inputs.image.preprocess]\nsize = 'a'", "makes no sense"),
         ("= 3", "cannot be read"),
+        ("inputs = 5", "makes no sense"),
+        ("[inputs]\nimage = 5", "makes no sense"),
+        ("task = ['x']", "makes no sense"),
+        ("name = 3", "makes no sense"),
+        ("labels = 7", "makes no sense"),
+        ("labels = '/etc/passwd'", "no file beside it"),
+        ("samples = '../x.npz'", "no file beside it"),
+        ("[inputs.image]\nrange = [[0], 1]", "makes no sense"),
+        ("[inputs.image]\nrange = [0.0, nan]", "makes no sense"),
     ],
 )
 def test_a_wrong_model_toml_is_named(file, text, match):

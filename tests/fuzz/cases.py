@@ -20,7 +20,7 @@ from edgesdk.core.golden import read_golden
 from edgesdk.core.result import read_result
 from edgesdk.core.shipped import shipped_bundle, shipped_checkpoint
 from edgesdk.core.verify import read_verification
-from tests.fuzz.choices import as_text, changed_bytes, changed_json
+from tests.fuzz.choices import as_text, as_toml, changed_bytes, changed_json
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "bridge-face"
@@ -334,13 +334,74 @@ def a_face_pack(choices):
         read_embeddings(str(path))
 
 
+def a_file_of_samples(choices):
+    from edgesdk.core.task import info_of
+    from edgesdk.core.tensors import TensorSpec
+    from edgesdk.tasks._inputs import read_arrays
+
+    info = info_of(whole()[0], (TensorSpec("embedding", (None, 4), "float16"),))
+    arrays = io.BytesIO()
+    np.savez(arrays, embedding=np.ones((3, 4), np.float16))
+    path = write("samples.npz", changed_bytes(choices, arrays.getvalue()))
+    assert len(read_arrays(info, path, 2, 0, "item")) == 2
+
+
+TOLD = {
+    "name": "mine",
+    "task": "image-classification",
+    "licence": "MIT",
+    "labels": "labels.txt",
+    "postprocess": {"scores": "probabilities"},
+    "inputs": {"x": {"shape": [1, 3, 8, 8], "range": [0.0, 1.0], "preprocess": {"size": [8, 8]}}},
+}
+SETTINGS = {"settings": {"epochs": 3, "batch": 64, "seed": 1}}
+
+
+def a_toml(choices, name, seed):
+    """Write a changed TOML file: other values, or other bytes."""
+    if choices.below(4):
+        return write(name, as_toml(changed_json(choices, seed)))
+    return write(name, changed_bytes(choices, as_toml(seed).encode()))
+
+
+def what_a_model_is_told(choices):
+    from edgesdk.core.source import Told
+    from edgesdk.core.tensors import TensorSpec
+    from edgesdk_export._told import about
+
+    write("told/labels.txt", "a\nb\n")
+    a_toml(choices, "told/model.toml", TOLD)
+    tensors = (TensorSpec("x", (None, 3, 8, 8), layout="NCHW", kind="image"),)
+    known = about(place() / "told" / "net.onnx", Told(), tensors, {})
+    assert known.model
+    assert known.inputs
+
+
 def a_settings_file(choices):
     from edgesdk.core import plugins
     from edgesdk_training.settings import read_settings
 
     recipe = plugins.load(plugins.RECIPES, "bridge")
-    seed = b'[settings]\nepochs = 3\nbatch = 64\nseed = 1\nrate = 0.1\nname = "x"\n'
-    read_settings(recipe.settings, write("a.toml", changed_bytes(choices, seed)), {})
+    read_settings(recipe.settings, a_toml(choices, "a.toml", SETTINGS), {})
+
+
+def a_target(choices):
+    from edgesdk.core import target
+
+    seed = {
+        "format": "x", "precisions": ["fp32", "int8"], "runtimes": ["ort"],
+        "tolerance": {"fp32": {"atol": 1e-5, "rtol": 1e-3}, "int8": {"snr_db": 15.0}},
+        "options": {"calibrated": ["int8"]},
+    }  # fmt: skip
+    a_toml(choices, "targets/odd.toml", seed)
+    a_toml(choices, "profiles/odd.toml", {"target": "x", "batch": [1, 2, 4], "accelerators": ["a"]})
+    before = target.files
+    target.files = lambda package: place()
+    try:
+        target.read_target("odd").precision(None)
+        target.read_profile("odd")
+    finally:
+        target.files = before
 
 
 def a_report_of_a_page(choices):
@@ -391,8 +452,8 @@ CASES = {
     for case in (
         a_manifest, a_card, a_golden_index, a_verdict, a_result, a_text_of_json, a_checkpoint,
         a_picture, a_list_of_pairs, an_archive_of_pairs, a_list_of_classes, a_network, an_app,
-        a_manifest_of_an_app, a_library, a_face_pack, a_settings_file, a_report_of_a_page,
-        a_graph_of_the_reference,
+        a_manifest_of_an_app, a_library, a_face_pack, a_file_of_samples, what_a_model_is_told,
+        a_settings_file, a_target, a_report_of_a_page, a_graph_of_the_reference,
     )
 }  # fmt: skip
 # Those that read foreign files in ways that no package of the base install offers.

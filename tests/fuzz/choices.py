@@ -69,6 +69,23 @@ def as_text(document):
     return json.dumps(document)
 
 
+def as_toml(document):
+    """Return a document as TOML, inline tables all the way down; None becomes a word."""
+    if not isinstance(document, dict):
+        return f"value = {_inline(document)}\n"
+    return "".join(f"{json.dumps(k)} = {_inline(v)}\n" for k, v in document.items())
+
+
+def _inline(value):
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(k)} = {_inline(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    if isinstance(value, float) and (value != value or abs(value) == float("inf")):
+        return str(value)
+    return json.dumps("none" if value is None else value)
+
+
 def changed_bytes(choices, seed):
     """Return a copy of `seed` with one to four places overwritten, cut, doubled or moved."""
     data = bytearray(seed)

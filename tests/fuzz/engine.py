@@ -103,9 +103,10 @@ def guided(name, count, seed):
 
 MODULES = (
     "edgesdk.apk", "edgesdk.images", "edgesdk.pairs", "edgesdk.tasks._classes",
-    "edgesdk_benchmarks.accuracy", "edgesdk_benchmarks.report.html", "edgesdk_export._card",
-    "edgesdk_export._golden", "edgesdk_runtimes._web_report", "edgesdk_runtimes.reference",
-    "edgesdk_runtimes.torch", "edgesdk_training.packs", "edgesdk_training.settings",
+    "edgesdk.tasks._inputs", "edgesdk_benchmarks.accuracy", "edgesdk_benchmarks.report.html",
+    "edgesdk_export._card", "edgesdk_export._golden", "edgesdk_export._told",
+    "edgesdk_runtimes._web_report", "edgesdk_runtimes.reference", "edgesdk_runtimes.torch",
+    "edgesdk_training.packs", "edgesdk_training.settings",
 )  # fmt: skip
 
 
