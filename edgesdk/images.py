@@ -3,12 +3,10 @@
 import io
 import stat
 import struct
-import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from lzma import LZMAError
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,7 +55,7 @@ def read_image(source: Path | str | bytes) -> Array:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with _quiet_pillow(), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        with quiet_pillow(), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _check_size(name, *image.size)
             image.load()
             return _to_rgb(_upright(image), name, deep=image.format in ("PNG", "PPM"))
@@ -84,8 +82,11 @@ def _read(path: Path) -> bytes:
 
 
 @contextmanager
-def _quiet_pillow() -> Iterator[None]:
-    """Our own size limit speaks; Pillow's warnings about odd files do not."""
+def quiet_pillow() -> Iterator[None]:
+    """Our own size limit speaks; Pillow's warnings about odd files do not.
+
+    Filters of warnings belong to the process: where threads read pictures, hold it around them.
+    """
     import warnings
 
     with warnings.catch_warnings():
@@ -143,88 +144,3 @@ def _grey(image: Any, deep: bool) -> Array:
         white = 1.0 if image.mode == "F" and top <= 1 else 255.0
     scaled: Array = np.clip(values * np.float32(255.0 / white), 0, 255).round().astype(np.uint8)
     return scaled
-
-
-class Pictures:
-    """The pictures of a folder or a tar archive, by relative name.
-
-    Of a plain archive only the index is held in memory, of a compressed one everything.
-
-    Attributes:
-        path: Folder or archive.
-        names: Relative names of all pictures, sorted; hidden files are left out.
-    """
-
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
-        self._places: dict[str, tuple[int, int]] = {}
-        self._content: dict[str, bytes] = {}
-        if self.path.is_dir():
-            found = (p for p in self.path.rglob("*") if p.is_file())
-            files = [p.relative_to(self.path).as_posix() for p in found]
-        elif self.path.is_file():
-            self._open_archive()
-            files = [*self._places, *self._content]
-        else:
-            raise UsageError(f"picture set {self.path} does not exist; give a folder or a tar file")
-        self.names = sorted(n for n in files if _is_picture(n))
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._places or name in self._content or self._in_folder(name)
-
-    def bytes(self, name: str) -> bytes:
-        """Return the raw content of any file of the set.
-
-        Raises:
-            UsageError: there is no such file, or it cannot be read.
-        """
-        if name in self._content:
-            return self._content[name]
-        if name not in self:
-            raise UsageError(f"{self.path} holds no file {name!r}; check the list that names it")
-        try:
-            if self._in_folder(name):
-                return (self.path / name).read_bytes()
-            start, size = self._places[name]
-            with self.path.open("rb") as stream:
-                stream.seek(start)
-                return stream.read(size)
-        except OSError as error:
-            raise UsageError(f"{self.path}: {name} cannot be read: {error.strerror}") from None
-
-    def read(self, name: str) -> Array:
-        """Return picture `name` as HxWx3 uint8 RGB.
-
-        Raises:
-            UsageError: as `read_image`, with the set and the name in front.
-        """
-        try:
-            return read_image(self.bytes(name))
-        except UsageError as error:
-            raise UsageError(f"{self.path}: {name}: {error}") from None
-
-    def _in_folder(self, name: str) -> bool:
-        inside = not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts
-        return inside and self.path.is_dir() and (self.path / name).is_file()
-
-    def _open_archive(self) -> None:
-        try:
-            with tarfile.open(self.path) as archive:
-                plain = isinstance(archive.fileobj, io.BufferedReader)
-                for member in archive:
-                    name = member.name.removeprefix("./")
-                    if plain and member.isreg() and not member.issparse():
-                        self._places[name] = (member.offset_data, member.size)
-                    elif member.isfile() and (stream := archive.extractfile(member)):
-                        self._content[name] = stream.read()
-        except (tarfile.TarError, LZMAError, zlib.error, OSError, EOFError, ValueError) as error:
-            raise UsageError(
-                f"{self.path} is neither a folder nor a tar archive ({error})"
-            ) from None
-
-
-def _is_picture(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not PurePosixPath(name).name.startswith(".")

@@ -7,9 +7,13 @@ fold), then per fold the genuine lines `Name 1 2` and the impostor lines
 `Name 1 Other 3`; the file is `Name/Name_0001.jpg` (or another picture suffix).
 `pairs.txt` without that first line, as MFR2 has it: any order, one fold.
 `pairs.csv`: lines `same,path_a,path_b` or `same,path_a,path_b,fold`, same = 1 or 0.
+
+A picture is found whatever the case, Unicode form, slashes and suffix of its name in the list;
+docs/pictures.md tells more. All pictures are looked at first: a list is judged whole or not at all.
 """
 
 import csv
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +34,8 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.files import canonical, sha256_bytes
 from edgesdk.core.preprocess import resize
 from edgesdk.core.tensors import Array
-from edgesdk.images import SUFFIXES, Pictures
+from edgesdk.picture_sets import Pictures
+from edgesdk.picture_sets.names import plain, shown
 
 LISTS = ("pairs.txt", "pairs.csv")
 BLOCK = 256
@@ -85,33 +90,49 @@ class _Line:
 
 
 def read_pairs(path: Path | str) -> PairSet:
-    """Read a pair set.
+    """Read a pair set, and look at every picture of it.
 
     Args:
-        path: A folder or tar archive that holds the pictures and pairs.txt or pairs.csv,
+        path: A folder or archive that holds the pictures and pairs.txt or pairs.csv,
             or such a list itself, with the pictures beside it.
 
     Raises:
-        UsageError: there is no list, a line cannot be read, or a picture is missing.
+        UsageError: there is no list, a line cannot be read, or pictures are missing or damaged.
     """
     given = Path(path)
-    alone = given.suffix in (".txt", ".csv") and given.is_file()
+    alone = given.suffix.lower() in (".txt", ".csv") and given.is_file()
     source = Pictures(given.parent if alone else given)
-    name = given.name if alone else next((n for n in LISTS if n in source), None)
-    if name is None:
-        raise UsageError(
-            f"{given} holds neither {' nor '.join(LISTS)}; give a set with a list of pairs"
-        )
-    try:
-        text = source.bytes(name).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UsageError(f"{given}: {name} is not UTF-8 text; save it as UTF-8") from None
-    rows = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    name = plain(given.name) if alone else _list_of(source)
     where = f"{given}: {name}"
-    lines = _csv(rows, where) if name.endswith(".csv") else _lfw(rows, where)
+    rows = [(n, row) for n, row in enumerate(_text(source, name).splitlines(), 1) if row.strip()]
+    with_people = not name.lower().endswith(".csv")
+    lines = _lfw(rows, where) if with_people else _csv(rows, where)
     if not lines:
         raise UsageError(f"{where} lists no pairs")
-    return _assemble(given, source, lines, with_people=not name.endswith(".csv"))
+    beside = name.rpartition("/")[0]
+    found = _assemble(given, source, lines, f"{beside}/" if beside else "", with_people)
+    source.check(found.pictures, strict=True)
+    return found
+
+
+def _list_of(source: Pictures) -> str:
+    """Return the list of a set; it may lie in a folder around all."""
+    lists = [name for name in source.files if name.rpartition("/")[2].lower() in LISTS]
+    if lists:
+        return min(lists, key=lambda name: (name.count("/"), not name.endswith(".txt"), name))
+    raise UsageError(
+        f"{source.path} holds neither {' nor '.join(LISTS)}; give a set with a list of pairs, "
+        "see docs/pictures.md"
+    )
+
+
+def _text(source: Pictures, name: str) -> str:
+    try:
+        return unicodedata.normalize("NFC", source.bytes(name).decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"{source.path}: {shown(name)} is not UTF-8 text; save it as UTF-8"
+        ) from None
 
 
 def _lfw(rows: list[tuple[int, str]], where: str) -> list[_Line]:
@@ -157,13 +178,15 @@ def _csv(rows: list[tuple[int, str]], where: str) -> list[_Line]:
     return lines
 
 
-def _assemble(path: Path, source: Pictures, lines: list[_Line], with_people: bool) -> PairSet:
+def _assemble(
+    path: Path, source: Pictures, lines: list[_Line], beside: str, with_people: bool
+) -> PairSet:
     sides = sorted({side for line in lines for side in line.sides})
     number = {side: i for i, side in enumerate(sides)}
     persons = sorted({person for person, _ in sides})
     return PairSet(
         path=path,
-        pictures=tuple(_file(source, stem) for _, stem in sides),
+        pictures=_files(source, [beside + name for _, name in sides]),
         pairs=np.array([[number[line.sides[k]] for line in lines] for k in (0, 1)]),
         same=np.array([line.same for line in lines]),
         fold=np.array([line.fold for line in lines]),
@@ -172,11 +195,18 @@ def _assemble(path: Path, source: Pictures, lines: list[_Line], with_people: boo
     )
 
 
-def _file(source: Pictures, stem: str) -> str:
-    for name in (stem, *(stem + suffix for suffix in SUFFIXES)):
-        if name.lower().endswith(SUFFIXES) and name in source:
-            return name
-    raise UsageError(f"{source.path} lacks the picture {stem!r} that its list of pairs names")
+def _files(source: Pictures, names: list[str]) -> tuple[str, ...]:
+    """Return the pictures that a list names; all that are missing are told at once."""
+    pictures = set(source.names)
+    found = [source.find(name) for name in names]
+    missing = [n for n, file in zip(names, found, strict=True) if file not in pictures]
+    if missing:
+        several = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+        raise UsageError(
+            f"{source.path} lacks the picture {missing[0]!r}{several} that its list of pairs "
+            f"names; {source.line()}"
+        )
+    return tuple(str(file) for file in found)
 
 
 def evaluate(

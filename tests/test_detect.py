@@ -13,7 +13,8 @@ from edgesdk import detect
 from edgesdk.core.errors import MissingDependencyError, UsageError
 from edgesdk.core.preprocess import Align, align
 from edgesdk.detect import Detection, YuNet, decode, suppress
-from edgesdk.images import Pictures, read_image
+from edgesdk.images import read_image
+from edgesdk.picture_sets import Pictures
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 ASTRONAUT = EXAMPLES / "astronaut.jpg"

@@ -1,7 +1,6 @@
 import io
 import os
 import struct
-import tarfile
 import zlib
 
 import numpy as np
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edgesdk.core.errors import EdgeSdkError, UsageError
-from edgesdk.images import MAX_PIXELS, Pictures, read_image
+from edgesdk.images import MAX_PIXELS, read_image
 
 RAMP = np.linspace(0, 255, 6 * 4 * 3).reshape(6, 4, 3).round().astype(np.uint8)
 FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF", "GIF"]
@@ -252,67 +251,6 @@ def test_any_damage_gives_a_picture_or_one_sentence(seed, data):
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_picture_or_one_sentence(data):
     readable(data)
-
-
-def make_set(folder):
-    (folder / "a").mkdir(parents=True)
-    for name in ("a/1.png", "2.PNG", ".hidden.png", "a/._1.png"):
-        (folder / name).write_bytes(encode(Image.fromarray(RAMP)))
-    (folder / "list.txt").write_text("hello")
-    return folder
-
-
-@pytest.mark.parametrize("mode", [None, "w", "w:gz", "w:xz"])
-def test_a_set_of_pictures(tmp_path, mode):
-    path = make_set(tmp_path / "set")
-    if mode:
-        with tarfile.open(tmp_path / "set.tar", mode) as archive:
-            archive.add(path, ".")
-        path = tmp_path / "set.tar"
-    pictures = Pictures(path)
-    assert pictures.names == ["2.PNG", "a/1.png"]
-    assert len(pictures) == 2
-    assert np.array_equal(pictures.read("a/1.png"), RAMP)
-    assert pictures.bytes("list.txt") == b"hello"
-    assert "list.txt" in pictures
-    assert "a" not in pictures
-
-
-def test_a_plain_archive_is_not_held_in_memory(tmp_path):
-    with tarfile.open(tmp_path / "set.tar", "w") as archive:
-        archive.add(make_set(tmp_path / "set"), ".")
-    pictures = Pictures(tmp_path / "set.tar")
-    (tmp_path / "set.tar").write_bytes(b"")
-    with pytest.raises(UsageError, match=r"set\.tar: 2\.PNG: .*empty"):
-        pictures.read("2.PNG")
-
-
-def test_bad_sets_are_one_sentence(tmp_path):
-    with pytest.raises(UsageError, match="does not exist"):
-        Pictures(tmp_path / "none")
-    (tmp_path / "x.tar").write_bytes(b"text")
-    with pytest.raises(UsageError, match="neither a folder nor a tar"):
-        Pictures(tmp_path / "x.tar")
-    with tarfile.open(tmp_path / "y.tar.gz", "w:gz") as archive:
-        archive.add(make_set(tmp_path / "set"), ".")
-    whole = (tmp_path / "y.tar.gz").read_bytes()
-    (tmp_path / "y.tar.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UsageError, match="neither a folder nor a tar"):
-        Pictures(tmp_path / "y.tar.gz")
-
-
-@pytest.mark.parametrize("name", ["../secret.txt", "/etc/hostname", "a/../../secret.txt", "x.png"])
-def test_a_set_gives_nothing_from_outside(tmp_path, name):
-    (tmp_path / "secret.txt").write_text("x")
-    pictures = Pictures(make_set(tmp_path / "set"))
-    with pytest.raises(UsageError, match="holds no file"):
-        pictures.bytes(name)
-
-
-def test_a_damaged_picture_of_a_set_is_named(tmp_path):
-    (tmp_path / "bad.jpg").write_bytes(b"nonsense")
-    with pytest.raises(UsageError, match=r"bad\.jpg: the picture is not a picture"):
-        Pictures(tmp_path).read("bad.jpg")
 
 
 @pytest.mark.slow

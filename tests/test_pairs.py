@@ -54,6 +54,39 @@ def test_picture_suffixes(tmp_path, suffix):
     assert read_pairs(make(tmp_path, suffix=suffix)).pictures[4] == f"Cid/Cid_0001.{suffix}"
 
 
+@pytest.mark.parametrize("suffix", ["JPG", "jfif", "Jpe"])
+def test_pictures_are_found_as_training_finds_them(tmp_path, suffix):
+    folder = make(tmp_path)
+    for file in sorted(folder.rglob("*.png")):
+        Image.open(file).save(file.with_suffix(f".{suffix}"), "JPEG")
+        file.unlink()
+    assert read_pairs(folder).pictures[4] == f"Cid/Cid_0001.{suffix}"
+
+
+def test_a_list_written_on_another_system(tmp_path):
+    text = "1,Ann\\Ann_0001.PNG,./ann/ann_0002\r\n0,Ann\\Ann_0001.png,Bob/Bob_0001\r\n"
+    found = read_pairs(make(tmp_path, text, "Pairs.CSV"))
+    assert set(found.pictures) == {"Ann/Ann_0001.png", "Ann/Ann_0002.png", "Bob/Bob_0001.png"}
+
+
+def test_a_folder_around_the_set_is_no_hindrance(tmp_path):
+    make(tmp_path / "outer/set")
+    (tmp_path / "outer/readme.txt").write_text("hello")
+    assert read_pairs(tmp_path / "outer").pictures[0] == "set/Ann/Ann_0001.png"
+
+
+def test_all_damaged_and_missing_pictures_are_told_before_any_work(tmp_path):
+    folder = make(tmp_path)
+    (folder / "Ann/Ann_0001.png").write_bytes(b"")
+    (folder / "Bob/Bob_0002.png").write_bytes(b"text")
+    with pytest.raises(UsageError, match=r"2 of 5 .*Ann_0001\.png \(empty\), .*Bob_0002\.png"):
+        read_pairs(folder)
+    (folder / "Ann/Ann_0001.png").unlink()
+    (folder / "Ann/Ann_0002.png").unlink()
+    with pytest.raises(UsageError, match="lacks the picture 'Ann/Ann_0001' and 1 more"):
+        read_pairs(folder)
+
+
 def test_a_list_without_first_line_is_one_fold(tmp_path):
     found = read_pairs(make(tmp_path, "Ann 1 Bob 2\nAnn 1 2\n\nBob 1 2\n"))
     assert found.fold.tolist() == [0, 0, 0]

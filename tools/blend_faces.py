@@ -16,9 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from edgesdk_training.answers import fingerprint
 from edgesdk_training.data import decode, join
 from edgesdk_training.morphs import draw_morphs
-from edgesdk_training.teachers import fingerprint, open_teacher
+from edgesdk_training.teachers import open_teacher
 from tools.command import told
 from tools.face_pack import BLOCK, Array, arguments, asked_of, extended
 

@@ -29,7 +29,7 @@ from edgesdk.generated import (
     power_gap,
     probability,
 )
-from edgesdk.images import Pictures
+from edgesdk.picture_sets import Pictures
 from edgesdk_training.clue_data import logits_of
 from edgesdk_training.soft import jpeg
 from tools.command import told

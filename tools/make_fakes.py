@@ -21,7 +21,7 @@ import numpy as np
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import write_json
 from edgesdk.core.stages import publish, staging
-from edgesdk.images import Pictures
+from edgesdk.picture_sets import Pictures
 from edgesdk_training.fakes import Redrawer, clean_photo, variants
 from edgesdk_training.nets.generators import FAMILIES
 from tools.command import told

@@ -1,6 +1,6 @@
 """What the parts of edgesdk hand each other: plain values, no behaviour."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,7 @@ class RunResult:
         artefacts: Name -> any other file, such as a saliency map.
         metrics: Name -> value.
         ledger: Privacy accounting; empty where none applies.
+        sets: Per data set what was read and what was left out; "line" says it in one line.
     """
 
     folder: Path
@@ -134,3 +135,4 @@ class RunResult:
     artefacts: Mapping[str, Path] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     ledger: Mapping[str, Any] = field(default_factory=dict)
+    sets: Sequence[Mapping[str, Any]] = ()

@@ -62,6 +62,7 @@ class Samples:
         pictures: The N pictures behind the picture inputs, empty where there are none.
         hashes: SHA-256 of the real files they were read from, empty for drawn ones.
         total: Number of items they were chosen from.
+        note: What was left out, "" for nothing.
     """
 
     arrays: Arrays
@@ -70,6 +71,7 @@ class Samples:
     pictures: tuple[Array, ...] = ()
     hashes: frozenset[str] = frozenset()
     total: int = 0
+    note: str = ""
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))

@@ -12,7 +12,7 @@ from edgesdk.core.errors import UsageError, did_you_mean
 from edgesdk.core.files import canonical, sha256_bytes
 from edgesdk.core.task import ModelInfo, Samples, picture_inputs
 from edgesdk.core.tensors import Array
-from edgesdk.images import Pictures
+from edgesdk.picture_sets import Pictures
 
 LIST = "labels.csv"
 
@@ -96,12 +96,13 @@ def read_labelled(place: Path) -> LabelledPictures:
             `path,label` is passed over.
 
     Raises:
-        UsageError: there are no pictures, or a line or name makes no sense.
+        UsageError: there are no pictures, some are damaged, or a line or name makes no sense.
     """
     alone = place.suffix.lower() == ".csv" and place.is_file()
     source = Pictures(place.parent if alone else place)
     listed = place.name if alone else LIST if LIST in source else None
     rows = _listed(source, listed, place) if listed else _foldered(source, place)
+    source.check([picture for picture, _ in rows], strict=True)
     return LabelledPictures(place, source, tuple(p for p, _ in rows), tuple(c for _, c in rows))
 
 
@@ -121,16 +122,17 @@ def _listed(source: Pictures, name: str, place: Path) -> list[tuple[str, str]]:
         lines = source.bytes(name).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise UsageError(f"{place}: {name} is not UTF-8 text; save it as UTF-8") from None
-    rows = []
+    rows, pictures = [], set(source.names)
     for number, words in enumerate(csv.reader(lines), 1):
         if not words or (number == 1 and words == ["path", "label"]):
             continue
         if len(words) != 2 or not all(word.strip() for word in words):
             raise UsageError(f"{place}: {name}, line {number} is not path,label: {words}")
         path, label = (word.strip() for word in words)
-        if path not in source:
+        picture = source.find(path)
+        if picture not in pictures:
             raise UsageError(f"{place} lacks the picture {path!r} of {name}, line {number}")
-        rows.append((path, label))
+        rows.append((str(picture), label))
     if not rows:
         raise UsageError(f"{place}: {name} lists no picture")
     return rows
@@ -140,5 +142,6 @@ def picture_files(given: Sequence[Path]) -> list[Path]:
     """Return pictures as named, those of folders in the order of their names."""
     files: list[Path] = []
     for path in given:
-        files += [path / name for name in Pictures(path).names] if path.is_dir() else [path]
+        found = Pictures(path) if path.is_dir() else None
+        files += [path] if found is None else [found.file(name) for name in found.names]
     return files

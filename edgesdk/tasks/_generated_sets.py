@@ -12,7 +12,7 @@ from edgesdk.core.files import canonical, sha256_bytes
 from edgesdk.core.task import ModelInfo, Samples, picture_inputs
 from edgesdk.core.tensors import Array
 from edgesdk.generated import Kind, kind_of, mirrored_to
-from edgesdk.images import Pictures
+from edgesdk.picture_sets import Pictures
 
 
 @dataclass(frozen=True)

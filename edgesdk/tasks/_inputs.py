@@ -12,7 +12,7 @@ from edgesdk.core.files import sha256_bytes
 from edgesdk.core.preprocess import resize
 from edgesdk.core.task import ModelInfo, Samples, picture_inputs, plural
 from edgesdk.core.tensors import Array, TensorSpec, check_inputs
-from edgesdk.images import Pictures
+from edgesdk.picture_sets import Pictures
 
 Draw = Callable[[int, int, int], list[Array]]
 SIDE = 64  # in pixels, of a drawn picture
@@ -84,23 +84,23 @@ def _texture(rng: np.random.Generator, side: int) -> Array:
 
 
 def read_pictures(info: ModelInfo, place: Path, count: int, seed: int, what: str) -> Samples:
-    """Return inputs made of the pictures of a folder or tar archive.
+    """Return inputs made of the pictures of a folder or archive; damaged ones are passed over.
 
     Raises:
-        UsageError: it holds no picture, or one cannot be read.
+        UsageError: it holds no picture.
     """
     pictures = Pictures(place)
-    if not pictures.names:
-        raise UsageError(f"calibration set {place} holds no picture; give {what}")
-    order = np.random.default_rng(seed).permutation(len(pictures.names))[:count]
-    chosen = [pictures.names[i] for i in sorted(order)]
+    chosen = pictures.choose(count, seed)
+    if not chosen:
+        raise UsageError(f"calibration set {pictures.line()}; it holds no picture: give {what}")
     read = [pictures.read(name) for name in chosen]
     return Samples(
         arrays=picture_inputs(info, read),
         what="pictures",
         pictures=tuple(read),
-        hashes=frozenset(sha256_bytes(pictures.bytes(name)) for name in chosen),
-        total=len(pictures.names),
+        hashes=frozenset(pictures.hashes[name] for name in chosen),
+        total=len(pictures),
+        note=pictures.left_out(),
     )
 
 

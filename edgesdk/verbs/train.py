@@ -29,6 +29,7 @@ def train(
     threads: int = 1,
     allow_fallback: bool = False,
     fresh: bool = False,
+    strict: bool = False,
     output_dir: Path | str = "runs",
     progress: Progress | None = None,
 ) -> RunResult:
@@ -47,6 +48,7 @@ def train(
         threads: Threads of the CPU.
         allow_fallback: Train on the CPU where `device` is absent.
         fresh: Start over instead of continuing.
+        strict: Refuse damaged pictures; default: they are left out and named.
         output_dir: Folder that holds the runs.
         progress: Called with (done, total, label).
 
@@ -75,6 +77,7 @@ def train(
         seed=seed,
         out=Path(output_dir),
         fresh=fresh,
+        strict=strict,
         device=device,
         allow_fallback=allow_fallback,
         threads=threads,
@@ -121,6 +124,7 @@ def show(result: RunResult) -> str:
     lines += [f"{name:<24} {value:.4f}" for name, value in result.metrics.items()]
     if _is_drawn(result.folder):
         lines.append("its faces were drawn, those held out as well: no number tells of real ones")
+    lines += [f"read      {read['line']}" for read in result.sets]
     if result.checkpoints:
         first = next(iter(result.checkpoints.values()))
         lines.append(f"next: edgesdk export {first} --target onnx")

@@ -68,7 +68,8 @@ def calibrate(source: Source, place: Path | None, samples: int, seed: int) -> Ca
 def _why(found: Samples, seed: int) -> str:
     count = f"{len(found)} of {found.total}" if found.hashes else f"{len(found)}"
     warning = f"; fewer than {FEW}, so the ranges may be too narrow" if len(found) < FEW else ""
-    return f"calibration: {count} {found.what}, seed {seed}{warning}"
+    note = f"; {found.note}" if found.note else ""
+    return f"calibration: {count} {found.what}, seed {seed}{warning}{note}"
 
 
 def refuse_overlap(calibration: Calibration, evaluation: set[str]) -> None:

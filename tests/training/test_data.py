@@ -1,6 +1,7 @@
 """Readers of training pictures, on tiny made sets."""
 
 import io
+import os
 import tarfile
 
 import numpy as np
@@ -9,16 +10,26 @@ from PIL import Image
 
 from edgesdk.core.biometrics import cosine
 from edgesdk.core.errors import MissingDependencyError, UsageError
+from edgesdk.core.files import sha256_bytes, sha256_file
 from edgesdk.images import read_image
-from edgesdk_training import teachers
-from edgesdk_training.data import Joined, SyntheticFaces, decode, join, open_dataset, people
+from edgesdk_training import answers, teachers
+from edgesdk_training.answers import embed_all
+from edgesdk_training.data import (
+    Joined,
+    SyntheticFaces,
+    content_hash,
+    decode,
+    join,
+    open_dataset,
+    people,
+)
 from edgesdk_training.holdout import hold_out
-from edgesdk_training.teachers import embed_all, open_teacher
+from edgesdk_training.teachers import open_teacher
 
 
-def encoded(value, kind="PNG"):
+def encoded(value, kind="PNG", side=8):
     buffer = io.BytesIO()
-    Image.fromarray(np.full((8, 8, 3), value, np.uint8)).save(buffer, kind)
+    Image.fromarray(np.full((side, side, 3), value, np.uint8)).save(buffer, kind)
     return buffer.getvalue()
 
 
@@ -108,6 +119,65 @@ def test_missing_and_empty_sets_are_refused(tmp_path):
             open_dataset(path)
 
 
+def test_damaged_and_loose_pictures_are_told(tree):
+    (tree / "anna" / "0.png").write_bytes(b"")
+    (tree / "bert" / "2.png").write_bytes(encoded(20)[:40])
+    (tree / "loose.png").write_bytes(encoded(9))
+    found = open_dataset(tree)
+    assert found.people == ["anna", "bert", "bert", ""]
+    assert found.identities.tolist() == [0, 1, 1, -1]
+    told = found.report()
+    assert {skipped["name"] for skipped in told["skipped"]} == {"anna/0.png", "bert/2.png"}
+    assert "4 pictures of 2 people; skipped 2: " in told["line"]
+    assert told["line"].endswith("; 1 in no person's folder (loose.png)")
+    with pytest.raises(UsageError, match=r"2 of 6 pictures .*anna/0\.png .*bert/2\.png"):
+        open_dataset(tree, strict=True)
+
+
+def test_loose_pictures_alone_are_nobodys(tree):
+    found = open_dataset(tree / "anna")
+    assert "2 pictures" in found.report()["line"]
+    with pytest.raises(UsageError, match=r"2 loose pictures .*no folder per person"):
+        found.identities  # noqa: B018
+
+
+def test_the_hash_of_an_ordinary_folder_stays(tree):
+    """Finished runs are found by it."""
+    told = [f"{p.relative_to(tree).as_posix()} {sha256_file(p)}" for p in sorted(tree.rglob("*.*"))]
+    assert content_hash(tree) == sha256_bytes("\n".join(told).encode())
+    (tree / ".ipynb_checkpoints").mkdir()
+    (tree / ".ipynb_checkpoints" / "x.png").write_bytes(encoded(1))
+    assert content_hash(tree) == sha256_bytes("\n".join(told).encode())
+    (tree / os.fsdecode(b"caf\xe9.png")).write_bytes(encoded(1))
+    assert content_hash(tree) != sha256_bytes("\n".join(told).encode())
+
+
+@pytest.fixture
+def faces(tree):
+    """Pictures as large as the tests' teacher wants them."""
+    for number, file in enumerate(sorted(tree.rglob("*.png"))):
+        file.write_bytes(encoded(20 + number, side=48))
+    return tree
+
+
+def test_a_repaired_set_keeps_the_teachers_answers(faces, tmp_path, teacher):
+    (faces / "anna" / "0.png").write_bytes(b"")
+    first = embed_all(teacher, open_dataset(faces), tmp_path / "cache", lambda *_: None, batch=1)
+    (faces / "anna" / "0.png").write_bytes(encoded(7, side=48))
+    before = teacher.calls
+    again = embed_all(teacher, open_dataset(faces), tmp_path / "cache", lambda *_: None, batch=1)
+    assert teacher.calls - before == 1
+    assert np.array_equal(again[1:], first)
+
+
+def test_the_answers_of_another_teacher_are_not_taken(faces, tmp_path, teacher):
+    embed_all(teacher, open_dataset(faces), tmp_path, lambda *_: None)
+    (faces / "anna" / "0.png").unlink()
+    before, teacher.sha256 = teacher.calls, "1" * 64
+    embed_all(teacher, open_dataset(faces), tmp_path, lambda *_: None, batch=1)
+    assert teacher.calls - before == 4
+
+
 def test_joined_sets_keep_people_apart_and_mark_missing_embeddings(tree, tmp_path):
     joined = join([tree, pack(tmp_path / "faces.npz")])
     assert isinstance(joined, Joined)
@@ -134,7 +204,7 @@ def test_drawn_faces_follow_the_seed():
 
 
 def test_teacher_embeddings_are_cached_and_resumed(tmp_path, teacher, monkeypatch):
-    monkeypatch.setattr(teachers, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(answers, "SAVE_EVERY_S", 0.0)
     faces = SyntheticFaces(8, 4)
     told = []
 

@@ -9,10 +9,11 @@ import pytest
 
 from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk_training._train import train
+from edgesdk_training.answers import embed_all, fingerprint
 from edgesdk_training.data import content_hash, open_dataset
 from edgesdk_training.holdout import hold_out
 from edgesdk_training.settings import read_settings
-from edgesdk_training.teachers import embed_all, fingerprint, open_teacher
+from edgesdk_training.teachers import open_teacher
 
 pytest.importorskip("torch", reason="needs the train extra")
 
@@ -66,6 +67,24 @@ def test_other_pictures_at_the_same_place_are_another_run(coarse_teacher, tmp_pa
         data = {"public": [people(tmp_path / "set", range(first, first + 40, 10))]}
         folders.append(train("bridge", settings=settings, data=data, out=tmp_path / "r").folder)
     assert folders[0] != folders[1]
+
+
+def test_damaged_pictures_are_told_before_any_work(coarse_teacher, tmp_path, caplog):
+    folder = people(tmp_path / "set", range(20, 220, 20))
+    caplog.set_level("INFO", "edgesdk")
+    (folder / "p3" / "1.png").write_bytes(b"")
+    asked = {
+        "recipe": "bridge", "data": {"public": [folder]}, "out": tmp_path / "r",
+        "settings": {"epochs": 1, "adapt_epochs": 0, "direct": True, "holdout": 0, "batch": 4},
+    }  # fmt: skip
+    with pytest.raises(UsageError, match=r"1 of 20 pictures cannot be read: p3/1\.png"):
+        train(**asked, strict=True)
+    assert not list((tmp_path / "r").glob("bridge*"))
+    found = train(**asked)
+    said = f"public: {folder}: 19 pictures of 10 people; skipped 1: 1 empty (p3/1.png)"
+    assert said in caplog.messages
+    assert found.sets[0]["skipped"] == [{"name": "p3/1.png", "why": "empty"}]
+    assert train(**asked).sets == found.sets
 
 
 def test_any_changed_picture_changes_what_the_teachers_answers_are_kept_under(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ def train(
     device: str = "cpu",
     threads: int = 1,
     allow_fallback: bool = False,
+    strict: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> RunResult:
     """Run a recipe; see `edgesdk.train`."""
@@ -56,14 +57,15 @@ def train(
     if not fresh and (folder / RESULT).is_file():
         return _read_result(folder)
     _announce(plugin, recipe, student, chosen, folder, device)
+    context = Context(
+        folder, data or {}, student=student, recipe_sha256=digest, teacher=teacher, seed=seed,
+        device=device, threads=threads, strict=strict, progress=progress,
+    )  # fmt: skip
+    context.look_at_data()
     with _alone(folder), _nothing_left_of_a_refusal(folder):
         if fresh and _dist.rank() == 0:
             shutil.rmtree(folder, ignore_errors=True)
         _begin(folder, about, threads)
-        context = Context(
-            folder, data or {}, student=student, recipe_sha256=digest, teacher=teacher, seed=seed,
-            device=device, threads=threads, progress=progress,
-        )  # fmt: skip
         return _run(plugin, chosen, context)
 
 
@@ -92,7 +94,7 @@ def _run(plugin: Any, chosen: Any, context: Context) -> RunResult:
     try:
         result: RunResult = plugin.run(chosen, context)
         if context.rank == 0:
-            _write_result(result)
+            _write_result(replace(result, sets=context.reports))
         _dist.wait()
     finally:
         _dist.stop()
@@ -194,7 +196,15 @@ def _write_result(result: RunResult) -> None:
         key: {name: str(path.relative_to(folder)) for name, path in getattr(result, key).items()}
         for key in ("checkpoints", "artefacts")
     }
-    write_json(folder / RESULT, {**relative, "metrics": result.metrics, "ledger": result.ledger})
+    write_json(
+        folder / RESULT,
+        {
+            **relative,
+            "metrics": result.metrics,
+            "ledger": result.ledger,
+            "sets": result.sets,
+        },
+    )
 
 
 def _read_result(folder: Path) -> RunResult:
@@ -206,6 +216,7 @@ def _read_result(folder: Path) -> RunResult:
             artefacts={k: folder / v for k, v in data["artefacts"].items()},
             metrics=data["metrics"],
             ledger=data["ledger"],
+            sets=data.get("sets", ()),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(

@@ -14,10 +14,12 @@ from typing import Any
 from edgesdk.core.bundle import Checkpoint
 from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.files import clean, os_errors, write_atomic
+from edgesdk.core.notes import note
 from edgesdk.core.shipped import open_checkpoint
 from edgesdk_training import _dist
-from edgesdk_training.data import join
-from edgesdk_training.teachers import embed_all, open_teacher
+from edgesdk_training.answers import embed_all
+from edgesdk_training.data import join, reports
+from edgesdk_training.teachers import open_teacher
 
 
 class Context:
@@ -44,23 +46,38 @@ class Context:
         seed: int = 0,
         device: str = "cpu",
         threads: int = 1,
+        strict: bool = False,
         progress: Callable[[int, int, str], None] | None = None,
     ) -> None:
         self.folder, self.student, self.recipe_sha256 = folder, student, recipe_sha256
         self.seed, self.device = seed, device
         self.rank, self.world = _dist.rank(), _dist.world()
         self._data, self._teacher, self._threads = data, teacher, threads
-        self._progress = progress
+        self._strict, self._progress = strict, progress
+        self._sets: dict[str, Any] = {}
+
+    def look_at_data(self) -> None:
+        """Read all data sets before any long work, and tell what was read."""
+        for role in self._data:
+            for report in reports(self.data(role)):
+                note(f"{role}: {report['line']}")
+
+    @property
+    def reports(self) -> list[dict[str, Any]]:
+        """What was read of each folder or archive, and what was left out."""
+        return [{"role": role, **r} for role, found in self._sets.items() for r in reports(found)]
 
     def data(self, role: str) -> Any:
-        """Return the data set given for `role`."""
+        """Return the data set given for `role`, read once."""
         if not self._data.get(role):
             raise UsageError(
                 f"the recipe needs {role} data; give it with --data {role}=PATH (a folder or tar "
                 f"of identity/picture, or a face pack), or try it on drawn faces first with: "
                 f"--data {role}=synthetic"
             )
-        return join(self._data[role])
+        if role not in self._sets:
+            self._sets[role] = join(self._data[role], self._strict, self.progress)
+        return self._sets[role]
 
     def paths(self, role: str) -> tuple[Path, ...]:
         """Return the paths given for `role`, none where it was left out."""

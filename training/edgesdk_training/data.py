@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,48 +13,82 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.files import sha256_bytes, sha256_file
 from edgesdk.core.preprocess import resize
 from edgesdk.core.tensors import Array
-from edgesdk.images import Pictures
+from edgesdk.picture_sets import Pictures, Progress
+from edgesdk.picture_sets.names import some
+from edgesdk.picture_sets.people import people_of
+from edgesdk.picture_sets.stores import open_store
 from edgesdk_training.packs import PackDataset
 
 
 class TreeDataset:
-    """A folder or tar archive with one folder per identity: `identity/file.jpg`.
+    """A folder or archive with one folder per identity: `identity/file.jpg`.
+
+    `edgesdk.picture_sets` tells which files are pictures and whose. All are looked at first.
 
     Attributes:
-        identities: int64 [N], numbered by folder name.
         embeddings: None.
         name: What the licence and provenance speak of.
         names: Relative names of all pictures.
+        keys: Hash of each picture's file, [N].
+        pictures: The set.
+
+    Args:
+        path: Folder or archive.
+        strict: Refuse damaged pictures instead of leaving them out.
+        progress: Called with (done, total, label).
     """
 
     embeddings = None
 
-    def __init__(self, path: Path) -> None:
-        self._pictures = Pictures(path)
-        names = self._pictures.names
-        people = sorted({self._person(n) for n in names})
-        if not names:
-            raise UsageError(f"{path} holds no pictures; expected identity/file.jpg inside")
-        number = {person: i for i, person in enumerate(people)}
-        self.identities = np.array([number[self._person(n)] for n in names], np.int64)
-        self.people = [self._person(n) for n in names]
-        self.name, self.names, self._path = path.name, names, path
+    def __init__(self, path: Path, strict: bool = False, progress: Progress | None = None) -> None:
+        self.name, self._path = path.name, path
+        self.pictures = Pictures(path)
+        self.pictures.check(strict=strict, progress=progress)
+        self.names = self.pictures.names
+        if not self.names:
+            raise UsageError(
+                f"{self.pictures.line()}; it holds no pictures: expected identity/file.jpg inside"
+            )
+        self.keys = [self.pictures.hashes[name] for name in self.names]
 
-    @staticmethod
-    def _person(name: str) -> str:
-        return name.rsplit("/", 1)[0] if "/" in name else ""
+    @cached_property
+    def people(self) -> list[str]:
+        """The persons' folders, [N]; "" for a picture in none of them.
+
+        Raises:
+            UsageError: there is no folder per person, or it cannot be told which folder is one.
+        """
+        return [owner or "" for owner in people_of(self.names, str(self._path))]
+
+    @cached_property
+    def identities(self) -> Array:
+        """int64 [N], numbered by the persons' folders, -1 for a picture in none of them."""
+        number = {person: i for i, person in enumerate(sorted({*self.people} - {""}))}
+        return np.array([number.get(person, -1) for person in self.people], np.int64)
 
     @property
     def content(self) -> str:
         """Hash of all pictures; reads the whole set."""
         return content_hash(self._path)
 
+    def report(self) -> dict[str, Any]:
+        """Return what was read and what was left out, and the same as one "line"."""
+        try:
+            people = self.people
+        except UsageError:  # what a recipe without people reads
+            return {**self.pictures.report(), "line": self.pictures.line()}
+        loose = [n for n, person in zip(self.names, people, strict=True) if not person]
+        count = len({*people} - {""})
+        told = f"; {len(loose):,} in no person's folder ({some(loose)})" if loose else ""
+        line = self.pictures.line(count) + told
+        return {**self.pictures.report(), "people": count, "loose": loose, "line": line}
+
     def __len__(self) -> int:
-        return len(self._pictures)
+        return len(self.pictures)
 
     def __getitem__(self, index: int) -> Array:
         """Return picture `index`, HxWx3 uint8 RGB."""
-        return self._pictures.read(self._pictures.names[index])
+        return self.pictures.read(self.names[index])
 
 
 class SyntheticFaces:
@@ -95,7 +130,6 @@ class Joined:
     """Several sets as one; identities of different sets never meet.
 
     Attributes:
-        identities: int64 [N], -1 unknown.
         embeddings: float32 [N, D]; NaN rows where a set brings none; None when none does.
         name: Names of the parts.
     """
@@ -103,11 +137,12 @@ class Joined:
     def __init__(self, parts: Sequence[Any]) -> None:
         self.parts = list(parts)
         self._starts = np.cumsum([0, *map(len, self.parts)])
-        self.identities = self._join_identities()
         self.embeddings = self._join_embeddings()
         self.name = " + ".join(p.name for p in self.parts)
 
-    def _join_identities(self) -> Array:
+    @cached_property
+    def identities(self) -> Array:
+        """int64 [N], -1 unknown."""
         labels, first = [], 0
         for part in self.parts:
             labels.append(np.where(part.identities < 0, -1, part.identities + first))
@@ -146,22 +181,34 @@ class Joined:
 def content_hash(path: Path) -> str:
     """Return a hash of all bytes of a set, of a folder with its files' names; "" for no file.
 
-    Hidden files do not count: systems leave them behind.
+    What is hidden or the system's does not count: systems leave it behind.
     """
     try:
         if path.is_file():
             return sha256_file(path)
-        seen = (p for p in path.rglob("*") if not p.name.startswith("."))
-        files = sorted(p for p in seen if p.is_file())
-        told = [f"{p.relative_to(path).as_posix()} {sha256_file(p)}" for p in files]
+        raws = open_store(path).places if path.is_dir() else ()
+        ordered = sorted(raws, key=lambda raw: raw.split("/"))
+        told = "\n".join(f"{raw} {_file_hash(path / raw)}" for raw in ordered)
     except OSError as error:
         what = error.filename or path
         raise UsageError(f"{what} cannot be read ({error.strerror}); check its rights") from None
-    return sha256_bytes("\n".join(told).encode()) if told else ""
+    return sha256_bytes(told.encode("utf-8", "surrogateescape")) if told else ""
 
 
-def open_dataset(path: Path) -> Any:
+def _file_hash(path: Path) -> str:
+    try:
+        return sha256_file(path)
+    except PermissionError:
+        return "unreadable"
+
+
+def open_dataset(path: Path, strict: bool = False, progress: Progress | None = None) -> Any:
     """Return the reader that fits `path`; the word "synthetic" gives the drawn set.
+
+    Args:
+        path: Folder, archive, face pack or the word.
+        strict: Refuse damaged pictures instead of leaving them out.
+        progress: Called with (done, total, label).
 
     Raises:
         UsageError: nothing is there, or it is no picture set.
@@ -172,13 +219,19 @@ def open_dataset(path: Path) -> Any:
         if not path.is_file():
             raise UsageError(f"face pack {path} does not exist; check the path")
         return PackDataset(path)
-    return TreeDataset(path)
+    return TreeDataset(path, strict, progress)
 
 
-def join(paths: Sequence[Path]) -> Any:
-    """Return one data set out of several paths."""
-    parts = [open_dataset(p) for p in paths]
+def join(paths: Sequence[Path], strict: bool = False, progress: Progress | None = None) -> Any:
+    """Return one data set out of several paths; see `open_dataset`."""
+    parts = [open_dataset(p, strict, progress) for p in paths]
     return parts[0] if len(parts) == 1 else Joined(parts)
+
+
+def reports(dataset: Any) -> list[dict[str, Any]]:
+    """Return what was read of each folder or archive of a data set."""
+    parts = getattr(dataset, "parts", [dataset])
+    return [part.report() for part in parts if hasattr(part, "report")]
 
 
 def people(dataset: Any) -> Array:

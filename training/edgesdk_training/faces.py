@@ -158,8 +158,9 @@ def load_faces(context: RunContext, side: int, settings: Any) -> Faces:
     import torch
 
     dataset = context.data("public")
-    features, teacher = _features(context, dataset)
+    # Before the teacher's long work: it may be that nobody can tell who is who.
     identities = np.asarray(people(dataset) if settings.same_names else dataset.identities)
+    features, teacher = _features(context, dataset)
     held = hold_out(identities, settings.holdout, context.seed) if settings.holdout else None
     free = np.ones(len(dataset), bool)
     if held is not None:

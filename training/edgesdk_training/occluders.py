@@ -20,7 +20,7 @@ import numpy as np
 from edgesdk.core.errors import UsageError
 from edgesdk.core.preprocess import resize
 from edgesdk.core.tensors import Array
-from edgesdk.images import Pictures
+from edgesdk.picture_sets import Pictures
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

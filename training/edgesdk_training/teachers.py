@@ -1,8 +1,7 @@
-"""Frozen teachers: face networks as ONNX files, and the cache of their embeddings."""
+"""Frozen teachers: face networks as ONNX files."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,15 +10,13 @@ from typing import Any
 import numpy as np
 
 from edgesdk.core.errors import MissingDependencyError, UsageError, did_you_mean
-from edgesdk.core.files import sha256_bytes, write_atomic
+from edgesdk.core.files import sha256_bytes
 from edgesdk.core.onnx_wire import mended
 from edgesdk.core.preprocess import resize
 from edgesdk.core.tensors import Array
 
 SFACE = "models/face_recognition_sface_2021dec_int8bq.onnx"
 SIDE = 112
-# A killed run loses at most this much work.
-SAVE_EVERY_S = 30.0
 
 
 class OnnxTeacher:
@@ -145,67 +142,3 @@ def open_teacher(name: str, threads: int = 1, device: str = "cpu") -> Any:
         raise UsageError(f"teacher {name!r} is neither known nor an ONNX file. {hint}")
     content = path.read_bytes()
     return OnnxTeacher(path.stem, content, sha256_bytes(content), 127.5, 127.5, threads)
-
-
-def embed_all(
-    teacher: Any,
-    pictures: Any,
-    cache: Path,
-    progress: Callable[[int, int, str], None],
-    batch: int = 16,
-) -> Array:
-    """Return float32 [N, dim] unit embeddings of all `pictures`, cached on disk.
-
-    Args:
-        teacher: A Teacher.
-        pictures: A sequence of HxWx3 uint8 RGB pictures; `between` gives several at once.
-        cache: Folder; the file's name holds the hash of the teacher and of the pictures.
-        progress: Called with (done, total, label).
-        batch: Faces per call.
-
-    Returns:
-        Rows of length 1. A killed run goes on where the cache ends.
-    """
-    count = len(pictures)
-    digest = sha256_bytes((teacher.sha256 + fingerprint(pictures)).encode())[:16]
-    path = cache / f"{teacher.name}-{digest}.f32"
-    parts = _kept(path, count, teacher.dim)
-    done = sum(p.size for p in parts) // teacher.dim
-    written = time.monotonic()
-    while done < count:
-        end = min(done + batch, count)
-        faces = teacher(_between(pictures, done, end))
-        parts.append(faces / np.linalg.norm(faces, axis=1, keepdims=True))
-        done = end
-        progress(done, count, "teacher")
-        if done == count or time.monotonic() - written > SAVE_EVERY_S:
-            write_atomic(path, np.concatenate([p.ravel() for p in parts]).astype("<f4").tobytes())
-            written = time.monotonic()
-    return np.concatenate([p.ravel() for p in parts]).reshape(count, teacher.dim)
-
-
-def _kept(path: Path, count: int, dim: int) -> list[Array]:
-    """Return what an earlier run left, nothing of a damaged file."""
-    if not path.is_file():
-        return []
-    size, row = path.stat().st_size, 4 * dim
-    if size % row or size > count * row:
-        return []
-    rows = np.fromfile(path, "<f4")
-    return [rows] if np.isfinite(rows).all() else []
-
-
-def _between(pictures: Any, start: int, stop: int) -> Sequence[Array]:
-    if hasattr(pictures, "between"):
-        return list(pictures.between(start, stop))
-    return [pictures[i] for i in range(start, stop)]
-
-
-def fingerprint(pictures: Any) -> str:
-    """Return a hash of a set: of all of it where it tells one, else of 64 of its pictures."""
-    count, content = len(pictures), getattr(pictures, "content", None)
-    if content is not None:
-        return sha256_bytes(f"{count} {content}".encode())
-    chosen = sorted({int(i) for i in np.linspace(0, count - 1, min(count, 64))})
-    content = b"".join(np.ascontiguousarray(pictures[i]).tobytes() for i in chosen)
-    return sha256_bytes(str(count).encode() + content)
