@@ -222,8 +222,8 @@ def picture_inputs(info: ModelInfo, pictures: Sequence[Array]) -> dict[str, Arra
     for spec in info.inputs:
         if spec.name not in info.preprocess:
             raise UnsupportedError(
-                f"input {spec.name!r} of {info.model} is not made from a picture, so pictures "
-                "alone cannot feed it"
+                f"nothing tells how a picture becomes input {spec.name!r} of {info.model}; a "
+                "network from outside is told by --preprocess or a model.toml beside it"
             )
         made[spec.name] = info.preprocess[spec.name](list(pictures))
     return made

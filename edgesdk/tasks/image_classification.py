@@ -115,7 +115,11 @@ class ImageClassification:
     def show(self, result: Mapping[str, Any]) -> str:
         """Return the likeliest classes, a block per picture."""
         body = [
-            [Path(row["picture"]).name if not rank else "", c["label"], f"{c['probability']:.4f}"]
+            [
+                "/".join(Path(row["picture"]).parts[-2:]) if not rank else "",
+                c["label"],
+                f"{c['probability']:.4f}",
+            ]
             for row in result["pictures"]
             for rank, c in enumerate(row["top"])
         ]

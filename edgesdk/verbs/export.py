@@ -71,10 +71,10 @@ def export(
         precision: fp32, fp16 or int8; default: the target's first one.
         batch: Fixed batch size; default: a free one.
         profile: Device profile to build for.
-        calib: Folder or tar of real crops for int8; default: synthetic faces.
-        calib_samples: Number of calibration crops.
+        calib: Real items for int8, as the task reads them; default: drawn ones.
+        calib_samples: Number of calibration items.
         calib_seed: Seed that draws them.
-        data: Folder or tar with pairs.txt: measures accuracy and re-fits the threshold.
+        data: Set with the truth, as the task reads it: measures accuracy, fits thresholds.
         max_drop: Largest loss of accuracy on `data`, absolute.
         verify: Compare the artefact with its source.
         require_proof: Refuse what was proven on another file of its numbers, or not at all.
