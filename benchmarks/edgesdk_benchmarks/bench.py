@@ -347,6 +347,7 @@ def artefact_of(bundle: Bundle) -> dict[str, Any]:
         "parameters": bundle.cost.get("parameters"),
         "macs": bundle.cost.get("macs"),
         "verify": dict(bundle.verify),
+        "effective": bundle.build.get("effective", {}),
         "metrics": _accuracy(bundle),
     }
 

@@ -50,6 +50,7 @@ def export(
     verify: bool = True,
     require_proof: bool = False,
     require_commercial: bool = False,
+    require_precision: bool = False,
     force: bool = False,
     output_dir: Path | str = "bundles",
     progress: Progress | None = None,
@@ -79,6 +80,8 @@ def export(
         verify: Compare the artefact with its source.
         require_proof: Refuse what was proven on another file of its numbers, or not at all.
         require_commercial: Refuse weights that may not be used commercially.
+        require_precision: Fail where most weights or products of the artefact are at another
+            precision than the one asked for.
         force: Export again although the bundle exists.
         output_dir: Folder that holds the bundles.
         progress: Called with (done, total, label).
@@ -120,6 +123,7 @@ def export(
         verify=verify,
         require_proof=require_proof,
         force=force,
+        require_precision=require_precision,
         decisions=(why,),
     )
     return export_bundle(source, options, Path(output_dir), progress)

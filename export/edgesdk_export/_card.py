@@ -32,6 +32,7 @@ def write_card(bundle: Bundle, verification: Verification) -> None:
         _section("Licence", [f"{k}: {v}" for k, v in complete(bundle.licence).items()]),
         _section("Tensors", [*_tensors("in", bundle.inputs), *_tensors("out", bundle.outputs)]),
         _section("Pre-processing", [_preprocess(*item) for item in bundle.preprocess.items()]),
+        _section("Precision read back from the file", _effective(bundle)),
         _section("Cost of one item", [f"{k}: {v:,}" for k, v in bundle.cost.items()]),
         _section("Accuracy of the source", [f"{k}: {_text(v)}" for k, v in bundle.metrics.items()]),
         _section("Verification", _verdict(verification)),
@@ -91,6 +92,11 @@ def _verdict(found: Verification) -> list[str]:
     if found.task:
         lines.append(f"task: {_text(found.task)}")
     return lines + list(found.reasons)
+
+
+def _effective(bundle: Bundle) -> list[str]:
+    found = bundle.build.get("effective", {})
+    return [f"{key}: {_text(value)}" for key, value in found.items()]
 
 
 def _thresholds(bundle: Bundle) -> list[str]:

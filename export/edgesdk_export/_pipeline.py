@@ -27,6 +27,7 @@ from edgesdk_export._card import write_licence
 from edgesdk_export._golden import take_over, write_golden
 from edgesdk_export._in_float import relax
 from edgesdk_export._plan import ExportOptions, Plan, lineage, make_plan
+from edgesdk_export._precision import effective_of, refuse_lost
 from edgesdk_export._proof import Opened, opened
 from edgesdk_export._source import Source, is_rebuild, own_sha256, source_of
 from edgesdk_export._verify import (
@@ -83,6 +84,7 @@ def export_bundle(
     final = out / plan.name(_mark(plan, out))
     existing = None if options.force else _existing(final, plan)
     if existing is not None:
+        _as_asked(existing, options)
         refuse_unproven(existing.name, read_verification(final / VERIFY), options.require_proof)
         return existing
     for place in (final, _rejected(final)):
@@ -100,6 +102,7 @@ def export_bundle(
         bundle = _marked(bundle, _mark(plan, out))
         if not found.failed:
             refuse_unproven(final.name, found, options.require_proof)
+            bundle = _as_asked(bundle, options)
         sealed = finish(bundle, found)
         if found.failed:
             where = where_it_leaves(bundle, plan.source, items)
@@ -114,6 +117,13 @@ def export_bundle(
             publish(stage, final)
     tell(4, 4, "done")
     return replace(sealed, path=final)
+
+
+def _as_asked(bundle: Bundle, options: ExportOptions) -> Bundle:
+    """Return the bundle with what it lacks of its precision told; see `refuse_lost`."""
+    effective, strict = bundle.build.get("effective", {}), options.require_precision
+    said = refuse_lost(bundle.name, bundle.precision, effective, strict)
+    return replace(bundle, decisions=(*bundle.decisions, *said))
 
 
 def _mark(plan: Plan, out: Path) -> str:
@@ -149,6 +159,7 @@ def _existing(final: Path, plan: Plan) -> Bundle | None:
 def _assemble(plan: Plan, artefact: Artefact, stage: Path) -> Bundle:
     source = plan.source
     inherited = INHERITED if source.thresholds else UNFITTED
+    effective = effective_of(stage, artefact)
     return Bundle(
         path=stage,
         target=plan.target.name,
@@ -169,6 +180,7 @@ def _assemble(plan: Plan, artefact: Artefact, stage: Path) -> Bundle:
             "export_sha256": plan.sha256,
             "proof": plan.proof,
             "parent_sha256": own_sha256(source),
+            **({"effective": effective} if effective else {}),
         },
         proxy=artefact.proxy,
         profile=plan.profile.name if plan.profile else None,

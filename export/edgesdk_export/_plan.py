@@ -34,6 +34,7 @@ class ExportOptions:
         verify: Compare the artefact with its source.
         require_proof: Refuse what did not itself run on this machine.
         force: Export again although the bundle exists.
+        require_precision: Refuse an artefact of which most is at another precision.
         decisions: Sentences about choices made before, such as which model was taken.
     """
 
@@ -51,6 +52,7 @@ class ExportOptions:
     verify: bool = True
     require_proof: bool = False
     force: bool = False
+    require_precision: bool = False
     decisions: tuple[str, ...] = ()
 
 
