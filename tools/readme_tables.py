@@ -128,6 +128,13 @@ PROOF = {
 }
 
 
+# What each form of a network can be had from.
+STARTS = {
+    "onnx": "any network, ONNX files of others too",
+    "torch": "checkpoints, `.pt2`, functions",
+}
+
+
 def targets() -> str:
     """Return the support matrix."""
     rows = [
@@ -135,7 +142,7 @@ def targets() -> str:
             f"`{t['target']}`",
             ", ".join(f"`{a}`" for a in t["aliases"]),
             ", ".join(t["precisions"]),
-            ", ".join(t["accepts"]),
+            ", ".join(STARTS[form] for form in t["accepts"]),
             f"`edgesdk[{t['extra']}]`" if t["extra"] else "base",
             PROOF[t["target"]],
         ]

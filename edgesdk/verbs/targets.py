@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgesdk.core import plugins
+from edgesdk.core.source import ONNX, TORCH
 from edgesdk.core.target import profile_names, read_profile, read_target
 from edgesdk.verbs._text import table
 from edgesdk.verbs._verb import Verb
@@ -40,11 +41,13 @@ def _target(name: str, exporter: Any) -> dict[str, Any]:
 
 def show(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return one line per target."""
+    starts = {ONNX: "any network", TORCH: "a network in torch"}
+    forms = [", ".join(starts.get(form, form) for form in r["accepts"]) for r in rows]
     head = ["target", "also", "precisions", "starts from", "runtimes", "here"]
     body = [
-        [r["target"], ", ".join(r["aliases"]), ", ".join(r["precisions"]), ", ".join(r["accepts"]),
+        [r["target"], ", ".join(r["aliases"]), ", ".join(r["precisions"]), form,
          ", ".join(r["runtimes"]), _here(r)]
-        for r in rows
+        for r, form in zip(rows, forms, strict=True)
     ]  # fmt: skip
     return table(head, body)
 

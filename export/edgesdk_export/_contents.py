@@ -80,6 +80,10 @@ def contents_of(path: Path) -> Contents | None:
         ) from None
 
 
+def _counted(found: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(found).most_common())
+
+
 def _row(name: str, shape: Iterable[Any], dtype: str) -> dict[str, Any]:
     return {"name": name, "shape": list(shape), "type": dtype}
 
@@ -95,9 +99,9 @@ def _onnx(path: Path) -> Contents:
         kind="onnx",
         inputs=[_onnx_row(v) for v in graph.input if v.name not in stored],
         outputs=[_onnx_row(v) for v in graph.output],
-        operators=Counter(n.op_type for n in graph.node),
+        operators=_counted(n.op_type for n in graph.node),
         weights=_sizes((a.dtype.name, a.size) for a in values.values() if a.size > 1),
-        arithmetic=Counter(_onnx_arithmetic(graph, values)),
+        arithmetic=_counted(_onnx_arithmetic(graph, values)),
         metadata={p.key: p.value for p in model.metadata_props},
     )
 
@@ -146,9 +150,9 @@ def _tflite(path: Path) -> Contents:
         kind="tflite",
         inputs=[_tflite_row(tensors[i]) for i in graph.inputs],
         outputs=[_tflite_row(tensors[i]) for i in graph.outputs],
-        operators=Counter(operators),
+        operators=_counted(operators),
         weights=_sizes((d, n) for d, n in stored if n > 1),
-        arithmetic=Counter(
+        arithmetic=_counted(
             SHORT.get(tensors[o.outputs[0]][0], "?")
             for name, o in zip(operators, graph.operators, strict=True)
             if name.lower() in PRODUCTS
@@ -194,14 +198,14 @@ def _mlpackage(path: Path) -> Contents:
         kind="mlpackage",
         inputs=[_ml_row(v) for v in spec.description.input],
         outputs=[_ml_row(v) for v in spec.description.output],
-        operators=Counter(kind for kind, _, _ in typed if kind != "const"),
+        operators=_counted(kind for kind, _, _ in typed if kind != "const"),
         weights=_sizes(
             ("int8" if kind.startswith("constexpr") else dtype, size)
             for kind, dtype, o in typed
             if kind == "const" or kind.startswith("constexpr")
             if (size := _ml_size(o)) > 1
         ),
-        arithmetic=Counter(SHORT.get(dtype, "?") for kind, dtype, _ in typed if kind in PRODUCTS),
+        arithmetic=_counted(SHORT.get(dtype, "?") for kind, dtype, _ in typed if kind in PRODUCTS),
         metadata=dict(spec.description.metadata.userDefined),
     )
 
@@ -229,9 +233,9 @@ def _openvino(path: Path) -> Contents:
         kind="openvino",
         inputs=[_ov_row(x) for x in layers if x.get("type") == "Parameter"],
         outputs=[_ov_row(x) for x in layers if x.get("type") == "Result"],
-        operators=Counter(k for k in kinds.values() if k not in ("Const", "Parameter", "Result")),
+        operators=_counted(k for k in kinds.values() if k not in ("Const", "Parameter", "Result")),
         weights=_sizes(_ov_constants(layers)),
-        arithmetic=Counter(
+        arithmetic=_counted(
             _ov_arithmetic(layer, sources)
             for layer in layers
             if layer.get("type", "").lower() in PRODUCTS

@@ -86,7 +86,9 @@ def export_bundle(
     if existing is not None:
         _as_asked(existing, options)
         refuse_unproven(existing.name, read_verification(final / VERIFY), options.require_proof)
-        return existing
+        # How the model was chosen this time, not the time it was made.
+        kept = existing.decisions[len(options.decisions) :]
+        return replace(existing, decisions=(*options.decisions, *kept))
     for place in (final, _rejected(final)):
         refuse_foreign(place)
     with staging(final) as stage:
