@@ -18,7 +18,7 @@ class Difference:
     Attributes:
         max_abs: Largest absolute difference.
         max_reference: Largest absolute reference value.
-        cosine_p1: First percentile of the cosine per item.
+        cosine_p1: First percentile of the cosine per item; of items of one number, of all.
         cosine_p50: Median of the cosine per item.
         snr_db: Energy of the reference over energy of the difference, in dB, at most 200.
         items: Number of items compared.
@@ -40,7 +40,8 @@ def measure(reference: Array, found: Array) -> Difference:
     """Return the distance of `found` to `reference`, both finite, equal in shape, [N, ...]."""
     want, got = _rows(reference), _rows(found)
     error = got - want
-    cosines = cosine(want, got)
+    # A single number has no direction but its sign: all of them are taken as one vector.
+    cosines = cosine(want, got) if want.shape[1] > 1 else cosine(want.T, got.T)
     signal, noise = float((want**2).sum()), float((error**2).sum())
     ratio = EQUAL_DB if noise == 0 else 10 * np.log10(max(signal, 1e-300) / noise)
     return Difference(

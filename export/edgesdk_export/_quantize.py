@@ -18,6 +18,7 @@ OF_ONNX = {"fp16": FP16, "int8": INT8, "fixed batch": FIXED_BATCH, "from torch":
 # otherwise each boundary is rounded twice; in a transformer they must stay in float.
 PRODUCTS = ["Conv", "MatMul", "Gemm"]
 BETWEEN = ["MaxPool", "Relu", "Add"]
+PICTURE = 4  # axes of an input that shows pictures
 LAST_IN_FLOAT = {"OpTypesToExcludeOutputQuantization": ["Gemm"]}
 SYMMETRIC = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
 
@@ -139,14 +140,35 @@ def _operators(graph: Any) -> list[str]:
 
 
 def _first(graph: Any) -> list[str]:
-    """Return the names of the convolutions that read the inputs; they stay in float.
+    """Return the names of the first convolutions and of what leads to them; they stay in float.
 
-    They are little of the work and much of the error: what they round, all others read. An
-    input that is only resized is still one.
+    They are little of the work and much of the error: what they round, all others read. A
+    filter before them, such as one of the spectrum, weighs what is far below one step of int8.
     """
-    inputs = {value.name for value in graph.input}
-    read = inputs | {n.output[0] for n in _resizes(graph) if n.input[0] in inputs}
-    return [n.name for n in graph.node if n.op_type == "Conv" and n.input[0] in read]
+    reached = {v.name for v in graph.input if len(v.type.tensor_type.shape.dim) == PICTURE}
+    passed, names = [], []
+    # Nodes stand in the order of the data, so every maker of an input has been seen.
+    for node in graph.node:
+        if not any(name in reached for name in node.input):
+            continue
+        if node.op_type == "Conv":
+            names.append(node.name)
+        else:
+            reached |= set(node.output)
+            passed.append(node)
+    return names + _leading(
+        passed, {n for node in graph.node if node.name in names for n in node.input}
+    )
+
+
+def _leading(nodes: Sequence[Any], wanted: set[str]) -> list[str]:
+    """Return the names of those of `nodes` that the tensors `wanted` are made by."""
+    names = []
+    for node in reversed(nodes):
+        if wanted & set(node.output):
+            wanted |= set(node.input)
+            names.append(node.name)
+    return names
 
 
 class _Reader:

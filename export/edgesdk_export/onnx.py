@@ -60,7 +60,8 @@ def decisions(job: ExportJob) -> list[str]:
         "fp16": ["fp16: weights and arithmetic in float16, input and output stay float32"],
         "int8": [
             "int8: static Q/DQ pairs, weights per channel, input and output stay float32; "
-            "the convolution of the input, the last product and the normalisation stay in float"
+            "the first convolution with what leads to it, the last product and the normalisation "
+            "stay in float"
         ],
     }[job.precision]
 

@@ -88,12 +88,16 @@ def _to_fp16(path: Path) -> None:
 
 
 def _to_int8(path: Path, job: ExportJob) -> None:
-    from ai_edge_quantizer import calibrator, quantizer, recipe, recipe_manager
+    from ai_edge_quantizer import calibrator, qtyping, quantizer, recipe, recipe_manager
     from ai_edge_quantizer.utils import qsv_utils
 
-    steps = recipe.static_wi8_ai8()
     manager = recipe_manager.RecipeManager()
-    manager.load_quantization_recipe(steps)
+    manager.load_quantization_recipe(recipe.static_wi8_ai8())
+    for layer in _in_float(job):
+        manager.add_quantization_config(
+            f".*{layer}.*", qtyping.TFLOperationName.ALL_SUPPORTED, algorithm_key="no_quantize"
+        )
+    steps = manager.get_quantization_recipe()
     # The tool's own moving average of ranges cuts off the strong activations of some faces:
     # cosine p1 0.886 against 0.986 with the true extremes (bridge-face at 16 px, real faces).
     ranges = calibrator.Calibrator(
@@ -102,6 +106,12 @@ def _to_int8(path: Path, job: ExportJob) -> None:
     ranges.calibrate(_samples(path, job), manager)
     work = quantizer.Quantizer(str(path), steps)
     _replace(path, work.quantize(ranges.get_model_qsvs()))
+
+
+def _in_float(job: ExportJob) -> list[str]:
+    """Return the classes of the layers that ask to stay in float: their tensors are named so."""
+    layers = job.source.torch_module().modules()
+    return sorted({type(m).__name__ for m in layers if getattr(m, "in_float", False)})
 
 
 def _samples(path: Path, job: ExportJob) -> dict[str, list[Arrays]]:
@@ -160,6 +170,7 @@ def _decisions(job: ExportJob) -> list[str]:
         notes.append("fp16: weights are stored in float16, arithmetic stays in float32")
     if job.precision == "int8":
         notes.append("int8: static, weights per channel, ranges are the minimum and maximum seen")
+        notes += [f"int8: {name} stays in float" for name in _in_float(job)]
     if _normalised(job):
         notes.append("int8 output is not exactly of unit length: the runtime normalises it again")
     return notes

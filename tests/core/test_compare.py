@@ -87,3 +87,9 @@ def test_shape_and_nan_are_reasons_not_exceptions():
         None,
         ["e of the source itself holds NaN or infinity"],
     )
+
+
+def test_single_numbers_are_taken_as_one_vector_for_they_have_no_direction():
+    want = np.array([[4.0], [-3.0], [1e-4]])
+    assert measure(want, want + 2e-4).cosine_p1 > 0.999
+    assert measure(want, -want).cosine_p1 == pytest.approx(-1)

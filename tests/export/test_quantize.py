@@ -51,3 +51,37 @@ def test_int8_takes_a_reduction_whose_axes_are_an_input(reduction, for_gpu, tmp_
         for name in ("exact.onnx", "int8.onnx")
     )
     assert measure(want, found).snr_db > 25
+
+
+def filter_and_convolution():
+    """Return a model of a product with a matrix, a weight and two convolutions."""
+    helper, numpy_helper = onnx.helper, onnx.numpy_helper
+    value = helper.make_tensor_value_info
+    random = np.random.default_rng(0)
+    shapes = {"waves": (8, 8), "weights": (8, 8), "first": (4, 3, 3, 3), "second": (4, 4, 3, 3)}
+    arrays = {n: random.normal(size=shape).astype(np.float32) for n, shape in shapes.items()}
+    nodes = [
+        helper.make_node("MatMul", ["x", "waves"], ["spectrum"], "filter"),
+        helper.make_node("Mul", ["spectrum", "weights"], ["clue"], "weigh"),
+        helper.make_node("Conv", ["clue", "first"], ["maps"], "first", pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["maps", "second"], ["y"], "second", pads=[1, 1, 1, 1]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "clue",
+        [value("x", 1, ["batch", 3, 8, 8])],
+        [value("y", 1, ["batch", 4, 8, 8])],
+        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+def test_int8_leaves_what_leads_to_the_first_convolution_in_float(tmp_path):
+    onnx.save(filter_and_convolution(), tmp_path / "exact.onnx")
+    x = np.random.default_rng(1).uniform(-1, 1, (32, 3, 8, 8)).astype(np.float32)
+    to_int8(tmp_path / "exact.onnx", tmp_path / "int8.onnx", {"x": x}, {})
+    graph = onnx.load(tmp_path / "int8.onnx").graph
+    coded = {n.output[0] for n in graph.node if n.op_type == "DequantizeLinear"}
+    products = [n for n in graph.node if n.op_type in ("Conv", "MatMul")]
+    in_int8 = {n.name for n in products if n.input[1] in coded}
+    assert in_int8 == {"second"}

@@ -48,6 +48,8 @@ class SpectrumFilter(nn.Module):
     which w does not notice; the way back sets it up again.
     """
 
+    # What it weighs least is far below one step of int8: exporters leave it in float.
+    in_float = True
     waves: Tensor
     weights: Tensor
 
