@@ -232,7 +232,7 @@ def _run(asked: argparse.Namespace, words: list[str], stack: ExitStack) -> None:
 
 def _openers(asked: argparse.Namespace, stack: ExitStack) -> list[Callable[[], Model]]:
     threads = asked.threads
-    bundles = [*asked.bundle, *(shipped() if asked.shipped else [])]
+    bundles = [*asked.bundle, *(shipped("face-embedding") if asked.shipped else [])]
     return [
         *(partial(bundle_model, path, asked.runtime, threads, stack) for path in bundles),
         *(partial(checkpoint_model, path, threads, stack) for path in asked.checkpoint),
@@ -324,7 +324,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--pairs", required=True, help="folder or tar with pairs.txt or pairs.csv")
     add("--bundle", action="append", default=[], help="bundle folder or shipped name; repeatable")
-    add("--shipped", action="store_true", help="judge every shipped model's ONNX bundle")
+    add("--shipped", action="store_true", help="judge every shipped face model's ONNX bundle")
     add("--checkpoint", action="append", default=[], help="checkpoint folder; repeatable")
     add("--sface", action="store_true", help="judge the teacher SFace as well")
     add("--mobilefacenet", action="append", default=[], help="MobileFaceNet.tflite")

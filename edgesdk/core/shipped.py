@@ -16,9 +16,10 @@ def zoo() -> Path:
     return Path(str(files("edgesdk"))) / "zoo"
 
 
-def shipped() -> list[str]:
-    """Return the names of shipped models."""
-    return sorted(p.parent.name for p in zoo().glob("*/meta.json"))
+def shipped(task: str = "") -> list[str]:
+    """Return the names of shipped models: of all, or of those of a task."""
+    names = sorted(p.parent.name for p in zoo().glob("*/meta.json"))
+    return [n for n in names if not task or read_checkpoint(zoo() / n).task == task]
 
 
 def shipped_checkpoint(name: str) -> Path:

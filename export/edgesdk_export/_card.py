@@ -36,7 +36,7 @@ def write_card(bundle: Bundle, verification: Verification) -> None:
         _section("Cost of one item", [f"{k}: {v:,}" for k, v in bundle.cost.items()]),
         _section("Accuracy of the source", [f"{k}: {_text(v)}" for k, v in bundle.metrics.items()]),
         _section("Verification", _verdict(verification)),
-        _section("Thresholds of the cosine", _thresholds(bundle)),
+        _section("Thresholds", _thresholds(bundle)),
         _section("Decisions", bundle.decisions),
         _section("Made with", [f"{k} {v}" for k, v in bundle.tool_versions.items()]),
         _section("Origin", _origin(bundle)),

@@ -101,7 +101,7 @@ def test_shipped_models_are_judged_by_one_word(make_face_bundle, faces, tmp_path
     output = tmp_path / "a.json"
     assert run(capsys, "--pairs", faces, "--shipped", "--sizes", "16", "-o", output)[0] == 0
     rows = json.loads(output.read_text())["rows"]
-    assert {row["model"] for row in rows} == set(shipped())
+    assert {row["model"] for row in rows} == set(shipped("face-embedding"))
 
 
 def test_the_result_holds_no_places_of_this_machine(make_face_bundle, faces, tmp_path, capsys):

@@ -37,3 +37,10 @@ def test_no_shipped_file_names_a_place_on_a_machine():
     for path in texts:
         found = re.findall(r"(?<![\w.])(?:/|[A-Z]:\\)[\w.-]+[/\\][\w.-]+", path.read_text("utf-8"))
         assert found == [], path
+
+
+def test_shipped_models_are_told_by_their_task():
+    every, faces = shipped.shipped(), shipped.shipped("face-embedding")
+    assert "bridge-face" in faces
+    assert set(faces) <= set(every)
+    assert shipped.shipped("no such task") == []
