@@ -170,7 +170,7 @@ SMALL: dict[str, Callable[[], Made]] = {
     "prelu-per-channel": chain(lambda: nn.PReLU(16)),
     "group-norm": chain(lambda: nn.GroupNorm(4, 16)),
     "layer-norm": chain(lambda: nn.LayerNorm([16, 16, 16])),
-    "instance-norm": chain(lambda: nn.InstanceNorm2d(16, affine=True)),
+    "instance-norm": chain(lambda: nn.Sequential(nn.InstanceNorm2d(16, affine=True), nn.ReLU())),
     "attention": chain(Attention),
     "einsum": step(lambda x: torch.einsum("bchw,bdhw->bcd", x, x).unsqueeze(3) / 256),
     "hard-swish": chain(nn.Hardswish),

@@ -14,6 +14,9 @@ from edgesdk.core.tensors import Arrays, TensorSpec
 Progress = Callable[[int, int, str], None]
 
 
+LAYERS, REST = "layers", "rest"
+
+
 @dataclass(frozen=True, slots=True)
 class ExportJob:
     """All an exporter is told.
@@ -26,7 +29,8 @@ class ExportJob:
         batch: Fixed batch size, None for a free one.
         calibration: Input name -> array [N, ...], real or synthetic, already pre-processed.
         profile: Device to build for, or None.
-        in_float: Nodes that int8 leaves in float, for an exporter that `leaves_float`.
+        in_float: What int8 leaves in float, for an exporter that `leaves_float`: names of ONNX
+            nodes, and REST for all but convolutions and products.
     """
 
     source: Source

@@ -10,10 +10,12 @@ import numpy as np
 from edgesdk.core.batches import in_batches
 from edgesdk.core.bundle import Bundle, list_files
 from edgesdk.core.errors import EdgeSdkError, MissingDependencyError
+from edgesdk.core.jobs import REST
 from edgesdk.core.protocols import Artefact
 from edgesdk.core.task import task_of
 from edgesdk.core.tensors import Arrays
 from edgesdk_export._calibration import VERIFY_SEED
+from edgesdk_export._in_float import ALL_BUT
 from edgesdk_export._plan import Plan
 from edgesdk_export._proof import Opened, batch_share, opened
 from edgesdk_export._source import Run, batch_of, info
@@ -37,28 +39,49 @@ def convert(plan: Plan, stage: Path, assemble: Assemble) -> tuple[Plan, Artefact
         EdgeSdkError: the tool refused the network with a free batch and with one of 1; the
             error is that of the free batch.
     """
-    job = plan.job(stage)
-    if batch_of(job) is not None:
-        return plan, plan.exporter.export(job)
+    if batch_of(plan.job(stage)) is not None:
+        return _exported(plan, stage)
     refusal: EdgeSdkError | None = None
     try:
-        artefact = plan.exporter.export(job)
+        plan, artefact = _exported(plan, stage)
         why = _why_not_free(assemble(plan, artefact, stage), artefact, plan)
     except MissingDependencyError:
         raise
     except EdgeSdkError as error:
-        refusal, why = error, str(error)
+        refusal, why = error, _cause(error)
     if not why:
         return plan, artefact
     _empty(stage)
     said = f"batch 1: a free one does not hold: {why}"
     alone = replace(plan, batch=1, decisions=(*plan.decisions, said))
     try:
-        return alone, alone.exporter.export(alone.job(stage))
+        return _exported(alone, stage)
     except EdgeSdkError:
         if refusal is not None:
             raise refusal from None
         raise
+
+
+def _exported(plan: Plan, stage: Path) -> tuple[Plan, Artefact]:
+    """Export; where a tool cannot quantize the network, all but its products in float."""
+    try:
+        return plan, plan.exporter.export(plan.job(stage))
+    except MissingDependencyError:
+        raise
+    except EdgeSdkError as error:
+        if not plan.leaves or REST in plan.in_float:
+            raise
+        _empty(stage)
+        tried = plan.leaving((REST,), ALL_BUT, _cause(error))
+        try:
+            return tried, tried.exporter.export(tried.job(stage))
+        except EdgeSdkError:
+            raise error from None
+
+
+def _cause(error: EdgeSdkError) -> str:
+    """Return a message without its advice, for a way out was found."""
+    return str(error).partition("; take another target")[0]
 
 
 def _why_not_free(bundle: Bundle, artefact: Artefact, plan: Plan) -> str:

@@ -1,11 +1,11 @@
 """Leave in float what int8 spoils: the layers that lose most, until the proof passes."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from edgesdk.core.bundle import Bundle
 from edgesdk.core.errors import EdgeSdkError
+from edgesdk.core.jobs import LAYERS, REST
 from edgesdk.core.protocols import Artefact
 from edgesdk.core.tensors import Arrays
 from edgesdk.core.verify import Verification
@@ -17,12 +17,13 @@ from edgesdk_export._source import Source
 Judge = Callable[[Plan, Artefact], tuple[Bundle, Verification]]
 # How many more layers each round leaves in float; half of all products at most.
 ROUNDS = (1, 1, 2, 4, 8)
+ALL_BUT = "all but convolutions and products"
 
 
 def relax(
     plan: Plan, artefact: Artefact, arrays: Arrays, judge: Judge
 ) -> tuple[Plan, Bundle, Verification]:
-    """Judge an artefact, and while int8 fails, export it again with more layers in float.
+    """Judge an artefact, and while int8 fails, export it again with more of it in float.
 
     Args:
         plan: What was followed.
@@ -32,19 +33,18 @@ def relax(
 
     Returns:
         The first that passes: the plan with what was left, the bundle and its verdict. Where
-        none does, those of the artefact with all layers in int8.
+        none does, those of the artefact as it came.
     """
     bundle, found = judge(plan, artefact)
-    if not (found.failed and plan.precision == "int8" and hasattr(plan.exporter, "leaves_float")):
-        return plan, bundle, found
-    layers: tuple[Layer, ...] = ()
-    for worst in _worst(bundle, plan.source, arrays):
-        layers = (*layers, *worst)
-        tried = _with_float(plan, layers, found.reasons)
-        made, judged = judge(tried, _exported(tried, bundle.path))
-        if not judged.failed:
-            return tried, made, judged
-    if layers:  # the files that the numbers told are about
+    tried = plan
+    if found.failed:
+        why = next((r for r in found.reasons if not r.startswith("golden")), found.reasons[0])
+        for nodes, named in _steps(plan, bundle, arrays):
+            tried = plan.leaving((*plan.in_float, *nodes), named, why)
+            made, judged = judge(tried, _exported(tried, bundle.path))
+            if not judged.failed:
+                return tried, made, judged
+    if tried is not plan:  # the files that the numbers told are about
         _exported(plan, bundle.path)
     return plan, bundle, found
 
@@ -53,13 +53,17 @@ def _exported(plan: Plan, folder: Path) -> Artefact:
     return plan.exporter.export(plan.job(folder))
 
 
-def _with_float(plan: Plan, layers: Sequence[Layer], reasons: Sequence[str]) -> Plan:
-    why = next((r for r in reasons if not r.startswith("golden")), reasons[0])
-    named = ", ".join(layer.title for layer in layers)
-    said = f"int8 leaves {named} in float, with what makes its inputs: {why}"
-    # Who makes a value also codes it; only where both stay out is it read as it was.
-    nodes = tuple(name for layer in layers for name in (layer.node, *layer.makers))
-    return replace(plan, in_float=nodes, decisions=(*plan.decisions, said))
+def _steps(plan: Plan, bundle: Bundle, arrays: Arrays) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield what to leave in float, more each time, and its name."""
+    if plan.leaves == REST and REST not in plan.in_float:
+        yield (REST,), ALL_BUT
+    layers: tuple[Layer, ...] = ()
+    for worst in _worst(bundle, plan.source, arrays) if plan.leaves == LAYERS else ():
+        layers = (*layers, *worst)
+        # Who makes a value also codes it; only where both stay out is it read as it was.
+        nodes = tuple(name for layer in layers for name in (layer.node, *layer.makers))
+        titles = ", ".join(layer.title for layer in layers)
+        yield nodes, f"{titles}, with what makes its inputs,"
 
 
 def _worst(bundle: Bundle, source: Source, arrays: Arrays) -> Iterator[Sequence[Layer]]:

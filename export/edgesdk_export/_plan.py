@@ -1,6 +1,7 @@
 """What an export is asked to do, checked and hashed before anything is converted."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ class Plan:
         machine: What of this machine the artefact depends on, "" for nothing.
         decisions: Sentences so far.
         batch: Fixed batch size that is made, None for a free one.
-        in_float: Nodes that int8 leaves in float.
+        in_float: What int8 leaves in float, as in ExportJob.
     """
 
     source: Source
@@ -121,6 +122,16 @@ class Plan:
             "max_drop": self.options.max_drop if self.data else None,
             "machine": self.machine,
         }
+
+    @property
+    def leaves(self) -> str:
+        """What the exporter can leave in float at this precision, "" for nothing."""
+        return getattr(self.exporter, "leaves_float", "") if self.precision == "int8" else ""
+
+    def leaving(self, nodes: Sequence[str], named: str, why: str) -> "Plan":
+        """Return this plan with `nodes` in float, and the sentence that says so."""
+        said = f"int8 leaves {named} in float: {why}"
+        return replace(self, in_float=tuple(nodes), decisions=(*self.decisions, said))
 
     def job(self, folder: Path) -> ExportJob:
         """Return what the exporter is told."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgesdk.core.jobs import REST
 from edgesdk.core.tensors import Array, Arrays
 from edgesdk_export._graph import FIXED_BATCH, FROM_TORCH, constants, set_batch, stamp
 from edgesdk_export._quiet import converting
@@ -81,7 +82,7 @@ def to_int8(
         batch: Fixed batch of `source`, None for a free one.
         for_gpu: Signed symmetric activations and float biases, which TensorRT asks for,
             instead of unsigned ones, which are faster and closer on CPUs.
-        in_float: Names of nodes to leave in float.
+        in_float: Names of nodes to leave in float, and REST.
 
     Returns:
         Distributions that touched the file.
@@ -109,7 +110,7 @@ def to_int8(
                 activation_type=QuantType.QInt8 if for_gpu else QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 per_channel=True,
-                op_types_to_quantize=_operators(graph),
+                op_types_to_quantize=PRODUCTS if REST in in_float else _operators(graph),
                 nodes_to_exclude=[*_first(graph), *in_float],
                 extra_options=LAST_IN_FLOAT | (SYMMETRIC if for_gpu else {}),
             )

@@ -3,6 +3,7 @@
 From an fp32 ONNX bundle, fp32 is a copy that needs no other package.
 """
 
+from edgesdk.core.jobs import LAYERS
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
 from edgesdk.core.source import ONNX
 from edgesdk_export._quantize import OF_ONNX, to_fp16, to_int8
@@ -19,7 +20,7 @@ class OnnxExporter:
     requires: tuple[str, ...] = ()
     accepts: tuple[str, ...] = (ONNX,)
     needs = OF_ONNX
-    leaves_float = True
+    leaves_float = LAYERS
 
     def available(self) -> str | None:
         """See Exporter."""

@@ -13,6 +13,7 @@ from edgesdk.core import plugins
 from edgesdk.core.cuda import Gpu, probe
 from edgesdk.core.errors import MissingDependencyError, UnsupportedError
 from edgesdk.core.files import write_atomic
+from edgesdk.core.jobs import LAYERS
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
 from edgesdk.core.source import ONNX
 from edgesdk_export._engine import build_engine, engine_facts
@@ -49,7 +50,7 @@ class TensorrtExporter:
     requires: tuple[str, ...] = ()
     accepts: tuple[str, ...] = (ONNX,)
     needs = OF_ONNX
-    leaves_float = True
+    leaves_float = LAYERS
 
     @property
     def extra(self) -> str:

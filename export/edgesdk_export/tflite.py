@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from edgesdk.core.jobs import REST
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
 from edgesdk.core.source import TORCH
 from edgesdk.core.tensors import Arrays, TensorSpec
@@ -19,7 +20,7 @@ from edgesdk_export._quiet import converting
 from edgesdk_export._source import batch_of, facts, specs, versions
 
 ENTRY = "model.tflite"
-FP16_OPS = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE", "FULLY_CONNECTED")
+PRODUCTS = FP16_OPS = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE", "FULLY_CONNECTED")
 
 
 class TfliteExporter:
@@ -29,6 +30,7 @@ class TfliteExporter:
     extra = "tflite"
     requires: tuple[str, ...] = ("torch", "litert_torch", "ai_edge_quantizer", "ai_edge_litert")
     accepts: tuple[str, ...] = (TORCH,)
+    leaves_float = REST
 
     def available(self) -> str | None:
         """See Exporter."""
@@ -92,7 +94,12 @@ def _to_int8(path: Path, job: ExportJob) -> None:
     from ai_edge_quantizer.utils import qsv_utils
 
     manager = recipe_manager.RecipeManager()
-    manager.load_quantization_recipe(recipe.static_wi8_ai8())
+    if REST in job.in_float:
+        for name in PRODUCTS:
+            operation = qtyping.TFLOperationName(name)
+            manager.add_static_config(".*", operation, activation_num_bits=8, weight_num_bits=8)
+    else:
+        manager.load_quantization_recipe(recipe.static_wi8_ai8())
     for layer in _in_float(job):
         manager.add_quantization_config(
             f".*{layer}.*", qtyping.TFLOperationName.ALL_SUPPORTED, algorithm_key="no_quantize"
@@ -118,8 +125,11 @@ def _samples(path: Path, job: ExportJob) -> dict[str, list[Arrays]]:
     """Return the calibration set by signature, under the file's own input names."""
     from ai_edge_litert.interpreter import Interpreter
 
-    [(key, signature)] = Interpreter(str(path)).get_signature_list().items()
-    names = dict(zip(signature["inputs"], job.calibration.values(), strict=True))
+    model = Interpreter(str(path))
+    [(key, signature)] = model.get_signature_list().items()
+    kinds = {n: d["dtype"] for n, d in model.get_signature_runner(key).get_input_details().items()}
+    given = zip(signature["inputs"], job.calibration.values(), strict=True)
+    names = {name: array.astype(kinds[name], copy=False) for name, array in given}
     size = batch_of(job) or 1
     count = min(len(array) for array in names.values())
     starts = range(0, count - size + 1, size)

@@ -275,5 +275,8 @@ def _slice_by_size(a: Given) -> Any:
 
 
 def _cast(a: Given) -> Any:
-    kinds = {"fp16": "float", "fp32": "float", "int32": "int", "bool": "bool"}
-    return getattr(_tensor(a["x"]), kinds[str(a["dtype"])])()
+    kind = str(a["dtype"])
+    if kind == "bool":
+        return _tensor(a["x"]).bool()
+    # Floats are computed in float32, whole numbers in one type wide enough for all.
+    return _tensor(a["x"]).float() if kind.startswith("fp") else _tensor(a["x"]).int()

@@ -96,7 +96,8 @@ class _Slot:
 
     def coded(self, array: Array) -> Array:
         if not self.scale:
-            return array
+            # Converters narrow whole numbers: the caller's int64 may be int32 in the file.
+            return array.astype(self._kind, copy=False)
         limits = np.iinfo(self._kind)
         with np.errstate(over="ignore"):  # beyond every code: clipped to the last one
             code: Array = np.rint(array / self.scale + self._zero)
