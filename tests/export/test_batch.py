@@ -99,3 +99,17 @@ def test_what_ties_items_together(run, said):
     found = why_tied(run, ITEMS, "fp32")
     assert said in found
     assert bool(found) == bool(said)
+
+
+@pytest.mark.parametrize("baked", [1, 2, 8])
+def test_a_source_that_knows_one_batch_size_has_that_size(baked):
+    from edgesdk.core.tensors import TensorSpec
+    from edgesdk_export.sources._look import look
+
+    def run(inputs):
+        return {"y": inputs["x"].reshape(baked, 4)}
+
+    inputs, [output], [said] = look(run, "baked", (TensorSpec("x", (None, 2, 2)),), ["y"])
+    assert inputs[0].shape == (baked, 2, 2)
+    assert output.shape == (baked, 4)
+    assert said == f"3 items at once do not run: its batch is {baked}"

@@ -7,7 +7,7 @@ import pytest
 
 from edgesdk.core.errors import EdgeSdkError, UnsupportedError
 from edgesdk.core.hush import hush
-from edgesdk_export._quiet import converting
+from edgesdk_export._quiet import brief, converting
 
 
 def test_nothing_gets_out_not_even_from_below_python(capfd):
@@ -25,11 +25,27 @@ def test_nothing_gets_out_not_even_from_below_python(capfd):
 
 def test_what_a_converter_raises_is_one_sentence():
     with (
-        pytest.raises(EdgeSdkError, match="tool cannot convert this network: a b; see") as caught,
+        pytest.raises(EdgeSdkError, match="tool cannot convert this network: a b; take") as caught,
         converting("tool"),
     ):
         raise RuntimeError("a\n   b")
     assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("in /home/me/.venv/lib/x.py:7: bad", "in x.py:7: bad"),
+        ("in C:\\Users\\me\\x.py: bad", "in x.py: bad"),
+        ("node 15 failed to prepare.node 15 failed to prepare.", "node 15 failed to prepare."),
+        ("of 1/2, and/or N/A", "of 1/2, and/or N/A"),
+        ("word " * 2000, "word " * 1),
+        ("", "ValueError"),
+    ],
+)
+def test_a_tool_is_quoted_without_folders_and_once(said, told):
+    assert brief(ValueError(said)).startswith(told.strip())
+    assert len(brief(ValueError(said))) < 250
 
 
 @pytest.mark.parametrize(

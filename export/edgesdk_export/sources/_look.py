@@ -1,6 +1,7 @@
 """Run a network from outside once: only that shows its outputs and what its batch may be."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +11,9 @@ from edgesdk.core.session import guarded
 from edgesdk.core.source import Run
 from edgesdk.core.tensors import DTYPES, Array, TensorSpec
 
-ITEMS = 2
-ALONE = "more than one item at once does not run: its batch is 1"
+# No size that a network is often traced with: one that knows a single size fails on it.
+ITEMS = 3
+TRACED = (1, 2, 4, 8, 16, 32, 64)
 Tensors = tuple[TensorSpec, ...]
 
 
@@ -34,11 +36,16 @@ def look(
     own = inputs[0].shape[0]
     try:
         return inputs, _outputs(run, name, inputs, outputs, own or ITEMS, own), []
-    except (UsageError, UnsupportedError):
+    except (UsageError, UnsupportedError) as error:
         if own is not None:
             raise
-    found = _outputs(run, name, inputs, outputs, 1, 1)
-    return tuple(replace(s, shape=(1, *s.shape[1:])) for s in inputs), found, [ALONE]
+        refusal = error
+    for size in TRACED:
+        with suppress(UsageError, UnsupportedError):
+            found = _outputs(run, name, inputs, outputs, size, size)
+            fixed = tuple(replace(spec, shape=(size, *spec.shape[1:])) for spec in inputs)
+            return fixed, found, [f"{ITEMS} items at once do not run: its batch is {size}"]
+    raise refusal
 
 
 def _check_batch(name: str, inputs: Tensors) -> None:
