@@ -8,8 +8,10 @@ class TestMine(RuntimeContract):
         return edgesdk.core.bundle.read_bundle("...")
 """
 
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +260,22 @@ class RuntimeContract:
         for inputs in wrong:
             with pytest.raises(UsageError, match=r"\w"):
                 session.run(inputs)
+
+    @pytest.mark.parametrize("left", [0, 0.5])
+    def test_a_damaged_file_is_refused_in_a_sentence(
+        self, plugin: Any, bundle: Bundle, golden: Golden, tmp_path: Path, left: float
+    ) -> None:
+        """What a killed download leaves opens as nothing, or as what refuses to run."""
+        copy = shutil.copytree(bundle.path, tmp_path / "damaged")
+        entry = copy / bundle.entry
+        for path in [entry, *entry.rglob("*")]:
+            if path.is_file():
+                content = path.read_bytes()
+                path.write_bytes(content[: int(left * len(content))])
+        device = self.device or plugin.devices()[0]
+        with pytest.raises(EdgeSdkError, match=r"\w"):  # noqa: SIM117 - where is open
+            with Session(plugin.open(replace(bundle, path=copy), device, 1), device, 1) as opened:
+                opened.run(golden.inputs)
 
     def test_placement_counts_operators_or_is_unknown(self, session: Session) -> None:
         """Unknown is None, never 0."""

@@ -7,9 +7,10 @@ from typing import Any
 
 from edgesdk.core import plugins
 from edgesdk.core.bundle import Bundle
-from edgesdk.core.errors import UnsupportedError, UsageError, did_you_mean
+from edgesdk.core.errors import EdgeSdkError, UnsupportedError, UsageError, did_you_mean
 from edgesdk.core.notes import note
 from edgesdk.core.session import Session
+from edgesdk.core.typed import fits
 
 # Thousands of threads that wait for each other bring a machine to a standstill.
 MOST_THREADS = 256
@@ -119,9 +120,20 @@ def open_session(
     Raises:
         UsageError: a number of threads that makes no sense, or the runtime does not fit.
         UnsupportedError: no runtime works here, or the device is absent.
+        EdgeSdkError: the runtime cannot open it.
     """
-    if not 1 <= threads <= MOST_THREADS:
-        raise UsageError(f"threads must be 1 to {MOST_THREADS}, found {threads}")
+    if not fits(threads, int) or not 1 <= threads <= MOST_THREADS:
+        raise UsageError(f"threads must be 1 to {MOST_THREADS}, found {threads!r}")
     name, plugin = choose(bundle, runtime)
     where = device_here(name, device, allow_fallback)
-    return Session(plugin.open(bundle, where, threads), where, threads)
+    try:
+        raw = plugin.open(bundle, where, threads)
+    except EdgeSdkError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())[:200]
+        raise EdgeSdkError(
+            f"runtime {name!r} cannot open {bundle.path} ({type(error).__name__}: {text}); "
+            "export it again, or choose another with --runtime"
+        ) from error
+    return Session(raw, where, threads)

@@ -52,7 +52,9 @@ class InterpreterSession(BaseSession):
         self._threads = threads
         try:
             self._program = read_program(bundle.entry_path)
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
+        except EdgeSdkError:
+            raise
+        except Exception as error:  # noqa: BLE001 - protobuf and coremltools have their own
             raise EdgeSdkError(
                 f"the Core ML program {bundle.entry_path} cannot be read: {error}; export it again"
             ) from None

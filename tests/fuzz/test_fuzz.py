@@ -15,7 +15,7 @@ from tests.fuzz.cases import CASES, NEEDS, forget
 from tests.fuzz.choices import Choices, changed_bytes, changed_json
 from tests.fuzz.engine import LONGEST
 
-FEW, MANY = 25, 1500
+FEW, MANY = 25, 400
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -65,7 +65,7 @@ def test_an_absent_device_is_refused_unless_a_fallback_is_allowed(bundle, monkey
         assert session.device == "cpu"
 
 
-@pytest.mark.parametrize("threads", [-1, 0, 257, 5000])
+@pytest.mark.parametrize("threads", [-1, 0, 257, 5000, "2", 1.0, None, True])
 def test_numbers_of_threads_without_sense_are_refused(bundle, threads):
     with pytest.raises(UsageError, match="threads must be 1 to 256"):
         open_session(bundle, threads=threads)
@@ -105,6 +105,16 @@ def test_whatever_a_runtime_raises_is_one_sentence(make_face_bundle):
     said = pytest.raises(EdgeSdkError, match=r"batch of 1: .*nobody")
     with open_session(wrong) as session, said:
         session.run({"image": np.zeros((1, 3, 16, 16), np.float32)})
+
+
+def test_whatever_a_runtime_raises_while_it_opens_is_one_sentence(make_face_bundle, monkeypatch):
+    def fails(self, bundle, device, threads):
+        raise RuntimeError("wire format\nwas corrupt")
+
+    monkeypatch.setattr(Ort, "open", fails)
+    said = r"runtime 'ort' cannot open .*RuntimeError: wire format was corrupt"
+    with pytest.raises(EdgeSdkError, match=said):
+        open_session(make_face_bundle())
 
 
 def test_a_mistyped_device_gets_the_nearest_one(bundle):
