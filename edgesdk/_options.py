@@ -10,6 +10,7 @@ from typing import Any
 
 # Flags that users of similar tools type as well, or that read better than the argument.
 FLAGS = {
+    "all_faces": ["--all", "--all-faces"],
     "output": ["-o", "--output"],
     "output_dir": ["-o", "--output-dir"],
     "settings": ["--set"],

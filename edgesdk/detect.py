@@ -20,6 +20,10 @@ from edgesdk.core.tensors import Array
 
 WEIGHTS = "face_detection_yunet_2023mar_int8bq.onnx"
 STRIDES = (8, 16, 32)
+STRIP = 64  # rows of the shrunk picture that are made at once
+# Of 300 aligned pictures of LFW folds 1-5, turned by 90, 180 and 270 degrees, no score was above
+# it, and of the same pictures upright 93 % were; the surest of the four turns was always upright.
+SURE = 0.91
 HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
 
 
@@ -53,9 +57,10 @@ class Detector(Protocol):
 class YuNet:
     """YuNet in ONNX Runtime.
 
-    It sees faces of about 10 to 300 pixels. A photo is looked at with its long side at
-    most `side` pixels; where no face is found, once at half that size (for a face that
-    fills the photo) and then at two and four times it (for small faces).
+    Seen once, it finds faces of about 10 to 300 pixels. A photo is looked at with its long side
+    at most `side` pixels, at half that size (for a face that fills the photo) and as fine as it
+    is, up to four times `side` (for small faces); what the looks find is joined. A small photo in
+    which none finds a face is enlarged.
 
     Args:
         threads: Threads of ONNX Runtime.
@@ -64,9 +69,14 @@ class YuNet:
         side: Long side of the first look in pixels.
         path: Weights file; None for the one of the extra `teachers`.
 
+    Attributes:
+        sure: A photo none of whose faces reaches this score may lie on its side.
+
     Raises:
         MissingDependencyError: the weights are not installed.
     """
+
+    sure = SURE
 
     def __init__(
         self,
@@ -83,13 +93,28 @@ class YuNet:
 
     def __call__(self, picture: Array) -> list[Detection]:
         """Return the faces of an HxWx3 uint8 RGB picture, surest first."""
-        check_picture(picture)
-        for side in _looks(max(picture.shape[:2]), self._side):
-            found = self.look(_resized(picture, side))
-            if found:
-                factor = max(picture.shape[:2]) / side
-                return [_scaled(face, factor) for face in found]
-        return []
+        coarse, fine, larger = _looks(max(check_picture(picture).shape[:2]), self._side)
+        return self._join(picture, [*coarse, *fine]) or self._first(picture, larger)
+
+    def largest(self, picture: Array) -> list[Detection]:
+        """Return the large faces of a picture; small ones where there are no large ones.
+
+        Quicker than all faces, and enough to know the largest.
+        """
+        coarse, fine, larger = _looks(max(check_picture(picture).shape[:2]), self._side)
+        return self._join(picture, coarse) or self._first(picture, [*fine, *larger])
+
+    def _first(self, picture: Array, sides: Sequence[int]) -> list[Detection]:
+        """Return the faces of the first look that finds any."""
+        return next((found for s in sides if (found := self._join(picture, [s]))), [])
+
+    def _join(self, picture: Array, sides: Sequence[int]) -> list[Detection]:
+        found: list[Detection] = []
+        for side in sides:
+            factor = max(picture.shape[:2]) / side
+            seen = [_scaled(face, factor) for face in self.look(shrunk(picture, side))]
+            found += [face for face in seen if not any(_covers(old, face) for old in found)]
+        return sorted(found, key=lambda face: -face.score)
 
     def look(self, picture: Array) -> list[Detection]:
         """Return the faces of a picture seen once, at its own size."""
@@ -129,21 +154,39 @@ def _open(path: Path, threads: int) -> Any:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def _looks(long_side: int, side: int) -> list[int]:
+def _looks(long_side: int, side: int) -> tuple[list[int], list[int], list[int]]:
+    """Return long sides to look at: for large faces, for small ones, and enlarged."""
     first = min(long_side, side)
-    coarser = [first // 2] if first >= 64 else []
-    return [first, *coarser, 2 * first, 4 * first]
+    coarse = [first, first // 2] if first >= 64 else [first]
+    fine = [min(long_side, 4 * side)] if long_side > side else []
+    larger = [n * first for n in (2, 4) if n * first <= 2 * side] if long_side <= side else []
+    return coarse, fine, larger
 
 
-def _resized(picture: Array, long_side: int) -> Array:
+def shrunk(picture: Array, long_side: int) -> Array:
+    """Return HxWx3 uint8 with this long side, never holding a second copy of a large picture."""
     if max(picture.shape[:2]) == long_side:
         return picture
     from PIL import Image
 
+    block = max(1, max(picture.shape[:2]) // (2 * long_side))
+    if block > 1:
+        # Whole blocks of pixels are averaged a strip at a time.
+        strips = [
+            picture[top : top + STRIP * block] for top in range(0, len(picture), STRIP * block)
+        ]
+        picture = np.concatenate([np.asarray(Image.fromarray(s).reduce(block)) for s in strips])
     factor = long_side / max(picture.shape[:2])
     height, width = (max(1, round(n * factor)) for n in picture.shape[:2])
     image = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(image)
+
+
+def _covers(old: Detection, new: Detection) -> bool:
+    """Tell whether two boxes of different looks are one face: half of the smaller is common."""
+    (ax, ay, aw, ah), (bx, by, bw, bh) = old.box, new.box
+    wide, high = min(ax + aw, bx + bw) - max(ax, bx), min(ay + ah, by + bh) - max(ay, by)
+    return max(wide, 0.0) * max(high, 0.0) > 0.5 * min(old.area, new.area)
 
 
 def _scaled(face: Detection, factor: float) -> Detection:

@@ -3,28 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgesdk.core.batches import CHUNK, in_batches
 from edgesdk.core.biometrics import cosine, far_key, unit
-from edgesdk.core.errors import UsageError
+from edgesdk.core.errors import MissingDependencyError, UsageError
 from edgesdk.core.preprocess import align, check_picture
 from edgesdk.core.shipped import open_bundle
 from edgesdk.core.tensors import Array
 from edgesdk.images import read_image
+from edgesdk.photos import find, seen_as_a_crop
+from edgesdk.quality import Quality, quality
 
 if TYPE_CHECKING:
     from edgesdk.core.bundle import Bundle
     from edgesdk.detect import Detection, Detector
 
-ALIGNED_SIDE = 160
+ALIGNED_SIDE = 160  # in pixels: larger squares are photos
+LEAST_SIDE = 8
 FAR = 1e-2
 
 Picture = Array | Path | str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """One face of a picture, cut out.
+
+    Attributes:
+        detection: Where it is; None for a picture that was an aligned crop.
+        crop: Aligned face, [S, S, 3] uint8 RGB.
+        taken: What the picture was taken for, and why.
+        quality: How much of the face there is to see.
+        unsure: Why a comparison with it would be a guess; "" where it is none.
+    """
+
+    detection: Detection | None
+    crop: Array
+    taken: str
+    quality: Quality
+    unsure: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,11 +57,22 @@ class Face:
         detection: Where it is; None for a picture that was an aligned crop.
         crop: Aligned face, [S, S, 3] uint8 RGB.
         embedding: float32 [D], unit length.
+        taken: What the picture was taken for, and why.
+        quality: How much of the face there is to see.
+        unsure: Why a comparison with it would be a guess; "" where it is none.
     """
 
     detection: Detection | None
     crop: Array
     embedding: Array
+    taken: str = ""
+    quality: Quality | None = None
+    unsure: str = ""
+
+    @classmethod
+    def of(cls, cut: Cut, embedding: Array) -> Face:
+        """Join a face that was cut out and its embedding."""
+        return cls(cut.detection, cut.crop, embedding, cut.taken, cut.quality, cut.unsure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +81,8 @@ class Comparison:
 
     Attributes:
         similarity: Cosine of the embeddings, -1..1.
-        same: The decision; None where the bundle stores no threshold for `far`.
+        same: The decision; None where the bundle stores no threshold for `far`, or a face shows
+            too little to tell.
         threshold: Pairs at or above it count as the same person.
         far: False accept rate that the threshold was fitted for.
         reason: Sentence on where the decision comes from, or why there is none.
@@ -138,41 +172,47 @@ class FacePipeline:
             UsageError: the picture cannot be read.
             MissingDependencyError: there is no detector.
         """
-        picture = _picture(image)
-        found = list(self._detect(picture))
-        crops = [self._crop(picture, detection) for detection in found]
-        rows = self.embed(crops)
-        return [Face(*parts) for parts in zip(found, crops, rows, strict=True)]
+        cuts = self.cuts(image)
+        rows = self.embed([cut.crop for cut in cuts])
+        return [Face.of(*parts) for parts in zip(cuts, rows, strict=True)]
 
     def face(self, image: Picture, aligned: bool | None = None) -> Face:
         """Embed the one face that a picture is about: the largest, or the whole crop.
 
         Args:
             image: HxWx3 uint8 RGB array, or a file's path.
-            aligned: The picture is an aligned crop, or is not; None: square pictures of up
-                to 160 pixels are.
+            aligned: The picture is an aligned crop, or is not; None: squares of up to 160 pixels
+                are looked at, and are where a face lies in them as in an aligned crop.
 
         Raises:
             UsageError: the picture cannot be read, or no face is found.
             MissingDependencyError: a whole photo needs a detector, and there is none.
         """
-        detection, crop = self.cut(image, aligned)
-        return Face(detection, crop, self.embed([crop])[0])
+        cut = self.cut(image, aligned)
+        return Face.of(cut, self.embed([cut.crop])[0])
 
-    def cut(self, image: Picture, aligned: bool | None = None) -> tuple[Detection | None, Array]:
-        """Return where the largest face is, and its aligned crop; arguments as in `face`."""
+    def cut(self, image: Picture, aligned: bool | None = None) -> Cut:
+        """Cut out the largest face; arguments as in `face`."""
         picture = _picture(image)
-        if is_aligned(picture) if aligned is None else aligned:
-            return None, picture
-        found = self._detect(picture)
+        crop = self._as_crop(picture, aligned)
+        if crop is not None:
+            return crop
+        found = find(self._finder(), picture, largest=True)
         if not found:
             name = f"picture {image}" if isinstance(image, Path | str) else "the picture"
             raise UsageError(
                 f"{name} ({picture.shape[1]}x{picture.shape[0]} pixels) shows no face; give a "
                 "photo with a face, or tell that it is an aligned crop"
             )
-        largest = max(found, key=lambda detection: detection.area)
-        return largest, self._crop(picture, largest)
+        return self._cut(picture, max(found, key=lambda detection: detection.area))
+
+    def cuts(self, image: Picture, aligned: bool | None = False) -> list[Cut]:
+        """Cut out all faces, surest first; arguments as in `face`."""
+        picture = _picture(image)
+        crop = self._as_crop(picture, aligned)
+        if crop is not None:
+            return [crop]
+        return [self._cut(picture, detection) for detection in find(self._finder(), picture)]
 
     def compare(
         self, image_a: Picture, image_b: Picture, aligned: bool | None = None, far: float = FAR
@@ -189,9 +229,23 @@ class FacePipeline:
             UsageError: a picture cannot be read, or shows no face.
             MissingDependencyError: a whole photo needs a detector, and there is none.
         """
-        crops = [self.cut(image, aligned)[1] for image in (image_a, image_b)]
-        one, other = self.embed(crops)
-        return self.decide(one, other, far)
+        cuts = [self.cut(image, aligned) for image in (image_a, image_b)]
+        rows = self.embed([cut.crop for cut in cuts])
+        one, other = (Face.of(*parts) for parts in zip(cuts, rows, strict=True))
+        return self.decide_faces(one, other, far)
+
+    def decide_faces(self, a: Face, b: Face, far: float = FAR) -> Comparison:
+        """Compare two faces; undecided where one shows too little.
+
+        Small and blurred faces are rarely taken for someone else's, but look like nobody's: for
+        them "same person" stands and "different people" does not.
+        """
+        found = self.decide(a.embedding, b.embedding, far)
+        unsure = [face.unsure for face in (a, b)]
+        if found.same is False:
+            unsure += [face.quality.poor for face in (a, b) if face.quality]
+        why = next(filter(None, unsure), None)
+        return replace(found, same=None, reason=f"undecided: {why}") if why else found
 
     def decide(self, embedding_a: Array, embedding_b: Array, far: float = FAR) -> Comparison:
         """Compare two embeddings [D] at the threshold stored for `far`."""
@@ -226,12 +280,38 @@ class FacePipeline:
         rows = in_batches(self.session.run, {name: tensor}, fixed)[output]
         return rows.astype(np.float32)
 
-    def _detect(self, picture: Array) -> Sequence[Detection]:
+    def _finder(self) -> Detector:
         if self._detector is None:
             from edgesdk.detect import YuNet
 
             self._detector = YuNet(self._threads)
-        return self._detector(picture)
+        return self._detector
+
+    def _as_crop(self, picture: Array, aligned: bool | None) -> Cut | None:
+        """Return the whole picture as a crop where it is one, None for a photo."""
+        height, width = picture.shape[:2]
+        if min(height, width) < LEAST_SIDE:
+            raise UsageError(
+                f"the picture has {width}x{height} pixels, too few for a face; give one of "
+                f"{LEAST_SIDE}x{LEAST_SIDE} or more"
+            )
+        if aligned is not None:
+            return _whole(picture, "crop (as told)") if aligned else None
+        if not is_aligned(picture):
+            return None
+        try:
+            seen = seen_as_a_crop(self._finder(), picture)
+        except MissingDependencyError as error:
+            return _whole(picture, f"crop (small square, not looked at: {error})")
+        if seen is None:
+            why = "no face is seen in the small square; if it is an aligned crop, tell so"
+            return _whole(picture, "crop (small square, no face seen)", why)
+        return _whole(picture, "crop (its face lies as in one)") if seen else None
+
+    def _cut(self, picture: Array, detection: Detection) -> Cut:
+        crop = self._crop(picture, detection)
+        found = quality(crop, detection.points)
+        return Cut(detection, crop, "photo", found, found.unfit)
 
     def _crop(self, picture: Array, detection: Detection) -> Array:
         prepare = self.bundle.preprocess[self.bundle.inputs[0].name]
@@ -243,73 +323,14 @@ class FacePipeline:
 
 
 def is_aligned(picture: Array) -> bool:
-    """Tell whether a picture is taken for an aligned crop: a square of up to 160 pixels."""
+    """Tell whether a picture may be an aligned crop: a square of up to 160 pixels."""
     height, width = picture.shape[:2]
     return bool(height == width <= ALIGNED_SIDE)
 
 
+def _whole(picture: Array, taken: str, unsure: str = "") -> Cut:
+    return Cut(None, picture, taken, quality(picture, None), unsure)
+
+
 def _picture(image: Picture) -> Array:
     return read_image(image) if isinstance(image, Path | str) else check_picture(image)
-
-
-def run_pictures(
-    bundle: Bundle | Path | str,
-    paths: Sequence[Path],
-    runtime: str | None = None,
-    device: str = "cpu",
-    threads: int = 1,
-    aligned: bool | None = None,
-    allow_fallback: bool = False,
-) -> dict[str, Any]:
-    """Embed the largest face of each picture and compare the first with each other one.
-
-    Returns:
-        Plain data: "bundle", "runtime", "faces" (picture, aligned, box, points, score,
-        embedding), "comparisons" (a, b, similarity, same, decision, threshold, far) and
-        "rule", the sentence behind the decisions.
-
-    Raises:
-        UsageError: there is no picture, one cannot be read, or one shows no face.
-        MissingDependencyError: a whole photo needs a detector, and there is none.
-    """
-    if not paths:
-        raise UsageError(
-            "no picture was given; give one to embed it, two to compare them, or --device browser "
-            "for a camera"
-        )
-    with FacePipeline(bundle, runtime, device, threads, allow_fallback=allow_fallback) as pipeline:
-        cuts = [pipeline.cut(path, aligned) for path in paths]
-        rows = pipeline.embed([crop for _, crop in cuts])
-        compared = [pipeline.decide(rows[0], row) for row in rows[1:]]
-    return {
-        "bundle": pipeline.bundle.name,
-        "runtime": pipeline.session.runtime,
-        "faces": [
-            _face_json(path, detection, row)
-            for path, (detection, _), row in zip(paths, cuts, rows, strict=True)
-        ],
-        "comparisons": [
-            {
-                "a": str(paths[0]),
-                "b": str(path),
-                "similarity": result.similarity,
-                "same": result.same,
-                "decision": result.decision,
-                "threshold": result.threshold,
-                "far": result.far,
-            }
-            for path, result in zip(paths[1:], compared, strict=True)
-        ],
-        "rule": compared[0].reason if compared else None,
-    }
-
-
-def _face_json(path: Path, detection: Detection | None, embedding: Array) -> dict[str, Any]:
-    return {
-        "picture": str(path),
-        "aligned": detection is None,
-        "box": None if detection is None else list(detection.box),
-        "points": None if detection is None else detection.points.tolist(),
-        "score": None if detection is None else detection.score,
-        "embedding": embedding.tolist(),
-    }

@@ -87,10 +87,12 @@ def test_the_surest_comes_first():
 @pytest.mark.parametrize(
     ("long_side", "looks"),
     [
-        (8000, [640, 320, 1280, 2560]),
-        (160, [160, 80, 320, 640]),
-        (40, [40, 80, 160]),
-        (1, [1, 2, 4]),
+        (8000, ([640, 320], [2560], [])),
+        (900, ([640, 320], [900], [])),
+        (640, ([640, 320], [], [1280])),
+        (160, ([160, 80], [], [320, 640])),
+        (40, ([40], [], [80, 160])),
+        (1, ([1], [], [2, 4])),
     ],
 )
 def test_looks(long_side, looks):
@@ -141,6 +143,29 @@ def test_several_faces(yunet):
         photo.paste(Image.open(ASTRONAUT).resize((200, 200)), (x, 50))
     noses = sorted(found.points[2][0] for found in yunet(np.asarray(photo)))
     assert noses == pytest.approx([86, 336, 586], abs=3)
+
+
+@needs_weights
+def test_small_faces_beside_a_large_one(yunet):
+    photo = Image.new("RGB", (3000, 1600), (120, 140, 120))
+    photo.paste(Image.open(ASTRONAUT).resize((1500, 1500)), (0, 50))
+    for number in range(5):
+        photo.paste(Image.open(ASTRONAUT).resize((120, 120)), (1700 + 250 * number, 700))
+    found = yunet(np.asarray(photo))
+    assert len(found) == 6
+    assert len(yunet.largest(np.asarray(photo))) == 1
+    assert max(face.area for face in found) > 20 * min(face.area for face in found)
+
+
+@pytest.mark.parametrize(("shape", "side"), [((70, 50), 35), ((3001, 1999), 640), ((50, 90), 180)])
+def test_a_shrunk_picture_is_the_picture(shape, side):
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    ramp = np.stack([255 * y / shape[0], 255 * x / shape[1], 0 * x], 2).astype(np.uint8)
+    small = detect.shrunk(ramp, side)
+    assert max(small.shape[:2]) == side
+    rows, columns = small.shape[:2]
+    wanted = 255 * (np.arange(rows) + 0.5) / rows
+    assert np.abs(small[:, columns // 2, 0] - wanted).max() < 12
 
 
 @needs_weights

