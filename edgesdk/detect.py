@@ -110,9 +110,10 @@ class YuNet:
 
     def _join(self, picture: Array, sides: Sequence[int]) -> list[Detection]:
         found: list[Detection] = []
+        finest = shrunk(picture, max(sides))
         for side in sides:
             factor = max(picture.shape[:2]) / side
-            seen = [_scaled(face, factor) for face in self.look(shrunk(picture, side))]
+            seen = [_scaled(face, factor) for face in self.look(shrunk(finest, side))]
             found += [face for face in seen if not any(_covers(old, face) for old in found)]
         return sorted(found, key=lambda face: -face.score)
 

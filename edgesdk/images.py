@@ -5,7 +5,7 @@ import stat
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,26 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.tensors import Array
 
 MAX_PIXELS = 100_000_000
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff")
+GROUND = (128, 128, 128)  # behind transparent parts: as far from dark hair as from a white page
+STRIP = 256  # rows of pixels that are copied at once
+SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".webp",
+    ".bmp",
+    ".ppm",
+    ".tif",
+    ".tiff",
+    ".heic",
+    ".heif",
+    ".avif",
+)
 
 # Only formats that hold photos: others may start programs (EPS) or are rarely tested.
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF", "GIF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF", "GIF", "AVIF", "HEIF")
+_HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+_AVIF = (b"avif", b"avis")
 # What Pillow's readers raise for damaged files, found by fuzzing and in its sources.
 _DAMAGE = (
     OSError,
@@ -38,7 +54,7 @@ _DAMAGE = (
 def read_image(source: Path | str | bytes) -> Array:
     """Return a picture as HxWx3 uint8 RGB, turned upright by its EXIF tag.
 
-    Transparent parts become white, 16-bit and float greys are scaled to 0..255, of an
+    Transparent parts become grey, greys of more than 8 bits are scaled to 0..255, of an
     animation the first picture is taken. Colour profiles are not applied.
 
     Args:
@@ -54,17 +70,45 @@ def read_image(source: Path | str | bytes) -> Array:
         raise UsageError(f"{name} is empty (0 bytes); give a picture such as a JPEG or PNG")
     from PIL import Image, UnidentifiedImageError
 
+    _plug_in(data, name)
     try:
-        with quiet_pillow(), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        with quiet_pillow(), Image.open(io.BytesIO(data), formats=_known()) as image:
             _check_size(name, *image.size)
             image.load()
-            return _to_rgb(_upright(image), name, deep=image.format in ("PNG", "PPM"))
+            return _to_rgb(_upright(image), name, deep=image.format == "PPM")
     except UnidentifiedImageError:
         raise UsageError(f"{name} is not a picture; give a JPEG, PNG, WebP, BMP or TIFF") from None
     except (Image.DecompressionBombError, MemoryError):
         raise UsageError(f"{name} is too large to be opened; shrink it first") from None
     except _DAMAGE as error:
         raise UsageError(f"{name} is a damaged picture ({error}); save it again") from None
+
+
+def _plug_in(data: bytes, name: str) -> None:
+    """Register the reader that an HEIC or AVIF picture needs, else raise UsageError."""
+    brand = data[8:12] if data[4:8] == b"ftyp" else b""
+    if brand in _HEIC:
+        try:
+            from pillow_heif import register_heif_opener
+        except ImportError:
+            raise UsageError(
+                f"{name} is an HEIC picture, which needs pillow-heif. Install it with: pip install "
+                "'edgesdk[heic]', or save the picture as JPEG"
+            ) from None
+        register_heif_opener()
+    if brand in _AVIF and "AVIF" not in _known():
+        raise UsageError(
+            f"{name} is an AVIF picture, which this Pillow cannot read; update Pillow, or save the "
+            "picture as JPEG"
+        )
+
+
+def _known() -> tuple[str, ...]:
+    """Return the formats of `_FORMATS` that Pillow can read here."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(form for form in _FORMATS if form in Image.OPEN)
 
 
 def _read(path: Path) -> bytes:
@@ -108,10 +152,10 @@ def _upright(image: Any) -> Any:
     """Turn `image` as its EXIF tag asks; a damaged tag asks nothing."""
     from PIL import ImageOps
 
-    try:
-        return ImageOps.exif_transpose(image)
-    except _DAMAGE:
-        return image
+    # In place: a picture that needs no turn is not copied.
+    with suppress(*_DAMAGE):
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def _to_rgb(image: Any, name: str, deep: bool) -> Array:
@@ -124,23 +168,32 @@ def _to_rgb(image: Any, name: str, deep: bool) -> Array:
         raise UsageError(f"{name} has {image.mode} colours; save it as RGB")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         layered = image.convert("RGBA")
-        ground = Image.new("RGB", layered.size, "white")
+        ground = Image.new("RGB", layered.size, GROUND)
         ground.paste(layered, mask=layered.getchannel("A"))
         image = ground
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+    return _array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _array(image: Any) -> Array:
+    """Return an RGB image's pixels, a strip at a time: at once takes them twice."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, STRIP):
+        bottom = min(top + STRIP, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return pixels
 
 
 def _grey(image: Any, deep: bool) -> Array:
     """Return 16-bit, 32-bit or float greys as uint8.
 
-    32-bit and float pictures do not say how bright white is: it is the next of 1
-    (floats alone), 255 and 65535 above the brightest value.
+    They do not say how bright white is: it is the next of 1 (floats alone), 255 (not where
+    16 bits are kept), 4095 (12 bits, as cameras and scanners give) and 65535 above the
+    brightest value.
     """
     values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=65535.0)
     top = float(values.max())
-    if image.mode.startswith("I;16") or deep or top > 255:
-        white = 65535.0
-    else:
-        white = 1.0 if image.mode == "F" and top <= 1 else 255.0
+    sixteen = image.mode.startswith("I;16")
+    whites = (*((1.0,) if image.mode == "F" else ()), *(() if sixteen else (255.0,)), 4095.0)
+    white = 65535.0 if deep else next((w for w in whites if top <= w), 65535.0)
     scaled: Array = np.clip(values * np.float32(255.0 / white), 0, 255).round().astype(np.uint8)
     return scaled

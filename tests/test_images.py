@@ -1,13 +1,14 @@
 import io
 import os
 import struct
+import sys
 import zlib
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
 from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.images import MAX_PIXELS, read_image
@@ -64,12 +65,13 @@ def test_one_pixel(kind):
     [
         ("L", 77, (77, 77, 77)),
         ("1", 1, (255, 255, 255)),
-        ("RGBA", (10, 20, 30, 0), (255, 255, 255)),
+        ("RGBA", (10, 20, 30, 0), (128, 128, 128)),
         ("RGBA", (10, 20, 30, 255), (10, 20, 30)),
-        ("RGBA", (0, 0, 0, 128), (127, 127, 127)),
+        ("RGBA", (0, 0, 0, 128), (64, 64, 64)),
         ("LA", (100, 255), (100, 100, 100)),
         ("I;16", 0x8080, (128, 128, 128)),
-        ("I;16", 200, (1, 1, 1)),  # a dark 16-bit picture stays dark
+        ("I;16", 4095, (255, 255, 255)),  # twelve bits in sixteen
+        ("I;16", 200, (12, 12, 12)),  # a dark picture stays dark
     ],
 )
 def test_png_colour_modes(mode, value, rgb):
@@ -94,6 +96,39 @@ def test_tiff_greys(mode, value, grey):
     assert read_image(encode(Image.new(mode, (2, 2), value), "TIFF"))[0, 0].tolist() == [grey] * 3
 
 
+def test_a_heic_photo_is_read_by_pillow_heif(tmp_path):
+    heif = pytest.importorskip("pillow_heif", reason="needs the extra heic")
+    photo = Image.new("RGB", (64, 48), (200, 30, 40))
+    heif.from_pillow(photo).save(tmp_path / "a.jpg", quality=95)
+    picture = read_image(tmp_path / "a.jpg")
+    assert picture.shape == (48, 64, 3)
+    assert picture[20, 20] == pytest.approx([200, 30, 40], abs=6)
+
+
+def test_without_pillow_heif_a_heic_photo_gets_a_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(UsageError, match=r"HEIC picture.*edgesdk\[heic\]"):
+        read_image(b"\0\0\0\x18ftypheic" + bytes(40))
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+def test_an_avif_photo_is_read():
+    photo = Image.new("RGB", (64, 48), (200, 30, 40))
+    assert read_image(encode(photo, "AVIF"))[20, 20] == pytest.approx([200, 30, 40], abs=6)
+
+
+def test_avif_without_a_reader_gets_a_sentence(monkeypatch):
+    Image.init()
+    monkeypatch.delitem(Image.OPEN, "AVIF", raising=False)
+    with pytest.raises(UsageError, match=r"AVIF picture.*update Pillow"):
+        read_image(b"\0\0\0\x18ftypavif" + bytes(40))
+
+
+def test_a_picture_larger_than_a_strip_is_whole():
+    pixels = np.random.default_rng(0).integers(0, 256, (600, 7, 3)).astype(np.uint8)
+    assert np.array_equal(read_image(encode(Image.fromarray(pixels))), pixels)
+
+
 def test_16_bit_rgb_keeps_its_high_byte():
     assert read_image(png_16_bit_rgb((0x1234, 0xABCD, 0xFFFF)))[0, 0].tolist() == [0x12, 0xAB, 0xFF]
 
@@ -113,7 +148,7 @@ def test_palette_with_a_transparent_entry():
     image.putpalette([200, 0, 0, 0, 0, 200])
     image.putdata([0, 1])
     picture = read_image(encode(image, transparency=1))
-    assert picture[0].tolist() == [[200, 0, 0], [255, 255, 255]]
+    assert picture[0].tolist() == [[200, 0, 0], [128, 128, 128]]
 
 
 def test_cmyk_jpeg():

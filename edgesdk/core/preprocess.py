@@ -40,6 +40,7 @@ CHOICES = {
     "layout": ("NCHW", "NHWC"),
     "dtype": ("float32", "float16"),
 }
+STRIP = 64  # rows of samples that align takes at once
 CUBIC = -0.5  # Catmull-Rom's coefficient, which Pillow's BICUBIC uses as well
 
 
@@ -248,11 +249,24 @@ def align(picture: Array, points: Array, how: Align, pad_value: float = 0.0) -> 
     grid = int(np.clip(np.ceil(1 / scale), 1, 16))
     inverse = np.linalg.inv(np.vstack([forward, [0, 0, 1]]))[:2]
     steps = (np.arange(how.size * grid) + 0.5) / grid - 0.5
-    x, y = np.meshgrid(steps, steps)
+    rows = max(1, STRIP // grid)  # of the crop at once: large faces stay within a few megabytes
+    strips = [
+        _strip(picture, inverse, steps, steps[top * grid : (top + rows) * grid], grid, pad_value)
+        for top in range(0, how.size, rows)
+    ]
+    return np.concatenate(strips).round().clip(0, 255).astype(np.uint8)
+
+
+def _strip(
+    picture: Array, inverse: Array, columns: Array, rows: Array, grid: int, pad_value: float
+) -> Array:
+    """Return rows of a crop, float32: each pixel is the mean of `grid` x `grid` samples."""
+    x, y = np.meshgrid(columns, rows)
     where = inverse @ np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
     fine = _bilinear(picture, where, pad_value)
-    blocks: Array = fine.reshape(how.size, grid, how.size, grid, 3).mean((1, 3))
-    return blocks.round().clip(0, 255).astype(np.uint8)
+    blocks = fine.reshape(len(rows) // grid, grid, len(columns) // grid, grid, 3)
+    mean: Array = blocks.mean((1, 3))
+    return mean
 
 
 def _check_points(points: Array, side: int) -> None:
@@ -266,13 +280,24 @@ def _check_points(points: Array, side: int) -> None:
 
 def _bilinear(picture: Array, where: Array, pad_value: float) -> Array:
     """Sample `picture` at x, y positions [2, M]; outside it lies `pad_value`."""
-    padded = np.pad(picture, ((1, 1), (1, 1), (0, 0)), constant_values=int(pad_value))
-    height, width = padded.shape[:2]
+    height, width = picture.shape[0] + 2, picture.shape[1] + 2
     x = np.clip(where[0] + 1, 0, width - 1.001)
     y = np.clip(where[1] + 1, 0, height - 1.001)
     left, top = x.astype(int), y.astype(int)
     fx, fy = (x - left)[:, None], (y - top)[:, None]
+    padded = _padded(picture, (top.min(), top.max() + 2), (left.min(), left.max() + 2), pad_value)
+    left, top = left - left.min(), top - top.min()
     upper = padded[top, left] * (1 - fx) + padded[top, left + 1] * fx
     lower = padded[top + 1, left] * (1 - fx) + padded[top + 1, left + 1] * fx
     mixed: Array = upper * (1 - fy) + lower * fy
     return mixed.astype(np.float32)
+
+
+def _padded(
+    picture: Array, rows: tuple[int, int], columns: tuple[int, int], pad_value: float
+) -> Array:
+    """Return a part of a picture that has one more pixel of `pad_value` on each side."""
+    spans = list(zip(picture.shape, (rows, columns), strict=False))
+    part = tuple(slice(max(low - 1, 0), min(high - 1, size)) for size, (low, high) in spans)
+    edges = [(int(low == 0), int(high == size + 2)) for size, (low, high) in spans]
+    return np.pad(picture[part], (*edges, (0, 0)), constant_values=int(pad_value))
