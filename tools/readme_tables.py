@@ -123,6 +123,7 @@ PROOF = {
     "onnx": "run in ONNX Runtime",
     "tflite": "run in LiteRT",
     "coreml": "program interpreted off the Mac (proxy); Apple's runtime not run",
+    "openvino": "run in OpenVINO",
     "tensorrt": "engine built ahead of time, not run; its ONNX run in ONNX Runtime (proxy)",
     "reference": "run by numpy",
 }

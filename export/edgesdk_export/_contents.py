@@ -65,6 +65,8 @@ def contents_of(path: Path) -> Contents | None:
         UsageError: it is damaged.
         MissingDependencyError: what reads the format is not installed.
     """
+    inner = path / "model.xml"  # what a bundle for OpenVINO has as its entry
+    path = inner if inner.is_file() else path
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         return None
@@ -240,6 +242,7 @@ def _openvino(path: Path) -> Contents:
             for layer in layers
             if layer.get("type", "").lower() in PRODUCTS
         ),
+        metadata={e.tag: e.get("value", "") for e in root.iterfind("rt_info/framework/*")},
     )
 
 

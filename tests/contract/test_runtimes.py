@@ -8,7 +8,7 @@ from edgesdk.core.shipped import shipped_bundle, shipped_checkpoint
 from edgesdk.testing.runtime import RuntimeContract
 from edgesdk_export._pipeline import ExportOptions, export_bundle
 
-COVERED = {"ort", "litert", "coreml", "reference", "torch"}
+COVERED = {"ort", "litert", "coreml", "openvino", "reference", "torch"}
 # Opened by tests/runtimes with fakes: no build machine has a GPU.
 FAKED = {"tensorrt"}
 
@@ -61,6 +61,24 @@ class TestReference(RuntimeContract):
     @pytest.fixture
     def bundle(self, exported):
         return exported("reference")
+
+
+class TestOpenvino(RuntimeContract):
+    runtime = "openvino"
+    # Another batch size may take another kernel, which adds in another order.
+    row_tolerance = 1e-5
+
+    @pytest.fixture
+    def bundle(self, exported):
+        return exported("openvino")
+
+
+class TestOpenvinoInt8(TestOpenvino):
+    row_tolerance = 0.02
+
+    @pytest.fixture
+    def bundle(self, exported):
+        return exported("openvino", "int8")
 
 
 @pytest.mark.slow

@@ -34,6 +34,15 @@ class TestTensorrt(CheckpointContract):
         return checkpoint
 
 
+class TestOpenvino(CheckpointContract):
+    target = "openvino"
+
+    @pytest.fixture
+    def source(self, checkpoint):
+        pytest.importorskip("openvino", reason="needs the openvino extra")
+        return checkpoint
+
+
 class TestTflite(CheckpointContract):
     target = "tflite"
 
