@@ -277,6 +277,28 @@ def test_an_encrypted_or_torn_zip_is_told(tmp_path):
         Pictures(path)
 
 
+def test_a_large_file_that_is_no_picture_is_not_read_to_its_end(tmp_path, monkeypatch):
+    folder, asked = write(tmp_path, "a/1.jpg", data=bytes(5000)), []
+    write(folder, "a/2.png")
+    monkeypatch.setattr("edgesdk.picture_sets.LARGE", 64)
+    pictures = Pictures(folder)
+    read = pictures._store.read
+    monkeypatch.setattr(
+        pictures._store, "read", lambda raw, most: asked.append((raw, most)) or read(raw, most)
+    )
+    pictures.check()
+    assert pictures.names == ["a/2.png"]
+    assert [most for raw, most in asked if raw == "a/1.jpg"] == [64]
+
+
+@pytest.mark.parametrize("place", ["/dev/null", "text.txt"])
+def test_what_is_neither_a_folder_nor_an_archive(tmp_path, place):
+    (tmp_path / "text.txt").write_text("hello")
+    with pytest.raises(UsageError, match="is neither a folder nor a tar or zip archive") as told:
+        Pictures(tmp_path / place)
+    assert "\n" not in str(told.value)
+
+
 def test_a_picture_is_no_set(tmp_path):
     with pytest.raises(UsageError, match=r"1\.jpg is one picture; give the folder"):
         Pictures(write(tmp_path, "1.jpg") / "1.jpg")

@@ -25,8 +25,11 @@ from edgesdk.picture_sets.stores import UNREADABLE, Skipped, open_store
 __all__ = ["Pictures", "Skipped"]
 
 OTHER, DAMAGED, REFUSED, EMPTY = "no picture", "damaged", "not opened", "empty"
-WORKERS = 4
+WORKERS, BLOCK = 4, 500
+# Bytes of one file, of a picture: an archive may promise any number.
+LARGE, LARGEST = 2**26, 2**30
 
+_Bytes = bytes  # the class has a method of this name
 Progress = Callable[[int, int, str], None]
 
 
@@ -95,10 +98,17 @@ class Pictures:
         if name not in self._raw:
             raise UsageError(f"{self.path} holds no file {name!r}; check the list that names it")
         try:
-            return self._store.read(self._raw[name])
+            return self._content(name)
         except OSError as error:
             why = error.strerror or error
             raise UsageError(f"{self.path}: {shown(name)} cannot be read: {why}") from None
+
+    def _content(self, name: str) -> _Bytes:
+        """Return a file; of a large one that is no picture the beginning."""
+        data = self._store.read(self._raw[name], LARGE)
+        if len(data) == LARGE and is_picture(data[:HEAD]):
+            return self._store.read(self._raw[name], LARGEST)
+        return data
 
     def read(self, name: str) -> Array:
         """Return picture `name` as HxWx3 uint8 RGB.
@@ -148,17 +158,17 @@ class Pictures:
             UsageError: with `strict`, pictures are damaged; all are named.
         """
         chosen = [n for n in (self.names if names is None else names) if n not in self.hashes]
-        damaged = []
+        damaged: list[Skipped] = []
         with quiet_pillow(), ThreadPoolExecutor(min(cpu_count() or 1, WORKERS)) as pool:
-            for done, (name, found) in enumerate(
-                zip(chosen, pool.map(self._look, chosen), strict=True), 1
-            ):
-                if isinstance(found, Skipped):
-                    damaged.append(found)
-                else:
-                    self.hashes[name] = found
-                if progress and (done % 500 == 0 or done == len(chosen)):
-                    progress(done, len(chosen), "look at pictures")
+            for start in range(0, len(chosen), BLOCK):
+                block = chosen[start : start + BLOCK]
+                for name, found in zip(block, pool.map(self._look, block), strict=True):
+                    if isinstance(found, Skipped):
+                        damaged.append(found)
+                    else:
+                        self.hashes[name] = found
+                if progress:
+                    progress(start + len(block), len(chosen), "look at pictures")
         if damaged and strict:
             raise UsageError(
                 f"{self.path}: {len(damaged)} of {len(chosen):,} pictures cannot be read: "
@@ -179,7 +189,7 @@ class Pictures:
     def _look(self, name: str) -> str | Skipped:
         """Return the hash of a picture that can be read, else why not."""
         try:
-            data = self._store.read(self._raw[name])
+            data = self._content(name)
         except OSError as error:
             return Skipped(name, UNREADABLE, error.strerror or str(error))
         if not data:

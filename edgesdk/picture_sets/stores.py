@@ -78,9 +78,12 @@ def open_store(path: Path) -> Store:
                 raise UsageError(f"{path} is one picture; give the folder that holds the set")
             return Zip(path) if zipfile.is_zipfile(path) else Tar(path)
     except BROKEN as error:
+        why = (str(error).splitlines() or [""])[0].rstrip(":")
         raise UsageError(
-            f"{path} is neither a folder nor a tar or zip archive ({error}); give one of them"
+            f"{path} is neither a folder nor a tar or zip archive ({why}); give one of them"
         ) from None
+    if path.exists():
+        raise UsageError(f"{path} is neither a folder nor a tar or zip archive; give one of them")
     raise UsageError(
         f"picture set {path} does not exist; give a folder, or a tar or zip file, of pictures"
     )

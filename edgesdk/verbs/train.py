@@ -110,6 +110,10 @@ def _roles(words: Sequence[str], needs: Sequence[str]) -> dict[str, list[Path]]:
         role, equals, path = word.partition("=")
         if not equals:
             role, path = needs[0], word
+        if not path:
+            raise UsageError(
+                f"--data {word} names no set; give ROLE=PATH, such as {needs[0]}=faces"
+            )
         if role not in needs:
             raise UsageError(f"unknown data role {role!r}. {did_you_mean(role, needs)}")
         roles.setdefault(role, []).append(Path(path))
