@@ -11,6 +11,7 @@ from edgesdk.core.bundle import MANIFEST, read_bundle, read_checkpoint
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import canonical, exists, read_json, sha256_bytes, sha256_file
 from edgesdk.core.shipped import shipped, shipped_bundle
+from edgesdk.core.verify import proof_words
 from edgesdk.verbs._describe import described
 from edgesdk.verbs._verb import Verb
 
@@ -63,7 +64,8 @@ def _bundle(path: Path) -> dict[str, Any] | None:
         return None
     bundle = read_bundle(path, allow_rejected=True)
     about = {"kind": "bundle", "path": str(path), "sha256": bundle.sha256, "bytes": bundle.bytes}
-    return {**about, **bundle.to_json()}
+    proof = proof_words(bundle.verify["verdict"], bundle.verify["level"])
+    return {**about, "proof": proof, **bundle.to_json()}
 
 
 def _checkpoint(path: Path) -> dict[str, Any] | None:

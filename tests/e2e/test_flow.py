@@ -234,7 +234,8 @@ def test_an_export_killed_at_any_moment_leaves_no_bundle_and_can_be_repeated():
         assert visible == []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-800:]
-    assert "proof    pass" in done.stdout
+    assert "proof    proven here" in done.stdout
+    assert not list(Path("bundles").glob(".*.stage-*"))
 
 
 @pytest.mark.slow

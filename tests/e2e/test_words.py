@@ -115,6 +115,11 @@ def test_a_failed_proxy_is_no_proof_in_the_manifest():
     assert replace(found, proxy="pass").summary()["verdict"] == "not-run"
 
 
+@pytest.mark.parametrize("verb", ["inspect", "verify"])
+def test_a_proof_has_the_same_words_everywhere(capsys, verb):
+    assert "proven here" in call(capsys, verb, "bridge-face")[1]
+
+
 def test_train_without_a_choice_says_what_to_type(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     code, _, err = call(capsys, "train")
