@@ -97,6 +97,20 @@ def write_json(path: Path, data: Any) -> None:
     write_atomic(path, (json.dumps(clean(data), indent=1, ensure_ascii=False) + "\n").encode())
 
 
+def read_small(path: Path) -> str:
+    """Return the text of a file that a person or edgesdk wrote.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no UTF-8, or has no end within 64 MiB, as devices have none.
+    """
+    with path.open("rb") as stream:
+        content = stream.read(LARGEST_JSON + 1)
+    if len(content) > LARGEST_JSON:
+        raise ValueError(f"it holds more than the {LARGEST_JSON:,} bytes that are allowed")
+    return content.decode("utf-8")
+
+
 def read_json(path: Path, what: str) -> Any:
     """Return the JSON of a file.
 
@@ -105,10 +119,7 @@ def read_json(path: Path, what: str) -> Any:
             refuses.
     """
     try:
-        size = path.stat().st_size
-        if size > LARGEST_JSON:
-            raise ValueError(f"{size:,} bytes, {LARGEST_JSON:,} are allowed")
-        data = json.loads(path.read_text("utf-8"))
+        data = json.loads(read_small(path))
         check_plain(data)
         return data
     except FileNotFoundError:

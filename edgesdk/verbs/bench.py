@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from edgesdk.core.result import BenchPlan, BenchResult
 
 SCENARIOS = ("latency", "throughput", "offline")
+# Whoever asks for more has mistyped: a day, and samples that still fit into a result file.
+MOST = {"threads": 256, "iterations": 10**6, "duration": 86400, "timeout": 86400}
 # More would measure the memory's allocator, or fill it.
 MOST_AT_ONCE = 65536
 
@@ -77,8 +78,10 @@ def bench(
     runner = runner_of(device)
     duration = _default_duration(runner) if duration is None else duration
     times = {"duration": duration, "timeout": timeout}
-    if warmup < 0:
-        raise UsageError(f"--warmup must be 0 or more, found {warmup}")
+    if not 0 <= warmup <= MOST["iterations"]:
+        raise UsageError(
+            f"--warmup must be 0 or more, {MOST['iterations']:,} at most, found {warmup}"
+        )
     counts = {"threads": threads, "iterations": iterations}
     _check(scenario, {**counts, **times}, batch)
     from edgesdk.core.protocols import Reach
@@ -150,8 +153,9 @@ def _check(scenarios: Sequence[str], numbers: Mapping[str, float], batch: int | 
             hint = did_you_mean(scenario, SCENARIOS)
             raise UsageError(f"unknown scenario {scenario!r}. {hint}")
     for name, value in numbers.items():
-        if not 0 < value < inf:
-            raise UsageError(f"--{name} must be above 0, found {value}")
+        most = MOST[name]
+        if not 0 < value <= most:
+            raise UsageError(f"--{name} must be above 0 and {most:,} at most, found {value}")
     if batch is not None and not 1 <= batch <= MOST_AT_ONCE:
         raise UsageError(f"--batch must be 1 to {MOST_AT_ONCE}, found {batch}")
     if batch is not None and "throughput" not in scenarios:

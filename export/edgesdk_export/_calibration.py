@@ -12,6 +12,7 @@ from edgesdk_export._source import Source, info
 
 FEW = 100  # below this number of items the ranges are worth a warning
 VERIFY_SEED = 1_000_003
+MOST_SAMPLES = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,8 @@ def calibrate(source: Source, place: Path | None, samples: int, seed: int) -> Ca
     Raises:
         UsageError: there are no items, or the number makes no sense.
     """
-    if samples < 1:
-        raise UsageError(f"calib_samples must be 1 or more, found {samples}")
+    if not 1 <= samples <= MOST_SAMPLES:
+        raise UsageError(f"calib_samples must be 1 to {MOST_SAMPLES}, found {samples}")
     if seed < 0:
         raise UsageError(f"calib_seed must be 0 or more, found {seed}")
     if place is None and seed == VERIFY_SEED:

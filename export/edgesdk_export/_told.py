@@ -11,6 +11,7 @@ import numpy as np
 from edgesdk.core import plugins
 from edgesdk.core.arrays import read_npz
 from edgesdk.core.errors import UsageError, did_you_mean
+from edgesdk.core.files import read_small
 from edgesdk.core.licence import complete
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.source import Told
@@ -108,7 +109,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     file = path.with_name(TOML)
     try:
-        said = tomllib.loads(file.read_text("utf-8"))
+        said = tomllib.loads(read_small(file))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -163,7 +164,7 @@ def _labels(said: Any) -> tuple[str, ...]:
     if said is None or isinstance(said, list):
         return tuple(map(str, said or ()))
     try:
-        return tuple(line.strip() for line in Path(said).read_text("utf-8").splitlines() if line)
+        return tuple(line.strip() for line in read_small(Path(said)).splitlines() if line)
     except (OSError, ValueError) as error:
         raise UsageError(f"labels {said} cannot be read ({error}); one name per line") from None
 

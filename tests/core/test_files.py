@@ -53,6 +53,12 @@ def test_garbage_json_is_one_sentence(tmp_path, content):
         read_json(path, "file")
 
 
+def test_what_has_no_end_is_no_json():
+    for path in filter(Path.exists, [Path("/dev/zero"), Path("/dev/urandom")]):
+        with pytest.raises(UsageError, match="are allowed"):
+            read_json(path, "file")
+
+
 def test_a_missing_json_is_one_sentence(tmp_path):
     with pytest.raises(UsageError, match="does not exist"):
         read_json(tmp_path / "x.json", "file")

@@ -115,6 +115,8 @@ def test_what_is_for_programs_alone_is_no_verb_of_the_command_line(capsys):
         (["bench", "bridge-face", "--duration", "nan"], 2, "--duration must be above 0"),
         (["bench", "bridge-face", "--duration", "inf"], 2, "--duration must be above 0"),
         (["bench", "bridge-face", "--warmup", "-1"], 2, "--warmup must be 0 or more"),
+        (["bench", "bridge-face", "--iterations", "9" * 20], 2, "1,000,000 at most"),
+        (["bench", "bridge-face", "--warmup", "9" * 20], 2, "1,000,000 at most"),
         (["bench", "bridge-face", "--batch", "32"], 2, "--scenario throughput"),
         (
             ["bench", "bridge-face", "--scenario", "throughput", "--batch", "99999999"],

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesdk.core.errors import UsageError, did_you_mean
+from edgesdk.core.files import read_small
 
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
@@ -44,7 +45,7 @@ def check_ranges(settings: Any, ranges: Mapping[str, tuple[float, float]]) -> No
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = tomllib.loads(read_small(path))
     except (OSError, ValueError) as error:
         raise UsageError(f"settings file {path} cannot be read ({error})") from None
     settings = data.get("settings", data)

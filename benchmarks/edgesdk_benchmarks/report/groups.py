@@ -10,6 +10,7 @@ from typing import Any
 
 from edgesdk.core.env import unlike
 from edgesdk.core.errors import UsageError
+from edgesdk.core.files import read_small
 from edgesdk.core.result import SCENARIOS, BenchResult, item_of, read_result, told_apart
 from edgesdk.core.task import rate_unit
 
@@ -62,7 +63,7 @@ def read_results(paths: Sequence[Path]) -> list[BenchResult]:
 
 def _maybe(path: Path) -> BenchResult | None:
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = json.loads(read_small(path))
     except (OSError, ValueError, RecursionError):
         return None
     is_result = isinstance(data, dict) and {"measurements", "plan", "artefact"} <= set(data)
