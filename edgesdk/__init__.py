@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgesdk.core.preprocess import Preprocess as Preprocess
     from edgesdk.core.session import Session as Session
     from edgesdk.face import FacePipeline as FacePipeline
+    from edgesdk.galleries import Gallery as Gallery
     from edgesdk.images import read_image as read_image
 
     # [[[cog
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from edgesdk.verbs.bench import bench as bench
     from edgesdk.verbs.doctor import doctor as doctor
     from edgesdk.verbs.export import export as export
+    from edgesdk.verbs.gallery import gallery as gallery
     from edgesdk.verbs.inspect import inspect as inspect
     from edgesdk.verbs.load import load as load
     from edgesdk.verbs.models import models as models
@@ -43,6 +45,7 @@ _HOMES = {
     "Checkpoint": "edgesdk.core.bundle",
     "EdgeSdkError": "edgesdk.core.errors",
     "FacePipeline": "edgesdk.face",
+    "Gallery": "edgesdk.galleries",
     "Preprocess": "edgesdk.core.preprocess",
     "Session": "edgesdk.core.session",
     "read_image": "edgesdk.images",

@@ -1,0 +1,168 @@
+import json
+
+import numpy as np
+import pytest
+
+from edgesdk import Gallery
+from edgesdk.core.errors import UsageError
+
+RNG = np.random.default_rng(0)
+
+
+def direction(seed, near=None, share=0.05):
+    row = np.random.default_rng(seed).standard_normal(8).astype(np.float32)
+    row /= np.linalg.norm(row)
+    return row if near is None else near + share * row
+
+
+@pytest.fixture
+def filled(make_face_bundle):
+    gallery = Gallery(make_face_bundle())
+    for number, name in enumerate(["Ada", "Bo", "Cy"]):
+        gallery.add(name, direction(number), f"{name}.jpg")
+    gallery.add("Ada", direction(9))
+    return gallery
+
+
+def test_the_most_similar_person_is_found_by_the_best_face(filled):
+    (match,) = filled.search(direction(50, near=direction(9)))
+    assert (match.name, match.picture) == ("Ada", "")
+    names = [match.name for match in filled.search(direction(50, near=direction(1)), k=9)]
+    assert names[0] == "Bo"
+    assert sorted(names) == ["Ada", "Bo", "Cy"]
+    assert filled.people == {"Ada": 2, "Bo": 1, "Cy": 1}
+
+
+def test_a_stranger_is_nobody(filled):
+    assert filled.identify(direction(50, near=direction(1))).name == "Bo"
+    assert filled.identify(-sum(direction(n) for n in (0, 1, 2, 9))) is None
+    assert "would be taken for one of 3 people" in filled.limit().about
+
+
+def test_an_empty_gallery_knows_nobody(make_face_bundle):
+    gallery = Gallery(make_face_bundle())
+    assert gallery.search(direction(0)) == []
+    assert gallery.identify(direction(0)) is None
+
+
+def test_with_many_people_the_threshold_is_fitted_to_the_gallery(make_face_bundle):
+    gallery = Gallery(make_face_bundle())
+    rows = RNG.standard_normal((200, 8)).astype(np.float32)
+    for number, row in enumerate(rows):
+        gallery.add(f"p{number}", row)
+    limit = gallery.limit(0.05)
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    scores = unit @ unit.T - 3 * np.eye(200)
+    assert (scores.max(1) > limit.value).mean() <= 0.05
+    assert (scores.max(1) >= limit.value).mean() == pytest.approx(0.05, abs=0.01)
+    assert "200 people" in limit.about
+    with pytest.raises(UsageError, match="share between 0 and 1"):
+        gallery.limit(5)
+
+
+def test_a_small_gallery_needs_thresholds_of_the_model(make_face_bundle):
+    gallery = Gallery(make_face_bundle(thresholds={}))
+    gallery.add("Ada", direction(0))
+    with pytest.raises(UsageError, match="stores no threshold"):
+        gallery.limit()
+
+
+def test_it_comes_back_from_its_file(filled, tmp_path):
+    filled.save(tmp_path / "people.json")
+    again = Gallery.load(tmp_path / "people.json", filled.bundle)
+    assert (again.names, again.pictures) == (filled.names, filled.pictures)
+    np.testing.assert_array_equal(again.embeddings, filled.embeddings)
+    assert [path.name for path in tmp_path.glob("*people*")] == ["people.json"]
+
+
+def test_a_removed_person_is_in_no_byte_of_the_file(filled, tmp_path):
+    path = tmp_path / "people.json"
+    filled.save(path)
+    gone = [str(v) for v in filled.embeddings[1]]
+    text = path.read_text()
+    assert "Bo" in text
+    assert all(number in text for number in gone)
+    assert filled.remove("Bo") == 1
+    filled.save(path)
+    text = path.read_text()
+    assert "Bo" not in text
+    assert not any(number in text for number in gone)
+    assert len(filled) == 3
+    assert all(match.name != "Bo" for match in filled.search(direction(1), k=9))
+    with pytest.raises(UsageError, match="nobody called 'Bo'"):
+        filled.remove("Bo")
+
+
+def test_a_file_of_the_android_library_is_read(make_face_bundle, tmp_path):
+    bundle = make_face_bundle()
+    row = [0.6, 0.8, 0, 0, 0, 0, 0, 0.0]
+    faces = [{"name": "Ada", "embedding": row}]
+    data = {"schema_version": 1, "bundle_sha256": bundle.sha256, "faces": faces}
+    (tmp_path / "gallery.json").write_text(json.dumps(data))
+    gallery = Gallery.load(tmp_path / "gallery.json", bundle)
+    assert gallery.search(np.array(row, np.float32))[0].similarity == pytest.approx(1)
+    # What is written has the keys that the library asks for, in its types.
+    gallery.save(tmp_path / "gallery.json")
+    again = json.loads((tmp_path / "gallery.json").read_text())
+    assert again["faces"][0] | faces[0] | {"embedding": 0} == again["faces"][0] | {"embedding": 0}
+    assert {key: again[key] for key in ("schema_version", "bundle_sha256")} == {
+        key: data[key] for key in ("schema_version", "bundle_sha256")
+    }
+
+
+def test_another_model_is_refused(filled, make_face_bundle, tmp_path):
+    filled.save(tmp_path / "people.json")
+    other = make_face_bundle(name="other", bias=0.25)
+    assert other.sha256 != filled.bundle.sha256
+    with pytest.raises(UsageError, match="another model"):
+        Gallery.load(tmp_path / "people.json", other)
+    with pytest.raises(UsageError, match="do not compare"):
+        filled.check(other)
+
+
+def test_another_precision_searches_once_its_check_is_stored(filled, make_face_bundle, tmp_path):
+    other = make_face_bundle(name="other", bias=0.25)
+    rows = RNG.standard_normal((40, 8)).astype(np.float32)
+    with pytest.raises(UsageError, match="takes 32 crops"):
+        filled.accept(other, rows[:5], rows[:5])
+    with pytest.raises(UsageError, match="does not agree"):
+        filled.accept(other, rows, rows[::-1])
+    assert filled.accept(other, rows, rows * 2 + 0.001) > 0.99
+    filled.save(tmp_path / "people.json")
+    again = Gallery.load(tmp_path / "people.json", filled.bundle)
+    again.check(other)
+    assert again.compatible[other.sha256]["faces"] == 40
+
+
+@pytest.mark.parametrize(
+    "row", [np.zeros(8), np.full(8, np.nan), np.ones(7), np.ones((2, 2, 8)), np.empty((0, 8))]
+)
+def test_what_is_no_embedding_is_refused(filled, row):
+    with pytest.raises(UsageError, match="embedding"):
+        filled.add("Di", row)
+    with pytest.raises(UsageError, match="name of a person is empty"):
+        filled.add(" ", np.ones(8))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", '{"schema_version": 2, "faces": [], "bundle_sha256": ""}', '{"schema_version": 1}'],
+)
+def test_what_is_no_gallery_is_refused(make_face_bundle, tmp_path, text):
+    (tmp_path / "people.json").write_text(text)
+    with pytest.raises(UsageError, match=r"people\.json"):
+        Gallery.load(tmp_path / "people.json", make_face_bundle())
+
+
+def test_an_index_gives_what_all_rows_give(make_face_bundle, monkeypatch):
+    pytest.importorskip("usearch", reason="needs the extra gallery")
+    gallery = Gallery(make_face_bundle())
+    rows = RNG.standard_normal((500, 8)).astype(np.float32)
+    for number, row in enumerate(rows):
+        gallery.add(f"p{number}", row)
+    exact = [gallery.search(row + 0.1)[0] for row in rows[:50]]
+    monkeypatch.setattr("edgesdk.galleries.EXACT", 100)
+    found = [gallery.search(row + 0.1)[0] for row in rows[:50]]
+    assert np.mean([a == b for a, b in zip(exact, found, strict=True)]) >= 0.98
+    gallery.remove("p7")
+    assert all(match.name != "p7" for match in gallery.search(rows[7], k=5))
