@@ -29,7 +29,7 @@ of these: `edgesdk bench` measures bundles.
 import argparse
 import platform
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from importlib.metadata import version
@@ -44,6 +44,7 @@ from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.files import check_target, read_json, write_atomic, write_json
 from edgesdk.core.shipped import shipped
 from edgesdk.core.tensors import Array
+from edgesdk.core.typed import check_known
 from edgesdk.pairs import PairSet, embed_pictures, judge, read_pairs
 from edgesdk_benchmarks import _artefacts, _sface
 from edgesdk_benchmarks._models import (
@@ -61,6 +62,9 @@ from edgesdk_benchmarks.claims import claims, small_losses
 
 # History of the schema: 1, the first one.
 SCHEMA_VERSION = 1
+# What is read back of an earlier result.
+EARLIER = {"data": Mapping[str, Any], "rows": list[Mapping[str, Any]]}
+ROW = {"sha256": str, "face_px": int | None}
 SIZES = (16, 20, 24, 32, 48, 64, 112)
 LEAK_COSINE = 0.5
 # Raw times kept per model.
@@ -144,7 +148,15 @@ def _judged(model: Model, pairs: PairSet, size: int, leaked: Array | None) -> di
 
 def earlier_result(path: Path, pairs: PairSet) -> dict[str, Any]:
     """Return an earlier result of the same pair set, an empty one where there is none."""
-    document = read_json(path, "accuracy result") if path.is_file() else {}
+    document: dict[str, Any] = read_json(path, "accuracy result") if path.is_file() else {}
+    try:
+        check_known("result", document, EARLIER, ())
+        for row in document.get("rows", ()):
+            check_known("row", row, ROW, ROW)
+    except (TypeError, KeyError) as error:
+        raise UsageError(
+            f"{path} is no accuracy result ({error}); name another file with -o"
+        ) from None
     same = document.get("data", {}).get("sha256") == pairs.sha256
     return document if same else {}
 

@@ -91,13 +91,13 @@ class Session:
         arrays = self._check(inputs)
         try:
             found = raw.run(arrays)
+            for name, array in found.items():
+                if not all_finite(array):
+                    raise EdgeSdkError(self._not_finite(name, array, arrays))
         except EdgeSdkError:
             raise
         except Exception as error:
             raise EdgeSdkError(_failure(self._who, arrays, error)) from error
-        for name, array in found.items():
-            if not all_finite(array):
-                raise EdgeSdkError(self._not_finite(name, array, arrays))
         return found
 
     def _not_finite(self, name: str, array: Array, inputs: Arrays) -> str:

@@ -4,7 +4,7 @@ import math
 import sys
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from itertools import chain
@@ -89,7 +89,7 @@ def fits(value: Any, hint: Any) -> bool:
         return any(fits(value, part) for part in parts)
     if origin is tuple:
         return isinstance(value, tuple) and _tuple_fits(value, parts)
-    if origin is list:
+    if origin in (list, Sequence):
         return isinstance(value, list | tuple) and all(fits(item, parts[0]) for item in value)
     if origin is Mapping:
         return isinstance(value, Mapping) and all(

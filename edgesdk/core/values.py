@@ -25,6 +25,9 @@ BUILD: Mapping[str, Any] = {
     "renormalise": bool,
     "arithmetic": str,
     "export_sha256": str,
+    "mark": str,
+    "effective": Mapping[str, Any],
+    "proof": Mapping[str, Any],
 }
 
 

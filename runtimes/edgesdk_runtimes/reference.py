@@ -13,7 +13,7 @@ from edgesdk.core.bundle import Bundle
 from edgesdk.core.errors import UnsupportedError, UsageError
 from edgesdk.core.files import read_json
 from edgesdk.core.protocols import Runtime, Session
-from edgesdk.core.tensors import Array, Arrays
+from edgesdk.core.tensors import DTYPES, Array, Arrays
 from edgesdk.core.typed import MALFORMED, check_known
 from edgesdk_runtimes._reference_ops import OPS
 from edgesdk_runtimes._session import BaseSession
@@ -71,6 +71,8 @@ class ReferenceSession(BaseSession):
 
 def _weight(content: bytes, about: Mapping[str, Any]) -> Array:
     check_known("weight", about, WEIGHT, WEIGHT)
+    if about["dtype"] not in DTYPES:
+        raise ValueError(f"a weight of type {about['dtype']!r:.60}")
     dtype = np.dtype(about["dtype"]).newbyteorder("<")
     count = prod(about["shape"])
     array = np.frombuffer(content, dtype, count, about["offset"])

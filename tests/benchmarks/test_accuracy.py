@@ -96,6 +96,13 @@ def test_keeping_hands_on_the_artefacts_of_the_same_pairs(faces, tmp_path, capsy
     assert handed == [set(), {"abc"}, set(), set()]
 
 
+@pytest.mark.parametrize("text", ["[]", '{"rows": 3}', '{"rows": [{}]}', '{"data": []}'])
+def test_what_is_no_earlier_result_is_refused(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(UsageError, match="is no accuracy result"):
+        accuracy.earlier_result(tmp_path / "a.json", None)
+
+
 @pytest.mark.slow
 def test_shipped_models_are_judged_by_one_word(make_face_bundle, faces, tmp_path, capsys):
     output = tmp_path / "a.json"

@@ -63,6 +63,13 @@ def test_an_answer_that_is_not_finite_names_output_item_and_range(value):
             session.run(inputs(3, 5.0))
 
 
+@pytest.mark.parametrize("answer", [np.array(["a"]), np.array([None]), [{"a": 1}], None])
+def test_an_answer_that_is_no_numbers_is_one_sentence(answer):
+    said = pytest.raises(EdgeSdkError, match="fails on a batch of 2")
+    with opened(lambda _: {"out": answer}) as session, said:
+        session.run(inputs(2))
+
+
 def test_what_a_runtime_raises_is_one_sentence():
     def fails(_):
         raise RuntimeError("two\nlines")

@@ -139,7 +139,12 @@ def test_settings_of_kinds_that_mean_the_same_are_taken(tmp_path):
     assert (found.lr, found.bf16) == (1.0, True)
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", '{"checkpoints": 3}'])
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "[]", '{"checkpoints": 3}',
+     '{"checkpoints": {}, "artefacts": {}, "ledger": {}, "metrics": {"a": "b"}}',
+     '{"checkpoints": {}, "artefacts": {}, "ledger": {}, "metrics": {}, "sets": [1]}'],
+)  # fmt: skip
 def test_a_damaged_result_is_told(tiny, text):
     run = tiny()
     (run.folder / "result.json").write_text(text)

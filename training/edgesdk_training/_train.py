@@ -15,6 +15,7 @@ from edgesdk.core.files import canonical, locked, os_errors, read_json, sha256_b
 from edgesdk.core.notes import note
 from edgesdk.core.protocols import RunResult
 from edgesdk.core.shipped import open_checkpoint
+from edgesdk.core.typed import MALFORMED, check_types
 from edgesdk_runtimes._open import MOST_THREADS
 from edgesdk_training import _dist
 from edgesdk_training.context import Context
@@ -210,15 +211,17 @@ def _write_result(result: RunResult) -> None:
 def _read_result(folder: Path) -> RunResult:
     data = read_json(folder / RESULT, "result")
     try:
-        return RunResult(
+        found = RunResult(
             folder=folder,
             checkpoints={k: folder / v for k, v in data["checkpoints"].items()},
             artefacts={k: folder / v for k, v in data["artefacts"].items()},
             metrics=data["metrics"],
             ledger=data["ledger"],
-            sets=data.get("sets", ()),
+            sets=tuple(data.get("sets", ())),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+        check_types(found)
+        return found
+    except MALFORMED as error:
         raise UsageError(
             f"{folder / RESULT} is no result of a run ({error!r}); start over with --fresh"
         ) from None
