@@ -44,21 +44,28 @@ def people_of(names: Sequence[str], where: str) -> list[str | None]:
     Raises:
         UsageError: there is no folder per person, or it cannot be told which folder is one.
     """
-    folders = [tuple(unicodedata.normalize("NFC", name).split("/")[:-1]) for name in names]
-    depth = _wrapping(folders)
-    inner = [folder[depth:] for folder in folders]
+    folders = _folders(names)
+    inner = _inside(folders)
     if names and not any(inner):
         raise UsageError(_flat(names, folders, where))
     _ask_of_groups({f for f in inner if f}, where)
     return [folder[0] if folder else None for folder in inner]
 
 
-def _wrapping(folders: Sequence[Folders]) -> int:
-    """Return how many levels from the top are no people: splits, or one folder around all."""
+def inner_folders(names: Sequence[str]) -> list[Folders]:
+    """Return the folders of each name below splits and a folder around all."""
+    return _inside(_folders(names))
+
+
+def _folders(names: Sequence[str]) -> list[Folders]:
+    return [tuple(unicodedata.normalize("NFC", name).split("/")[:-1]) for name in names]
+
+
+def _inside(folders: Sequence[Folders]) -> list[Folders]:
     depth, inner = 0, set(folders)
     while _splits({f[0] for f in inner if f}) or _around({f for f in inner if f}):
         depth, inner = depth + 1, {folder[1:] for folder in inner}
-    return depth
+    return [folder[depth:] for folder in folders]
 
 
 def _splits(tops: set[str]) -> bool:

@@ -4,15 +4,17 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from edgesdk.core.errors import UsageError, did_you_mean
 from edgesdk.core.files import canonical, sha256_bytes
+from edgesdk.core.notes import note
 from edgesdk.core.task import ModelInfo, Samples, picture_inputs
 from edgesdk.core.tensors import Array
 from edgesdk.picture_sets import Pictures
+from edgesdk.picture_sets.people import inner_folders
 
 LIST = "labels.csv"
 
@@ -107,8 +109,9 @@ def read_labelled(place: Path) -> LabelledPictures:
 
 
 def _foldered(source: Pictures, place: Path) -> list[tuple[str, str]]:
-    loose = [name for name in source.names if "/" not in name]
-    rows = [(name, PurePosixPath(name).parts[0]) for name in source.names if "/" in name]
+    folders = list(zip(source.names, inner_folders(source.names), strict=True))
+    loose = [name for name, folder in folders if not folder]
+    rows = [(name, folder[0]) for name, folder in folders if folder]
     if loose or not rows:
         found = f"{len(loose)} pictures outside of any folder" if loose else "no picture"
         raise UsageError(
@@ -143,5 +146,7 @@ def picture_files(given: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in given:
         found = Pictures(path) if path.is_dir() else None
+        if found is not None:
+            note(found.line())
         files += [path] if found is None else [found.file(name) for name in found.names]
     return files

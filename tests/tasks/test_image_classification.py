@@ -1,6 +1,7 @@
 """A classifier is judged, run and drawn."""
 
 from dataclasses import replace
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -44,6 +45,30 @@ def test_a_folder_per_class_is_judged_by_the_model_s_labels(folder):
     (found,) = TASK.judge(INFO, [by_colour], TASK.evaluation(folder))
     assert (found.metrics[0].key, found.metrics[0].value) == ("top-1 accuracy", 1.0)
     assert found.numbers["confusion"] == [[4, 0, 0], [0, 4, 0], [0, 0, 4]]
+
+
+def test_splits_and_a_folder_around_all_are_no_classes(folder):
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / "red/0.png").rename(folder / ".ipynb_checkpoints/0.png")
+    for split, label in (("train", "red"), ("val", "red"), ("val", "green"), ("train", "blue")):
+        (folder.parent / "split" / "all" / split).mkdir(parents=True, exist_ok=True)
+        copytree(folder / label, folder.parent / "split" / "all" / split / label)
+    found = TASK.evaluation(folder.parent / "split")
+    assert sorted(found.labels) == ["blue"] * 4 + ["green"] * 4 + ["red"] * 6
+
+
+def test_all_damaged_pictures_of_classes_are_named_before_any_work(folder):
+    for name in ("red/0.png", "blue/2.png"):
+        (folder / name).write_bytes(b"")
+    with pytest.raises(UsageError, match=r"2 of 12 pictures .*blue/2\.png .*red/0\.png"):
+        TASK.evaluation(folder)
+
+
+def test_calibration_passes_damaged_pictures_over_and_says_so(folder):
+    (folder / "red/0.png").write_bytes(b"")
+    found = TASK.read(INFO, folder, 50, 0)
+    assert (len(found), found.total) == (11, 11)
+    assert found.note == "skipped 1: 1 empty (red/0.png)"
 
 
 def test_mistakes_stand_in_the_confusion_table(folder):

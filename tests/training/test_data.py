@@ -99,6 +99,14 @@ def test_a_torn_pack_is_refused(tmp_path, kept):
         open_dataset(tmp_path / "torn.npz")
 
 
+def test_a_damaged_picture_of_a_pack_is_named(tmp_path):
+    blob = np.frombuffer(b"".join([encoded(0), bytes(50), encoded(9)]), np.uint8)
+    offsets = np.cumsum([0, len(encoded(0)), 50, len(encoded(9))])
+    found = open_dataset(pack(tmp_path / "faces.npz", blob=blob, offsets=offsets))
+    with pytest.raises(UsageError, match=r"faces\.npz: picture number 1: "):
+        found[1]
+
+
 def test_one_array_is_no_pack(tmp_path):
     with (tmp_path / "array.npz").open("wb") as stream:
         np.save(stream, np.zeros(3))

@@ -78,8 +78,15 @@ class PackDataset:
         return len(self._offsets) - 1
 
     def __getitem__(self, index: int) -> Array:
-        """Return picture `index`, HxWx3 uint8 RGB."""
-        return read_image(self._blob[self._offsets[index] : self._offsets[index + 1]].tobytes())
+        """Return picture `index`, HxWx3 uint8 RGB.
+
+        Raises:
+            UsageError: it is damaged.
+        """
+        try:
+            return read_image(self._blob[self._offsets[index] : self._offsets[index + 1]].tobytes())
+        except UsageError as error:
+            raise UsageError(f"{self._path}: picture number {index}: {error}") from None
 
 
 def _unit(vectors: Array) -> Array:
