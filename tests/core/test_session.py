@@ -10,7 +10,7 @@ import pytest
 
 from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.session import Session
-from edgesdk.core.tensors import MOST_SIGNATURES, InputCheck, TensorSpec
+from edgesdk.core.tensors import InputCheck, TensorSpec
 
 SPECS = (TensorSpec("x", (None, 2)), TensorSpec("y", (None,), "int64"))
 
@@ -46,11 +46,22 @@ def test_the_same_arrays_go_on_and_others_become_contiguous():
         assert check(stepped)["x"].flags.c_contiguous
 
 
-def test_any_number_of_shapes_is_taken_and_few_are_remembered():
+def test_batches_of_any_size_follow_each_other():
     check = InputCheck(SPECS)
-    for count in range(1, 3 * MOST_SIGNATURES):
+    for count in (1, 3, 3, 1, 200, 1):
         assert len(check(inputs(count))["x"]) == count
-    assert len(check._passed) == MOST_SIGNATURES
+
+
+def test_what_is_unlike_the_last_batch_is_checked_in_full():
+    check = InputCheck(SPECS)
+    good = inputs(2)
+    wrong = [None, [], "x", np.zeros(2), {}, {"x": good["x"]}, {**good, "z": good["x"]},
+             {**good, "x": good["x"].astype(">f4")}, {**good, "y": good["y"][:, None]}]  # fmt: skip
+    for odd in wrong:
+        for _ in range(2):
+            with pytest.raises(UsageError, match=r"\w"):
+                check(odd)
+        assert check(good) is not None
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
