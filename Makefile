@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	  { echo "cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; rm -rf $(VENV); exit 1; }
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv
-	@$(if $(TORCH_INDEX),$(BIN)/uv pip install --quiet --python $(BIN)/python --index-url $(TORCH_INDEX) torch==2.13.*)
+	@$(if $(TORCH_INDEX),$(BIN)/uv pip install --quiet --python $(BIN)/python --index-url $(TORCH_INDEX) torch==2.13.* torchvision==0.28.*)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt --editable '.[$(EXTRAS)]'
 	@$(BIN)/uv pip check --quiet --python $(BIN)/python
 	@touch $@

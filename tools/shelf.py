@@ -120,6 +120,14 @@ def step(function: Callable[[Tensor], Any], width: int = 16) -> Callable[[], Mad
     return chain(lambda: Step(function), width)
 
 
+def lively(net: nn.Module) -> nn.Module:
+    """Draw convolutions so that values keep their size; as they come, deep ones fade to 1e-9."""
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return net
+
+
 def picture(name: str, side: int = 64, **options: Any) -> Callable[[], Made]:
     """Return a maker of a network of torchvision."""
 
@@ -127,7 +135,7 @@ def picture(name: str, side: int = 64, **options: Any) -> Callable[[], Made]:
         import torchvision
 
         made = getattr(torchvision.models, name)(weights=None, **options)
-        return made, (torch.zeros(2, 3, side, side),)
+        return lively(made), (torch.zeros(2, 3, side, side),)
 
     return make
 
@@ -148,7 +156,7 @@ def backbone() -> Made:
     from torchvision.models import detection
 
     made = detection.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None)
-    return Maps(made.backbone), (torch.zeros(2, 3, 96, 96),)
+    return Maps(lively(made.backbone)), (torch.zeros(2, 3, 96, 96),)
 
 
 def transformer() -> Made:

@@ -11,6 +11,7 @@ already is made anew; the others stay.
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -84,6 +85,8 @@ def exported(targets: list[str], nets: list[str]) -> Iterator[dict]:
                     row = json.loads(line)
                     print(row["net"], row["target"], row["precision"], row["outcome"], flush=True)
                     yield row
+        if process.returncode:
+            raise SystemExit(f"the process of target {target} ended with {process.returncode}")
 
 
 def merged(rows: list[dict]) -> list[dict]:
@@ -121,11 +124,17 @@ def reasons() -> str:
     grouped: dict[str, list[str]] = {}
     for row in json.loads(RESULT.read_text())["rows"]:
         if row["said"]:
-            text = row["said"].replace(row["net"], "NET").replace("|", "\\|")
-            where = f"{row['net']} {row['target']} {row['precision']}"
-            grouped.setdefault(text, []).append(where)
-    lines = [f"- {', '.join(where)}: {text}" for text, where in grouped.items()]
-    return "\n".join(lines)
+            text = row["said"].replace(row["net"], "NET").replace(row["precision"], "P")
+            text = re.sub(r"\d+", "0", text)  # equal but for numbers is equal
+            grouped.setdefault(f"{row['target']} {text}", []).append(row)
+    return "\n".join(_line(rows) for rows in grouped.values())
+
+
+def _line(rows: list[dict]) -> str:
+    nets = ", ".join(dict.fromkeys(row["net"] for row in rows))
+    precisions = ", ".join(dict.fromkeys(row["precision"] for row in rows))
+    said = rows[0]["said"].replace("<", "&lt;").replace("_", "\\_").replace("*", "\\*")
+    return f"- {rows[0]['target']}, {precisions}: {nets}. {said}"
 
 
 def main() -> int:

@@ -11,14 +11,15 @@ from edgesdk_export._layers import Layer, compare_layers, sentence
 from edgesdk_export._quantize import to_fp16
 from edgesdk_export._quiet import converting
 from edgesdk_export._source import Source, as_onnx
+from edgesdk_export._tflite_layers import compare_tflite
 from edgesdk_export._verify import samples
 
 
 def layers_of(bundle: Bundle, source: Source, arrays: Arrays) -> list[Layer]:
     """Return the layers of a bundle beside those of its source.
 
-    An ONNX file, or the one behind an engine, is compared itself; another format by the ONNX
-    file that holds its numbers.
+    An ONNX file, the one behind an engine and a TensorFlow Lite file are compared themselves;
+    another format by the ONNX file that holds its numbers.
 
     Raises:
         EdgeSdkError: there is no such file.
@@ -27,6 +28,8 @@ def layers_of(bundle: Bundle, source: Source, arrays: Arrays) -> list[Layer]:
     with tempfile.TemporaryDirectory() as folder, converting("ONNX Runtime"):
         exact, other = Path(folder) / "fp32.onnx", Path(folder) / "other.onnx"
         source.write_onnx(exact, batch)
+        if bundle.format == "tflite":
+            return compare_tflite(exact, bundle.entry_path, arrays, batch)
         if bundle.format == "onnx" or bundle.proxy:
             other = as_onnx(bundle).entry_path
         elif bundle.precision == "fp32":
@@ -39,9 +42,14 @@ def layers_of(bundle: Bundle, source: Source, arrays: Arrays) -> list[Layer]:
 def where_it_leaves(bundle: Bundle, source: Source, arrays: Arrays) -> str:
     """Say in a sentence which layer leaves the source first, or why nobody can tell."""
     try:
-        return sentence(layers_of(bundle, source, arrays), bundle.precision)
+        return _stand_in(bundle) + sentence(layers_of(bundle, source, arrays), bundle.precision)
     except EdgeSdkError as error:
         return f"the layers cannot be compared: {error}"
+
+
+def _stand_in(bundle: Bundle) -> str:
+    itself = bundle.format in ("onnx", "tflite") or bundle.proxy
+    return "" if itself else f"in the ONNX file of the same source at {bundle.precision} "
 
 
 def bisect_bundle(bundle: Bundle) -> str:

@@ -72,8 +72,8 @@ def compare_layers(exact: Path, other: Path, arrays: Arrays, batch: int | None) 
     items = {name: array[: batch or ITEMS] for name, array in arrays.items()}
     want = _values(first, names, items)
     found = _values(second, list(dict.fromkeys([*names, *after.values()])), items)
-    plain = {name: _snr(array, found.get(name)) for name, array in want.items()}
-    coded = {n: _snr(a, found.get(after[n])) if n in after else plain[n] for n, a in want.items()}
+    plain = {name: snr_db(array, found.get(name)) for name, array in want.items()}
+    coded = {n: snr_db(a, found.get(after[n])) if n in after else plain[n] for n, a in want.items()}
     return list(_judged(nodes, second.graph, plain, coded))
 
 
@@ -114,7 +114,17 @@ def _values(model: Any, names: Sequence[str], items: Arrays) -> dict[str, Array]
     return {n: a for n, a in zip(names, floats, strict=True) if a.dtype.kind == "f" and a.size}
 
 
-def _snr(want: Array, found: Array | None) -> float:
+def tensor_values(file: Path, items: Arrays) -> dict[str, Array]:
+    """Return every float tensor of an ONNX file by name."""
+    import onnx
+
+    model = onnx.load(file)
+    names = [name for node in model.graph.node for name in node.output if name]
+    return _values(model, names, items)
+
+
+def snr_db(want: Array, found: Array | None) -> float:
+    """Return the energy of `want` over that of the difference, in dB; 0 for no number."""
     if found is None or want.shape != found.shape or not np.isfinite(found).all():
         return 0.0
     exact = want.astype(np.float64)

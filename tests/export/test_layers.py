@@ -119,3 +119,28 @@ def test_the_layers_of_a_shipped_model_stay_with_their_source(precision, least, 
     found = verify(bundle.path, bisect=True)
     assert found.verdict == "pass"
     assert found.reasons[-1].startswith("no layer leaves its source: ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_the_layers_of_a_tensorflow_lite_file_find_their_source(precision, checkpoint, tmp_path):
+    pytest.importorskip("litert_torch", reason="needs the tflite extra")
+    from edgesdk_export._source import source_of
+    from edgesdk_export._tflite_layers import compare_tflite
+
+    source = source_of(checkpoint)
+    bundle = export_bundle(source, ExportOptions("tflite", precision, calib_samples=32), tmp_path)
+    source.write_onnx(tmp_path / "exact.onnx", None)
+    side = bundle.inputs[0].shape[-1]
+    x = np.random.default_rng(0).uniform(-1, 1, (2, 3, side, side)).astype(np.float32)
+    layers = compare_tflite(tmp_path / "exact.onnx", bundle.entry_path, {"image": x}, None)
+    assert len(layers) > 8
+    assert first_leaving(layers, precision) is None
+    model = onnx.load(tmp_path / "exact.onnx")
+    for tensor in model.graph.initializer:
+        if len(tensor.dims) == 4:
+            values = onnx.numpy_helper.to_array(tensor)[..., ::-1].copy()
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    onnx.save(model, tmp_path / "other.onnx")
+    wrong = compare_tflite(tmp_path / "other.onnx", bundle.entry_path, {"image": x}, None)
+    assert first_leaving(wrong, precision).title.startswith("CONV_2D 1 of ")
