@@ -16,6 +16,7 @@ from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.files import (
     canonical,
     clean,
+    exists,
     read_json,
     sha256_bytes,
     sha256_file,
@@ -173,7 +174,7 @@ def read_bundle(path: Path | str, *, allow_rejected: bool = False) -> Bundle:
         EdgeSdkError: it was rejected, or a file is missing or altered.
     """
     folder = Path(path)
-    if not folder.is_dir():
+    if not exists(folder) or not folder.is_dir():
         raise UsageError(f"bundle {folder} is not a folder; make one with: edgesdk export")
     if folder.name.endswith(".rejected") and not allow_rejected:
         raise EdgeSdkError(

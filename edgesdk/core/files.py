@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,8 @@ from edgesdk.core.typed import check_plain
 
 LARGEST_JSON = 2**26
 LONGEST_SHOWN = 120
+# What Python makes of bytes that are no UTF-8.
+ALONE = re.compile("[\ud800-\udfff]")
 
 
 @contextmanager
@@ -94,7 +97,12 @@ def tupled(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def write_json(path: Path, data: Any) -> None:
     """Write `data` as readable JSON, atomically."""
-    write_atomic(path, (json.dumps(clean(data), indent=1, ensure_ascii=False) + "\n").encode())
+    write_atomic(path, encoded(json.dumps(clean(data), indent=1, ensure_ascii=False) + "\n"))
+
+
+def encoded(text: str) -> bytes:
+    r"""Return UTF-8; what a file's name holds and is none is spelt out, as in bad\\udcffname."""
+    return ALONE.sub(lambda found: rf"\\u{ord(found[0]):04x}", text).encode()
 
 
 def read_small(path: Path) -> str:
@@ -132,8 +140,11 @@ def exists(path: Path) -> bool:
     """Tell whether something lies at `path`.
 
     Raises:
-        UsageError: the system cannot tell: the name is too long, or a folder may not be read.
+        UsageError: the system cannot tell: the name is too long, or a folder may not be read;
+            or the name is no UTF-8.
     """
+    if ALONE.search(str(path)):
+        raise UsageError(f"the name {path} is no UTF-8, so no runtime opens it; rename it")
     try:
         return path.exists()
     except OSError as error:

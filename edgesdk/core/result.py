@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgesdk.core.errors import UsageError
-from edgesdk.core.files import clean, read_json, tupled, write_atomic
+from edgesdk.core.files import clean, encoded, read_json, tupled, write_atomic
 from edgesdk.core.task import task_of
 from edgesdk.core.tensors import Array
 from edgesdk.core.typed import MALFORMED, check_known, check_plain, check_types, fits
@@ -301,7 +301,7 @@ def item_of(results: Sequence[BenchResult]) -> str:
 
 def write_result(path: Path, result: BenchResult) -> None:
     """Write a result as JSON on one line, atomically: it holds many thousand samples."""
-    write_atomic(path, json.dumps(result.to_json(), ensure_ascii=False).encode() + b"\n")
+    write_atomic(path, encoded(json.dumps(result.to_json(), ensure_ascii=False) + "\n"))
 
 
 def read_result(path: Path) -> BenchResult:

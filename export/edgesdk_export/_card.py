@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesdk.core.bundle import Bundle
-from edgesdk.core.files import write_atomic
+from edgesdk.core.files import encoded, write_atomic
 from edgesdk.core.licence import complete
 from edgesdk.core.tensors import TensorSpec
 from edgesdk.core.verify import Verification
@@ -21,7 +21,7 @@ def write_licence(folder: Path, origin: Path, licence: Mapping[str, str]) -> Non
         return
     told = complete(licence)
     text = f"Weights: {told['weights']}\nTraining data: {told['data']}\n"
-    write_atomic(folder / LICENCE, text.encode())
+    write_atomic(folder / LICENCE, encoded(text))
 
 
 def write_card(bundle: Bundle, verification: Verification) -> None:
@@ -42,7 +42,7 @@ def write_card(bundle: Bundle, verification: Verification) -> None:
         _section("Origin", _origin(bundle)),
     ]
     text = "\n\n".join(part for part in parts if part) + "\n"
-    write_atomic(bundle.path / CARD, text.encode())
+    write_atomic(bundle.path / CARD, encoded(text))
 
 
 def _section(title: str, lines: Iterable[str]) -> str:

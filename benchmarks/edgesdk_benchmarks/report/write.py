@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgesdk.core.files import clean, os_errors, write_atomic
+from edgesdk.core.files import clean, encoded, os_errors, write_atomic
 from edgesdk.core.result import BenchResult
 from edgesdk_benchmarks.report.groups import Group, grouped, head, read_results, row
 from edgesdk_benchmarks.report.html import page
@@ -33,9 +33,9 @@ def report(paths: Sequence[Path], out: Path, *, title: str = "edgesdk benchmark"
     with os_errors("write", out):
         out.mkdir(parents=True, exist_ok=True)
     body = json.dumps(clean(data), indent=1, ensure_ascii=False)
-    write_atomic(out / "report.json", body.encode())
-    write_atomic(out / "report.md", text(title, groups).encode())
-    write_atomic(out / "report.html", page(title, groups).encode())
+    write_atomic(out / "report.json", encoded(body))
+    write_atomic(out / "report.md", encoded(text(title, groups)))
+    write_atomic(out / "report.html", encoded(page(title, groups)))
     return out / "report.html"
 
 
