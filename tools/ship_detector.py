@@ -1,0 +1,101 @@
+"""Put a trained detector of generated pictures into the zoo, with what it was measured to do.
+
+    python tools/ship_detector.py runs/f2c-f2c-detector-12345678 --judged training/results/f2c.json
+
+The figures come from tools/judge_detectors.py, of the same weights; `--data` (a set with folders
+real and fake) lets the export's gate judge its AUC as well.
+"""
+
+import argparse
+import shutil
+from collections.abc import Mapping
+from contextlib import chdir
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+import edgesdk
+from edgesdk.core.bundle import Checkpoint, read_checkpoint
+from edgesdk.core.errors import UsageError
+from edgesdk.core.files import read_json, write_atomic
+from edgesdk.core.shipped import shipped_bundle, shipped_checkpoint, zoo
+from edgesdk.core.stages import publish, staging
+from tools.command import told
+
+LICENCE = """Licence of the weights in this folder
+
+These weights were trained by the edgesdk project on photos that allow research and forbid
+commercial use (ImageNet, Flickr8k, COCO), and on what small generators taught on the same
+photos drew. Until that is cleared, treat the weights as bound by the strictest term of their
+data: research and evaluation only, no commercial use.
+
+What they say of a picture is a hint, no proof; see the model card for what they were measured
+to do, and to miss. No picture of these sets is part of this repository. The code of edgesdk
+has its own licence, Apache-2.0. This text is no legal advice.
+"""
+
+
+def measured(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
+    """Return the figures of these weights out of a file of tools/judge_detectors.py.
+
+    Raises:
+        UsageError: the file is about other weights.
+    """
+    data = read_json(path, "judgement")
+    names = [n for n, d in data["detectors"].items()
+             if d["weights_sha256"] == checkpoint.weights_sha256]  # fmt: skip
+    if not names:
+        raise UsageError(f"{path} does not tell of these weights; judge them first")
+    unseen = data["unseen"][names[0]]
+    generators = [rows[names[0]] for rows in data["generators"].values()]
+    fair = [row["auc"] for rows in generators for row in rows.values() if row.get("fair pair")]
+    return {
+        "controlled_fakes_auc": unseen["mean against photos"],
+        "controlled_fakes_auc_against_soft": unseen["mean against soft"],
+        "soft_photos_against_photos_auc": unseen["soft against photos"]["auc"],
+        "unseen_auc": float(np.mean([rows["all"]["auc"] for rows in generators])),
+        "unseen_fair_pairs_auc": float(np.mean(fair)),
+        "measured_by": "python tools/judge_detectors.py, see " + path.name,
+    }
+
+
+def ship(run: Path, judged: Mapping[str, Any], data: Path | None) -> None:
+    """Write the zoo's checkpoint and bundle of one run."""
+    source = read_checkpoint(run / "checkpoint" if (run / "checkpoint").is_dir() else run)
+    ready = replace(source, metrics={**source.metrics, **judged})
+    home = shipped_checkpoint(source.model)
+    with TemporaryDirectory() as place, staging(home) as stage:
+        shutil.copyfile(source.weights_path, stage / source.weights_path.name)
+        write_atomic(stage / "LICENSE.weights", LICENCE.encode())
+        replace(ready, path=stage).write_meta()
+        shutil.copytree(stage, Path(place) / home.name)
+        # Before the weights are published: what fails its gate leaves the zoo as it is. By its
+        # bare name, for the card tells what was asked.
+        with chdir(place):
+            bundle = edgesdk.export(
+                home.name, target="onnx", data=data, output_dir=zoo(), force=True
+            )
+        assert bundle.path == shipped_bundle(source.model), bundle.path
+        publish(stage, home)
+    print(home.name, judged)
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--judged", type=Path, required=True)
+    parser.add_argument("--data", type=Path)
+    asked = parser.parse_args()
+    folder = asked.run / "checkpoint"
+    source = read_checkpoint(folder if folder.is_dir() else asked.run)
+    ship(asked.run, measured(source, asked.judged), asked.data and asked.data.resolve())
+
+
+if __name__ == "__main__":
+    told(main)
