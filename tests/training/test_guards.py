@@ -85,6 +85,8 @@ def test_damaged_pictures_are_told_before_any_work(coarse_teacher, tmp_path, cap
     assert said in caplog.messages
     assert found.sets[0]["skipped"] == [{"name": "p3/1.png", "why": "empty"}]
     assert train(**asked).sets == found.sets
+    with pytest.raises(UsageError, match="1 of 20 pictures cannot be read"):
+        train(**asked, strict=True)
 
 
 def test_any_changed_picture_changes_what_the_teachers_answers_are_kept_under(tmp_path):

@@ -55,14 +55,18 @@ def train(
     }  # fmt: skip
     digest = sha256_bytes(canonical(about))
     folder = out / "-".join(filter(None, [recipe, student, digest[:8]]))
-    if not fresh and (folder / RESULT).is_file():
-        return _read_result(folder)
-    _announce(plugin, recipe, student, chosen, folder, device)
+    finished = not fresh and (folder / RESULT).is_file()
     context = Context(
         folder, data or {}, student=student, recipe_sha256=digest, teacher=teacher, seed=seed,
         device=device, threads=threads, strict=strict, progress=progress,
     )  # fmt: skip
+    if finished and not strict:
+        return _read_result(folder)
+    if not finished:
+        _announce(plugin, recipe, student, chosen, folder, device)
     context.look_at_data()
+    if finished:  # with nothing damaged
+        return _read_result(folder)
     with _alone(folder), _nothing_left_of_a_refusal(folder):
         if fresh and _dist.rank() == 0:
             shutil.rmtree(folder, ignore_errors=True)
