@@ -74,7 +74,8 @@ def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
-        sizes = all(isinstance(item, int) or item is None for item in value)
+        sizes = all(isinstance(item, int | str) or item is None for item in value)
+        sizes = sizes and any(isinstance(item, int) for item in value)
         words = ["N" if item is None else str(item) if sizes else _text(item) for item in value]
         return ("x" if sizes else ", ").join(words)
     return str(value)

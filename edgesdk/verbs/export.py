@@ -58,8 +58,9 @@ def export(
     """Export a model to a target and prove that its numbers survived.
 
     Args:
-        model: Checkpoint, run, bundle, shipped name, or a network from outside: an ONNX file;
-            default: newest run or bridge-face.
+        model: Checkpoint, run, bundle, shipped name, or a network from outside: an ONNX file, a
+            .pt2 saved by torch.export, or package.module:function; default: newest run or
+            bridge-face.
         target: Target, see `edgesdk targets`; the command line takes several, joined by commas, or
             all that this machine can build.
         name: Name of a model from outside; default: that of its file.

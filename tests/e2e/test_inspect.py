@@ -68,3 +68,11 @@ def test_a_run_is_found_by_its_name(tmp_path, monkeypatch):
     (runs / "checkpoint").symlink_to(shipped_checkpoint("bridge-face"))
     monkeypatch.chdir(tmp_path)
     assert inspect("mine")["kind"] == "checkpoint"
+
+
+def test_sizes_are_joined_and_words_are_listed():
+    from edgesdk.verbs._describe import described
+
+    shown = described({"kind": "x", "rows": [{"shape": ["N", 3, None], "also": ["a", "b"]}]})
+    assert "Nx3xN" in shown
+    assert "a, b" in shown
