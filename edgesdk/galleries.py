@@ -9,6 +9,7 @@ package adds `bundle` and `model` (names of what made it), `picture` of each fac
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,12 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.files import read_json, write_atomic
 from edgesdk.core.shipped import open_bundle
 from edgesdk.core.tensors import Array
+from edgesdk.core.typed import check_known
 
 SCHEMA = 1
+# What is read of a file; others may stand beside.
+FIELDS = {"bundle_sha256": str, "bundle": str, "compatible": Mapping[str, Any] | None}
+FACE = {"name": str, "embedding": list[float], "picture": str}
 FPIR = 0.01
 # One probe against so many rows of 128 takes numpy a few milliseconds on one thread.
 EXACT = 50_000
@@ -257,8 +262,9 @@ class Gallery:
             gallery.names = [str(face["name"]) for face in data["faces"]]
             gallery.pictures = [str(face.get("picture", "")) for face in data["faces"]]
             if rows:
-                gallery._rows = gallery._checked(np.array(rows, np.float32))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+                with np.errstate(over="ignore"):  # too large a number is infinity, and refused
+                    gallery._rows = gallery._checked(np.array(rows, np.float32))
+        except ValueError as error:  # rows of unequal length
             raise UsageError(f"{path} is a damaged gallery ({error}); build it again") from None
         return gallery
 
@@ -327,5 +333,11 @@ def read_gallery(path: Path | str) -> dict[str, Any]:
     known = isinstance(data, dict) and data.get("schema_version") == SCHEMA
     if not known or not isinstance(data.get("faces"), list) or "bundle_sha256" not in data:
         raise UsageError(f"{path} is no gallery of this version; build one: edgesdk gallery build")
+    try:
+        check_known("gallery", data, FIELDS, ())
+        for face in data["faces"]:
+            check_known("face", face, FACE, ("name", "embedding"))
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"{path} is a damaged gallery ({error}); build it again") from None
     found: dict[str, Any] = data
     return found

@@ -154,6 +154,27 @@ def test_what_is_no_gallery_is_refused(make_face_bundle, tmp_path, text):
         Gallery.load(tmp_path / "people.json", make_face_bundle())
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"compatible": 7},
+        {"compatible": ["x"]},
+        {"bundle": []},
+        {"faces": ["Ada"]},
+        {"faces": [{"name": 3, "embedding": [1] * 8}]},
+        {"faces": [{"name": "Ada", "embedding": ["1"] * 8}]},
+        {"faces": [{"name": "Ada", "embedding": [1e300] * 8}]},
+        {"faces": [{"name": "Ada", "embedding": [1] * 8}, {"name": "Bo", "embedding": [1]}]},
+    ],
+)
+def test_a_gallery_of_odd_values_is_refused(filled, tmp_path, change):
+    path = tmp_path / "faces.json"
+    filled.save(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(UsageError, match=r"damaged gallery|not finite"):
+        Gallery.load(path, filled.bundle)
+
+
 def test_an_index_gives_what_all_rows_give(make_face_bundle, monkeypatch):
     pytest.importorskip("usearch", reason="needs the extra gallery")
     gallery = Gallery(make_face_bundle())

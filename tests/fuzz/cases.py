@@ -381,6 +381,30 @@ def what_a_model_is_told(choices):
     assert known.inputs
 
 
+@cache
+def gallery():
+    from edgesdk.galleries import Gallery
+
+    made = Gallery(whole()[0])
+    rows = np.eye(3, 128, dtype=np.float32)
+    for name, row in zip(("Ann", "Bob", "Bob"), rows, strict=True):
+        made.add(name, row[None], picture=f"{name}.jpg")
+    made.save(place() / "seed.gallery")
+    return (place() / "seed.gallery").read_bytes()
+
+
+def a_gallery(choices):
+    from edgesdk.galleries import Gallery
+
+    if choices.below(4):
+        content = as_text(changed_json(choices, json.loads(gallery())))
+    else:
+        content = changed_bytes(choices, gallery())
+    found = Gallery.load(write("faces.gallery", content), whole()[0])
+    assert sum(found.people.values()) == len(found)
+    found.identify(np.eye(1, 128, dtype=np.float32)[0])
+
+
 def a_settings_file(choices):
     from edgesdk.core import plugins
     from edgesdk_training.settings import read_settings
@@ -456,7 +480,8 @@ CASES = {
     for case in (
         a_manifest, a_card, a_golden_index, a_verdict, a_result, a_text_of_json, a_checkpoint,
         a_picture, a_list_of_pairs, an_archive_of_pairs, a_list_of_classes, a_network, an_app,
-        a_manifest_of_an_app, a_library, a_face_pack, a_file_of_samples, what_a_model_is_told,
+        a_manifest_of_an_app, a_library, a_face_pack, a_file_of_samples, a_gallery,
+        what_a_model_is_told,
         a_settings_file, a_target, a_report_of_a_page, a_graph_of_the_reference,
     )
 }  # fmt: skip

@@ -102,7 +102,7 @@ def guided(name, count, seed):
 
 
 MODULES = (
-    "edgesdk.apk", "edgesdk.images", "edgesdk.pairs", "edgesdk.tasks._classes",
+    "edgesdk.apk", "edgesdk.galleries", "edgesdk.images", "edgesdk.pairs", "edgesdk.tasks._classes",
     "edgesdk.tasks._inputs", "edgesdk_benchmarks.accuracy", "edgesdk_benchmarks.report.html",
     "edgesdk_export._card", "edgesdk_export._golden", "edgesdk_export._told",
     "edgesdk_runtimes._web_report", "edgesdk_runtimes.reference", "edgesdk_runtimes.torch",
