@@ -23,6 +23,7 @@ def verify(
     update: bool = False,
     require_proof: bool = False,
     bisect: bool = False,
+    audit: bool = False,
     progress: Progress | None = None,
 ) -> Verification:
     """Check a bundle on this machine: hashes, golden vectors, and its source where it is known.
@@ -34,6 +35,7 @@ def verify(
         update: Write the new verdict into the bundle.
         require_proof: Fail where the artefact itself did not run here.
         bisect: Name the first layer whose values leave the source.
+        audit: Count denormal numbers and dead channels among the weights.
         progress: Called with (done, total, label).
 
     Returns:
@@ -58,6 +60,10 @@ def verify(
         from edgesdk_export._bisect import bisect_bundle
 
         found = replace(found, reasons=(*found.reasons, bisect_bundle(opened)))
+    if audit:
+        from edgesdk_export._audit import audit_bundle
+
+        found = replace(found, reasons=(*found.reasons, *audit_bundle(opened)))
     if require_proof and not found.failed:
         refuse_unproven(opened.name, found, itself=True)
     return found
