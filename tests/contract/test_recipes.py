@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from edgesdk.core import plugins
@@ -43,6 +44,21 @@ class TestDeocclusion(RecipeContract):
     @pytest.fixture(autouse=True)
     def _frequent_states(self, coarse_teacher, monkeypatch):
         pytest.importorskip("torch", reason="needs the train extra")
+        monkeypatch.setattr("edgesdk_training.loop.SAVE_EVERY_S", 0.0)
+
+
+class TestItem(RecipeContract):
+    recipe = "item"
+    settings: ClassVar = {"epochs": 2}
+    data: ClassVar = {"images": []}
+
+    @pytest.fixture(autouse=True)
+    def _made_up(self, tmp_path, monkeypatch):
+        pytest.importorskip("torch", reason="needs the train extra")
+        from edgesdk_training.joint_space import made_up
+
+        np.savez(tmp_path / "space.npz", **made_up(120, 0))
+        monkeypatch.setattr(type(self), "data", {"images": [tmp_path / "space.npz"]})
         monkeypatch.setattr("edgesdk_training.loop.SAVE_EVERY_S", 0.0)
 
 

@@ -24,6 +24,11 @@ class TestMaskedFace(StudentContract):
     most_parameters = 1_200_000
 
 
+class TestItemDetector(StudentContract):
+    student = "item-detector"
+    most_parameters = 500_000
+
+
 def test_every_student_is_covered():
     covered = {c.student for c in StudentContract.__subclasses__()}
     assert covered == set(plugins.names(plugins.STUDENTS))

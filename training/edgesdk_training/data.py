@@ -17,6 +17,7 @@ from edgesdk.picture_sets import Pictures, Progress
 from edgesdk.picture_sets.names import some
 from edgesdk.picture_sets.people import people_of
 from edgesdk.picture_sets.stores import open_store
+from edgesdk_training.joint_space import FeatureSet, holds_features
 from edgesdk_training.packs import PackDataset
 
 
@@ -218,7 +219,7 @@ def open_dataset(path: Path, strict: bool = False, progress: Progress | None = N
     if path.suffix == ".npz":
         if not path.is_file():
             raise UsageError(f"face pack {path} does not exist; check the path")
-        return PackDataset(path)
+        return FeatureSet(path) if holds_features(path) else PackDataset(path)
     return TreeDataset(path, strict, progress)
 
 

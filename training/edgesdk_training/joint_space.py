@@ -1,0 +1,130 @@
+"""Embeddings of pictures, captions, objects and words: read from a file, or made up for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile
+
+import numpy as np
+
+from edgesdk.core.arrays import read_npz
+from edgesdk.core.biometrics import unit
+from edgesdk.core.errors import UsageError
+from edgesdk.core.tensors import Array, Arrays
+
+NAMES = ("image", "caption", "objects", "words", "present")
+CONCEPTS, WIDTH, MOST = 200, 128, 4
+GAP, NOISE, SHIFT = 0.3, 1.0, 0.9
+DIRECTIONS = 4
+
+
+class FeatureSet:
+    """Features of an .npz file: image and caption [N, D], objects and words [N, K, D], present
+    [N, K] (1 where a place holds an object) and generated bool [N].
+
+    Attributes:
+        name: The file's name.
+        arrays: Input name -> float32 array.
+        generated: bool [N].
+    """
+
+    identities = None
+    embeddings = None
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        try:
+            found = read_npz(path)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"features {path} cannot be read ({error})") from None
+        missing = [name for name in NAMES if name not in found]
+        if missing:
+            raise UsageError(
+                f"{path} lacks {', '.join(missing)}; features are the arrays {', '.join(NAMES)} "
+                "and generated"
+            )
+        self.arrays = {name: found[name].astype(np.float32) for name in NAMES}
+        self.generated = found["generated"].astype(bool)
+        self._check(path)
+
+    def _check(self, path: Path) -> None:
+        """Raise UsageError where the shapes do not fit each other."""
+        shapes = {name: array.shape for name, array in self.arrays.items()}
+        many = shapes["objects"]
+        fits = len(many) == 3 and shapes == {
+            "image": (many[0], many[2]),
+            "caption": (many[0], many[2]),
+            "objects": many,
+            "words": many,
+            "present": many[:2],
+        }
+        if not fits or self.generated.shape != many[:1]:
+            raise UsageError(
+                f"the arrays of {path} do not fit each other: {shapes}; expected image and "
+                "caption [N, D], objects and words [N, K, D], present [N, K], generated [N]"
+            )
+
+    def __len__(self) -> int:
+        return len(self.generated)
+
+    def __getitem__(self, index: int) -> Array:
+        """Return the features of one picture [2 + 2K, D]."""
+        one = packed({name: array[index : index + 1] for name, array in self.arrays.items()})
+        return np.asarray(one[0])
+
+
+def packed(arrays: Arrays) -> Array:
+    """Return the head's input [N, 2 + 2K, D]: picture, caption, objects, words; float32."""
+    here = arrays["present"][..., None]
+    pair = np.stack([arrays["image"], arrays["caption"]], 1)
+    return np.concatenate([pair, arrays["objects"] * here, arrays["words"] * here], 1)
+
+
+def holds_features(path: Path) -> bool:
+    """Tell whether an .npz file says of its items whether they were generated."""
+    try:
+        with ZipFile(path) as archive:
+            return "generated.npy" in archive.namelist()
+    except (BadZipFile, OSError):
+        return False
+
+
+def made_up(count: int, seed: int, where: str = "whole", unseen: bool = False) -> dict[str, Array]:
+    """Return features of pictures that nobody took, half of them "generated".
+
+    A generator moves embeddings of pictures away from those of the text, each along directions
+    of its own: in the whole picture or in one object. It tests code and logic and says nothing
+    about real generators.
+
+    Args:
+        count: Number of pictures.
+        seed: Decides everything but the space itself.
+        where: "whole" or "object".
+        unseen: Whether the generators are others than those of `unseen=False`.
+    """
+    space = np.random.default_rng(0)
+    concepts = unit(space.normal(size=(CONCEPTS, WIDTH)))
+    gap = GAP * unit(space.normal(size=(2, WIDTH)))
+    directions = unit(space.normal(size=(2, DIRECTIONS, WIDTH)))[int(unseen)]
+    random = np.random.default_rng(seed)
+    generated = np.arange(count) % 2 == 1
+    present = (np.arange(MOST) < random.integers(1, MOST + 1, (count, 1))).astype(np.float32)
+    meant = concepts[random.integers(0, CONCEPTS, (count, MOST))] * present[..., None]
+    move = SHIFT * directions[random.integers(0, DIRECTIONS, count)] * generated[:, None]
+    touched = present if where == "whole" else np.eye(1, MOST).repeat(count, 0)
+
+    def noise(*shape: int) -> Array:
+        drawn: Array = random.normal(0, NOISE / WIDTH**0.5, (*shape, WIDTH))
+        return drawn
+
+    moved = meant + touched[..., None] * move[:, None]
+    both = [x.sum(1) / present.sum(1, keepdims=True) for x in (moved, meant)]
+    made = {
+        "image": both[0] + gap[0] + noise(count),
+        "caption": both[1] + gap[1] + noise(count) / 2,
+        "objects": moved + gap[0] + noise(count, MOST),
+        "words": meant + gap[1] + noise(count, MOST) / 4,
+    }
+    lengths = {name: np.linalg.norm(a, axis=-1, keepdims=True) for name, a in made.items()}
+    found = {name: (a / lengths[name]).astype(np.float32) for name, a in made.items()}
+    return {**found, "present": present, "generated": generated}
