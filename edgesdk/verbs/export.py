@@ -49,6 +49,7 @@ def export(
     max_drop: float = 0.01,
     verify: bool = True,
     require_proof: bool = False,
+    flush_denormals: bool = False,
     require_commercial: bool = False,
     require_precision: bool = False,
     force: bool = False,
@@ -80,6 +81,7 @@ def export(
         max_drop: Largest loss of accuracy on `data`, absolute.
         verify: Compare the artefact with its source.
         require_proof: Refuse what was proven on another file of its numbers, or not at all.
+        flush_denormals: Take denormal weights for zero; see `edgesdk verify --audit`.
         require_commercial: Refuse weights that may not be used commercially.
         require_precision: Fail where most weights or products of the artefact are at another
             precision than the one asked for.
@@ -123,6 +125,7 @@ def export(
         max_drop=max_drop,
         verify=verify,
         require_proof=require_proof,
+        flush_denormals=flush_denormals,
         force=force,
         require_precision=require_precision,
         decisions=(why,),

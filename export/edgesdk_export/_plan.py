@@ -13,6 +13,7 @@ from edgesdk.core.protocols import Exporter, ExportJob
 from edgesdk.core.target import Profile, Target, Tolerance, read_profile, read_target
 from edgesdk.core.task import FALLBACK, Evaluation, is_known, task_of
 from edgesdk_export._calibration import Calibration, calibrate, refuse_overlap
+from edgesdk_export._flushed import SAID, FlushedSource
 from edgesdk_export._graph import LARGEST_BATCH
 from edgesdk_export._source import Source, batch_of, own_sha256, versions
 from edgesdk_export._task import check_max_drop
@@ -34,6 +35,7 @@ class ExportOptions:
         max_drop: Largest loss on `data`, absolute.
         verify: Compare the artefact with its source.
         require_proof: Refuse what did not itself run on this machine.
+        flush_denormals: Take denormal weights for zero.
         force: Export again although the bundle exists.
         require_precision: Refuse an artefact of which most is at another precision.
         decisions: Sentences about choices made before, such as which model was taken.
@@ -52,6 +54,7 @@ class ExportOptions:
     max_drop: float = 0.01
     verify: bool = True
     require_proof: bool = False
+    flush_denormals: bool = False
     force: bool = False
     require_precision: bool = False
     decisions: tuple[str, ...] = ()
@@ -107,6 +110,7 @@ class Plan:
             "source": own_sha256(self.source),
             "target": [self.target.name, self.precision, self.target.options],
             "batch": self.options.batch,
+            **({"flush_denormals": True} if self.options.flush_denormals else {}),
             "profile": clean(self.profile and _fields(self.profile)),
             "calibration": self.calibration and self.calibration.sha256,
             "tools": tools,
@@ -135,8 +139,9 @@ class Plan:
 
     def job(self, folder: Path) -> ExportJob:
         """Return what the exporter is told."""
+        flush = self.options.flush_denormals
         return ExportJob(
-            source=self.source,
+            source=FlushedSource(self.source) if flush else self.source,
             target=self.target,
             precision=self.precision,
             folder=folder,
@@ -186,6 +191,7 @@ def make_plan(source: Source, options: ExportOptions) -> Plan:
         *options.decisions,
         *(f"{source.name}: {note}" for note in source.notes),
         why,
+        *([SAID] if options.flush_denormals else []),
         *_batch_note(bare),
         *_task_note(source),
         *([calibration.why] if calibration else []),

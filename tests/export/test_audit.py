@@ -30,3 +30,22 @@ def test_a_bundle_is_audited_on_request(export, precision):
 
     found = verify(export("onnx", precision).path, audit=True)
     assert sum(reason.startswith("audit: ") for reason in found.reasons) == 3
+
+
+def test_denormal_weights_are_flushed_on_request(export, source):
+    onnx = pytest.importorskip("onnx", reason="needs the onnx extra")
+    from edgesdk.core.bundle import seal
+
+    model = onnx.load(source.entry_path)
+    tensor = next(t for t in model.graph.initializer if t.name == "w")
+    values = onnx.numpy_helper.to_array(tensor).copy()
+    values[:, 0] = 1e-40
+    tensor.CopyFrom(onnx.numpy_helper.from_array(values, "w"))
+    onnx.save(model, source.entry_path)
+    seal(source)
+    flushed = export("onnx", flush_denormals=True, force=True)
+    assert any(text.startswith("denormals: ") for text in flushed.decisions)
+    graph = onnx.load(flushed.entry_path).graph
+    found = next(onnx.numpy_helper.to_array(t) for t in graph.initializer if t.name == "w")
+    assert (found[:, 0] == 0).all()
+    assert (found[:, 1:] == values[:, 1:]).all()
