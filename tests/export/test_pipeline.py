@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from edgesdk.core import plugins
@@ -304,65 +303,6 @@ def test_a_killed_export_leaves_no_bundle(source, tmp_path):
 
 
 # Opening 5: items of a batch must not see each other.
-
-
-def graph_bundle(make_face_bundle, nodes, arrays=()):
-    """Return the tiny bundle with another network of image -> embedding."""
-    from edgesdk.core.bundle import seal
-
-    value = onnx.helper.make_tensor_value_info
-    bundle = make_face_bundle()
-    shape = ["batch", 3, 16, 16]
-    graph = onnx.helper.make_graph(
-        nodes,
-        "net",
-        [value("image", 1, shape)],
-        [value("embedding", 1, ["batch", 768])],
-        [onnx.numpy_helper.from_array(np.asarray(a), n) for n, a in arrays],
-    )
-    opset = [onnx.helper.make_opsetid("", 17)]
-    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), bundle.entry_path)
-    return seal(bundle)
-
-
-def test_a_net_that_mixes_its_batch_is_caught(make_face_bundle, out):
-    node = onnx.helper.make_node
-    mixing = graph_bundle(
-        make_face_bundle,
-        [
-            node("Flatten", ["image"], ["flat"]),
-            # What a BatchNorm left in training mode does.
-            node("ReduceMean", ["flat"], ["mean"], axes=[0], keepdims=1),
-            node("Sub", ["flat", "mean"], ["embedding"]),
-        ],
-    )
-    with pytest.raises(GateFailedError, match="items of a batch change each other"):
-        export_bundle(mixing, ExportOptions("onnx"), out)
-
-
-def test_a_net_with_a_hard_coded_batch_is_caught(make_face_bundle, out):
-    fixed = graph_bundle(
-        make_face_bundle,
-        [onnx.helper.make_node("Reshape", ["image", "shape"], ["embedding"])],
-        [("shape", np.array([64, 768]))],
-    )
-    with pytest.raises(GateFailedError, match="source itself fails on a batch of"):
-        export_bundle(fixed, ExportOptions("onnx"), out)
-
-
-def test_an_artefact_with_a_hard_coded_batch_is_caught(export, spoil):
-    def change(folder, artefact):
-        path = folder / artefact.entry
-        model = onnx.load(path)
-        flatten = next(n for n in model.graph.node if n.op_type == "Flatten")
-        flatten.CopyFrom(onnx.helper.make_node("Reshape", ["cells", "rows"], ["flat"]))
-        rows = onnx.numpy_helper.from_array(np.array([64, 48]), "rows")
-        model.graph.initializer.append(rows)
-        onnx.save(model, path)
-
-    spoil("onnx", change)
-    with pytest.raises(GateFailedError, match="ort fails on a batch of"):
-        export()
 
 
 def test_progress_is_told_to_the_end(source, out):
