@@ -160,7 +160,7 @@ def test_a_fixed_source_stays_fixed(export, out):
         ({"precision": "int8", "calib_seed": -1}, UsageError, "calib_seed must be 0 or more"),
         ({"calib": Path("x")}, UsageError, "uses no calibration"),
         ({"precision": "int8", "calib": Path("absent")}, UsageError, "does not exist"),
-        ({"precision": "int8", "calib_samples": 0}, UsageError, "must be 1 or more"),
+        ({"precision": "int8", "calib_samples": 0}, UsageError, "must be 1 to"),
         ({"data": Path("absent")}, UsageError, "does not exist"),
         ({"target": "tflite"}, UnsupportedError, "start from the checkpoint"),
     ],
