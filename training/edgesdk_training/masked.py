@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 JUDGED_AT_ONCE = 256
 # The closed form sees this many faces or a few more, bare and masked.
-MOST_WHITENED = 4000
+MOST_WHITENED = 2000
 
 
 @dataclass(frozen=True, slots=True)

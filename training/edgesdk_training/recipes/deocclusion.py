@@ -50,7 +50,7 @@ LICENCE = "research-only; trained on pictures that allow research alone"
 # Side in pixels at which pictures are kept unless `base` says otherwise.
 KEPT_SIDE = 64
 # Pictures that a completion is judged on, at most.
-MOST_JUDGED = 1000
+MOST_JUDGED = 500
 
 
 @dataclass(frozen=True, slots=True)
