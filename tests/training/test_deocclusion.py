@@ -77,6 +77,7 @@ def test_a_completion_is_taken_over_and_stays_as_it_is(masked):
         {"adversarial": 0.0, "perceptual": 0.0, "bf16": True},
         {"deep": True, "init": "bridge-face-plus-32"},
         {"holdout": 0},
+        {"aside": True},
     ],
 )
 def test_every_setting_trains(masked, settings):
@@ -129,6 +130,19 @@ def test_the_visible_part_is_pasted_back(given):
         drawn = (whole - image).abs().amax(1, keepdim=True)
         assert (drawn[found < 1e-6] < 1e-5).all()
     assert torch.allclose(embedding.norm(dim=1), torch.ones(2), atol=1e-5)
+
+
+def test_a_completion_aside_is_shown_and_not_read():
+    import dataclasses
+
+    config = STUDENT.config(aside=True)
+    module = STUDENT.folded(STUDENT.build(config)).eval()
+    plain = STUDENT.build(dataclasses.replace(config, complete=False, aside=False))
+    plain.recogniser = module.recogniser
+    image = torch.from_numpy(STUDENT.example(config)["image"])
+    found = module(image)
+    assert torch.equal(found[0], plain.eval()(image))
+    assert len(found) == 3
 
 
 def test_attention_takes_from_visible_places():

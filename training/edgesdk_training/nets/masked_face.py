@@ -167,13 +167,15 @@ class MaskedFace(nn.Module):
         given: Whether the mask is a second input [N, 1, size, size] instead of found.
         views: Whether mask and completed picture are given as well.
         deep: Whether the recogniser has its deeper branch.
+        aside: Whether the completion is only shown: the recogniser reads the face as it came.
     """
 
     def __init__(
         self, size: int, complete: bool = True, given: bool = False, views: bool = True,
-        deep: bool = True,
+        deep: bool = True, aside: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
+        self.aside = aside
         self.halves, self.given, self.views = work_side(size) < size, given, views
         self.segmenter = Segmenter() if complete and not given else None
         self.generator = Generator() if complete else None
@@ -200,7 +202,7 @@ class MaskedFace(nn.Module):
     def heads(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return mimic layer and identity layer of pictures [N, 3, size, size]."""
         face = halved(image) if self.halves else image
-        if self.generator is not None:
+        if self.generator is not None and not self.aside:
             face = self.completed(face)[0]
         found: tuple[Tensor, Tensor] = self.recogniser.heads(face)
         return found
@@ -213,7 +215,7 @@ class MaskedFace(nn.Module):
             embedding: Tensor = self.recogniser(face)
             return embedding
         whole, hidden = self.completed(face, hidden)
-        embedding = self.recogniser(whole)
+        embedding = self.recogniser(face if self.aside else whole)
         if not self.views:
             return embedding
         # The visible part of the shown picture is as sharp as it came.

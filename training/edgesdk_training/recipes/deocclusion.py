@@ -61,6 +61,7 @@ class Settings:
         size: Side of the student's input in pixels.
         base: Side at which pictures are kept in memory and varied; 0 for 64.
         deep: Whether the recogniser has a deeper branch beside the trunk of bridge-face-plus.
+        aside: Whether the completion is only shown: the recogniser reads the face as it came.
         complete_epochs: Passes of step 1; 0 for no completion, unless `completion` brings one.
         complete_lr: Highest learning rate of step 1, by AdamW.
         hidden: Weight of the mean absolute error of what is drawn where the face is hidden.
@@ -107,6 +108,7 @@ class Settings:
     size: int = 112
     base: int = 0
     deep: bool = True
+    aside: bool = False
     complete_epochs: int = 2
     complete_lr: float = 2e-3
     hidden: float = 1.0
@@ -185,7 +187,9 @@ class Deocclusion:
 
         student = plugins.load(plugins.STUDENTS, context.student)
         complete = bool(settings.complete_epochs or settings.completion)
-        config = student.config(size=settings.size, complete=complete, deep=settings.deep)
+        config = student.config(
+            size=settings.size, complete=complete, deep=settings.deep, aside=settings.aside
+        )
         # Read first: a wrong name is told now, not after an epoch.
         begin = context.checkpoint(settings.init) if settings.init else None
         ready = self.completion(settings, context)
@@ -195,7 +199,7 @@ class Deocclusion:
             model.segmenter, model.generator = ready.segmenter, ready.generator
         elif complete:
             teach_completion(settings, context, faces, model)
-        if complete:
+        if complete and not settings.aside:
             faces = faces.behind(model)
         self.begin(settings, faces, model.recogniser, begin)
         distil(settings, context, faces, None, model.recogniser)

@@ -29,6 +29,7 @@ class Config:
         given: Whether the mask is a second input instead of found in the picture.
         views: Whether the mask and the completed picture are outputs beside the embedding.
         deep: Whether the recogniser has a deeper branch beside the trunk of bridge-face-plus.
+        aside: Whether the completion is only shown: the recogniser reads the face as it came.
     """
 
     size: int = 112
@@ -36,6 +37,7 @@ class Config:
     given: bool = False
     views: bool = True
     deep: bool = True
+    aside: bool = False
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
@@ -55,7 +57,14 @@ class MaskedFaceStudent(FaceStudent):
         """Return the torch module in training form."""
         from edgesdk_training.nets.masked_face import MaskedFace
 
-        return MaskedFace(config.size, config.complete, config.given, config.views, config.deep)
+        return MaskedFace(
+            config.size,
+            config.complete,
+            config.given,
+            config.views,
+            config.deep,
+            config.aside,
+        )
 
     def example(self, config: Config) -> Arrays:
         """Return one valid batch of two."""
