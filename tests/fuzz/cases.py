@@ -4,16 +4,13 @@ A case takes decisions and returns, or raises EdgeSdkError. Any other error is a
 reader. Seeds are small files of the right form, built once per process.
 """
 
-import io
 import json
 import shutil
-import tempfile
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
-from edgesdk.core.bundle import parse_manifest, read_bundle, read_checkpoint
+from edgesdk.core.bundle import parse_manifest, read_checkpoint
 from edgesdk.core.errors import EdgeSdkError
 from edgesdk.core.files import canonical, sha256_bytes
 from edgesdk.core.golden import read_golden
@@ -21,32 +18,21 @@ from edgesdk.core.result import read_result
 from edgesdk.core.shipped import shipped_bundle, shipped_checkpoint
 from edgesdk.core.verify import read_verification
 from tests.fuzz.choices import as_text, as_toml, changed_bytes, changed_json
-
-ROOT = Path(__file__).resolve().parents[2]
-MODEL = "bridge-face"
-LARGEST = 64  # pixels of a side that pre-processing is tried with
-
-
-@cache
-def place():
-    """Return a folder of this process alone, in memory where the system has such."""
-    memory = Path("/dev/shm")
-    return Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory if memory.is_dir() else None))
-
-
-def forget():
-    """Remove what the cases of this process wrote."""
-    shutil.rmtree(place(), ignore_errors=True)
-    place.cache_clear()
-
-
-def write(name, content):
-    path = place() / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, str):
-        content = content.encode("utf-8", "surrogatepass")
-    path.write_bytes(content)
-    return path
+from tests.fuzz.media import (
+    a_face_pack,
+    a_file_of_samples,
+    a_library,
+    a_list_of_classes,
+    a_list_of_pairs,
+    a_manifest_of_an_app,
+    a_network,
+    a_picture,
+    an_app,
+    an_archive_of_pairs,
+)
+from tests.fuzz.place import LARGEST, MODEL, ROOT, place, write
+from tests.fuzz.place import forget as forget
+from tests.fuzz.place import whole as whole
 
 
 @cache
@@ -89,14 +75,6 @@ def a_card(choices):
 
     (place() / "bundle").mkdir(exist_ok=True)
     write_card(parsed(choices), Verification(verdict="pass", level="host"))
-
-
-@cache
-def whole():
-    """Return a copy of the shipped bundle whose golden index a case may change."""
-    folder = place() / "whole"
-    shutil.copytree(shipped_bundle(MODEL), folder, dirs_exist_ok=True)
-    return read_bundle(folder), json.loads((folder / "golden/index.json").read_text())
 
 
 def a_golden_index(choices):
@@ -174,180 +152,6 @@ def a_checkpoint(choices):
     checkpoint = read_checkpoint(folder)
     plugins.load(plugins.STUDENTS, checkpoint.student)
     assert as_bundle(checkpoint).name
-
-
-@cache
-def pictures():
-    from PIL import Image
-
-    rng = np.random.default_rng(0)
-    colours = Image.fromarray(rng.integers(0, 255, (9, 7, 3), np.uint8))
-    images = {
-        "JPEG": colours, "PNG": colours, "WEBP": colours, "BMP": colours, "PPM": colours,
-        "TIFF": colours, "GIF": colours.convert("P"),
-    }  # fmt: skip
-    seeds = [_encoded(image, kind) for kind, image in images.items()]
-    modes = ("L", "LA", "RGBA", "P", "1", "I;16")
-    seeds += [_encoded(colours.convert("L" if m == "I;16" else m).convert(m), "PNG") for m in modes]
-    turned = Image.Exif()
-    turned[0x0112] = 6
-    return [
-        *seeds,
-        _encoded(colours, "JPEG", exif=turned),
-        _encoded(colours.convert("CMYK"), "JPEG"),
-    ]
-
-
-def _encoded(image, kind, **how):
-    out = io.BytesIO()
-    image.save(out, kind, **how)
-    return out.getvalue()
-
-
-def a_picture(choices):
-    from edgesdk.images import read_image
-
-    picture = read_image(changed_bytes(choices, choices.pick(pictures())))
-    assert picture.dtype == np.uint8
-    assert picture.ndim == 3
-
-
-LISTS = {
-    "pairs.txt": b"1\t1\nAnn\t1\t2\nAnn\t1\tBob\t1\n",
-    "plain.txt": b"Ann 1 2\nAnn 1 Bob 1\n\nBob 1 Ann 2\n",
-    "pairs.csv": b'same,a,b,fold\n1,Ann/Ann_0001.png,"Ann/Ann_0002.png",0\n'
-    b"0,Ann/Ann_0001,Bob/Bob_0001.png,1\n",
-}
-
-
-@cache
-def set_of_pairs():
-    for name in ("Ann/Ann_0001.png", "Ann/Ann_0002.png", "Bob/Bob_0001.png"):
-        write(f"pairs/{name}", pictures()[1])
-    return place() / "pairs"
-
-
-def a_list_of_pairs(choices):
-    from edgesdk.pairs import read_pairs
-
-    set_of_pairs()
-    name = choices.pick(sorted(LISTS))
-    pairs = read_pairs(write(f"pairs/{name}", changed_bytes(choices, LISTS[name])))
-    assert pairs.pairs.shape == (2, len(pairs))
-    assert pairs.sha256
-
-
-@cache
-def archive():
-    import tarfile
-
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for name in ("pairs.txt", "Ann/Ann_0001.png", "Ann/Ann_0002.png", "Bob/Bob_0001.png"):
-            content = LISTS.get(name, pictures()[1])
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-    return out.getvalue()
-
-
-def an_archive_of_pairs(choices):
-    from edgesdk.pairs import read_pairs
-
-    pairs = read_pairs(write("set.tar", changed_bytes(choices, archive())))
-    pairs.read(0)
-
-
-def a_list_of_classes(choices):
-    from edgesdk.tasks._classes import read_labelled
-
-    set_of_pairs()
-    seed = b'path,label\nAnn/Ann_0001.png,ann\n"Bob/Bob_0001.png","b ob"\n'
-    assert len(read_labelled(write("pairs/labels.csv", changed_bytes(choices, seed))))
-
-
-@cache
-def network():
-    import onnx
-
-    node, value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
-    weights = onnx.numpy_helper.from_array(np.ones((3, 2), np.float32), "w")
-    nodes = [node("MatMul", ["x", "w"], ["y"])]
-    shapes = [value("x", 1, ["n", 3])], [value("y", 1, ["n", 2])]
-    graph = onnx.helper.make_graph(nodes, "g", *shapes, [weights])
-    return onnx.helper.make_model(graph).SerializeToString()
-
-
-def a_network(choices):
-    from edgesdk.core.onnx_wire import mended, outline
-
-    data = changed_bytes(choices, network())
-    outline(data)
-    mended(data, {"x": ("n", 3)}, {"y": ("n", 2)})
-
-
-@cache
-def app():
-    from tests.apks import elf, write_apk
-
-    path = place() / "seed.apk"
-    write_apk(path, {"lib/arm64-v8a/a.so": elf(), "assets/a.txt": (b"text", True)}, align=64)
-    return path.read_bytes()
-
-
-def an_app(choices):
-    from edgesdk.apk import inspect_apk
-
-    inspect_apk(write("app.apk", changed_bytes(choices, app())))
-
-
-def a_manifest_of_an_app(choices):
-    from edgesdk.core.axml import read_axml
-    from tests.apks import axml
-    from tests.apks import manifest as tree
-
-    read_axml(changed_bytes(choices, axml(tree(), utf8=bool(choices.below(2)))))
-
-
-def a_library(choices):
-    from edgesdk.core.elf import read_elf
-    from tests.apks import elf
-
-    read_elf(changed_bytes(choices, elf(choices.pick(["arm64-v8a", "armeabi-v7a"]))))
-
-
-@cache
-def pack():
-    out = io.BytesIO()
-    arrays = {
-        "blob": np.zeros(9, np.uint8), "offsets": np.array([0, 9]), "identity": np.array([0]),
-        "embedding": np.ones((1, 4), np.float16),
-    }  # fmt: skip
-    np.savez(out, **arrays)
-    return out.getvalue()
-
-
-def a_face_pack(choices):
-    from edgesdk_benchmarks.accuracy import read_embeddings
-    from edgesdk_training.packs import read_pack
-
-    path = write("pack.npz", changed_bytes(choices, pack()))
-    try:
-        read_pack(path)
-    finally:
-        read_embeddings(str(path))
-
-
-def a_file_of_samples(choices):
-    from edgesdk.core.task import info_of
-    from edgesdk.core.tensors import TensorSpec
-    from edgesdk.tasks._inputs import read_arrays
-
-    info = info_of(whole()[0], (TensorSpec("embedding", (None, 4), "float16"),))
-    arrays = io.BytesIO()
-    np.savez(arrays, embedding=np.ones((3, 4), np.float16))
-    path = write("samples.npz", changed_bytes(choices, arrays.getvalue()))
-    assert len(read_arrays(info, path, 2, 0, "item")) == 2
 
 
 TOLD = {
