@@ -68,7 +68,9 @@ def find_source(
     word = str(model)
     for path in (Path(word), Path("runs") / word):
         if exists(path) or _kind_of(path):
-            return open_source(path, told), f"model {word}: asked"
+            found = open_source(path, told)
+            # The sentence stays in the bundle, which names no place on a machine.
+            return found, f"model {found.model if path.is_absolute() else word}: asked"
     if word in shipped():
         return _shipped_source(word, onnx_is_enough, told), f"model {word}: asked, shipped"
     names = [*shipped(), *(p.name for p in Path("runs").glob("*") if _kind_of(p))]

@@ -93,6 +93,24 @@ class TestTensor(TaskContract):
         return RunJob(make_face_bundle(task="tensor", postprocess={}))
 
 
+class TestGeneratedImageDetection(TaskContract):
+    task = "generated-image-detection"
+
+    @pytest.fixture
+    def info(self):
+        outputs = (TensorSpec("logit", (None, 1), layout="NC"),)
+        return model("generated-image-detection", outputs)
+
+    @pytest.fixture
+    def place(self, tmp_path):
+        rng = np.random.default_rng(0)
+        for side in ("real", "fake"):
+            for number in range(4):
+                picture = rng.integers(0, 256, (40, 60, 3), np.uint8)
+                save(picture, tmp_path / "set" / side / f"{number}.png")
+        return tmp_path / "set"
+
+
 def test_every_task_is_covered():
     covered = {c.task for c in TaskContract.__subclasses__()}
     assert set(plugins.names(plugins.TASKS)) <= covered

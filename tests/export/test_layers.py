@@ -59,7 +59,7 @@ def test_int8_leaves_the_layer_that_it_spoils_in_float(loud, out, target):
         pytest.importorskip("tensorrt_rtx", reason="needs the tensorrt-rtx extra")
     bundle = export_bundle(loud, ExportOptions(target, "int8", calib_samples=64), out)
     [said] = [text for text in bundle.decisions if text.startswith("int8 leaves")]
-    assert "MatMul 'even' in float, with what makes its inputs: embedding: cosine p1" in said
+    assert "MatMul 'even', with what makes its inputs, in float: embedding: cosine p1" in said
     graph = onnx.load(bundle.path / "model.onnx").graph
     made = {n.output[0]: n.op_type for n in graph.node}
     [spoiled, whole] = (next(n for n in graph.node if n.name == x) for x in ("second", "third"))
