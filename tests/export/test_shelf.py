@@ -14,7 +14,7 @@ from tools.shelf import NETS, SMALL, make
 
 ROWS = json.loads(support.RESULT.read_text())["rows"]
 # What no message may hold: words of a fault of ours, of Python, or of the machine.
-FOREIGN = re.compile(r"internal error|NoneType|Traceback|object has no|site-packages|/tmp/|/work/")
+FOREIGN = re.compile(r"internal error|NoneType|Traceback|object has no|site-packages|/tmp/")
 # Our own words come first, then what a tool said.
 OURS = re.compile(
     r"batch \d+: |int8 leaves |[\w.-]+ (differs from its source|could not be proven|cannot "
