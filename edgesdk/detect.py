@@ -21,8 +21,8 @@ from edgesdk.core.tensors import Array
 WEIGHTS = "face_detection_yunet_2023mar_int8bq.onnx"
 STRIDES = (8, 16, 32)
 STRIP = 64  # rows of the shrunk picture that are made at once
-# Of 300 aligned pictures of LFW folds 1-5, turned by 90, 180 and 270 degrees, no score was above
-# it, and of the same pictures upright 93 % were; the surest of the four turns was always upright.
+# Chosen by hand, by looking at aligned faces upright and turned, in no committed measurement. Too
+# high costs three more looks; too low leaves a turned photo as it is.
 SURE = 0.91
 HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
 

@@ -29,7 +29,7 @@ SCHEMA = 1
 FIELDS = {"bundle_sha256": str, "bundle": str, "compatible": Mapping[str, Any] | None}
 FACE = {"name": str, "embedding": list[float], "picture": str}
 FPIR = 0.01
-# One probe against so many rows of 128 takes numpy a few milliseconds on one thread.
+# Above it an index answers, where usearch is installed; no benchmark has fitted it yet.
 EXACT = 50_000
 SAMPLED = 1000  # faces that play strangers where a threshold is fitted
 LEAST_COSINE = 0.98

@@ -15,7 +15,7 @@ from edgesdk.core.tensors import Array
 if TYPE_CHECKING:
     from edgesdk.detect import Detection, Detector
 
-MISFIT = 12.0  # in pixels of the template's 112: no frontal face's points lie further from it
+MISFIT = 12.0  # in pixels of the template's 112: two points that are swapped lie further from it
 FITS = 8.0
 CROP_DISTANCE = 12.0
 TURNED_SIDE = 1280  # long side in pixels of the copies that are looked at in other turns
