@@ -108,7 +108,7 @@ def test_the_live_page_checks_the_bundle_first(changed_bundle, stage, changes):
 def test_what_the_live_page_cannot_do_is_refused(capsys, changed_bundle):
     live = ["run", "bridge-face", "--device", "browser"]
     assert main([*live, "face.png"]) == 2
-    assert "leave pictures and --runtime out" in capsys.readouterr().err
+    assert "leave files and --runtime out" in capsys.readouterr().err
     assert main([*live, "--lan"]) == 2
     assert "add --https" in capsys.readouterr().err
     assert main(["run", "bridge-face", "--lan"]) == 2

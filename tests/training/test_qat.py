@@ -208,9 +208,9 @@ def test_the_flag_is_the_setting(tiny, tmp_path):
 @pytest.mark.slow
 def test_the_student_passes_the_gate_as_int8(tiny, tmp_path):
     pytest.importorskip("onnxscript", reason="needs the export extra")
-    from edgesdk import api
+    import edgesdk
 
     folder = tiny(**LAST).checkpoints["student"]
     out = tmp_path / "bundles"
-    bundle = api.export(folder, target="onnx", precision="int8", output_dir=out)
+    bundle = edgesdk.export(folder, target="onnx", precision="int8", output_dir=out)
     assert bundle.verify["verdict"] == "pass"

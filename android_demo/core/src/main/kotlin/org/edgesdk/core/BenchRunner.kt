@@ -41,7 +41,7 @@ class Series(
             "min" to minMs, "max" to (ms.maxOrNull() ?: Double.NaN),
         )
         val thin = PERCENTILES.filter { ms.size * (100 - it) / 100.0 < 10 }.map { "p$it" }
-        return base + PERCENTILES.associate { "p$it" to p(it) } + mapOf("thin" to thin, "faces_s" to facesPerSecond)
+        return base + PERCENTILES.associate { "p$it" to p(it) } + mapOf("thin" to thin, "items_s" to facesPerSecond)
     }
 
     /** Median and p90 of each stretch of `seconds`: where the device slows down, it shows. */

@@ -74,7 +74,7 @@ class BenchTest {
         assertEquals(3.5355339059327378, facts["std"] as Double, 1e-12)
         assertEquals(2.5, facts["p50"] as Double, 1e-12)
         assertEquals(7.9, facts["p90"] as Double, 1e-12)
-        assertEquals(800.0, facts["faces_s"] as Double, 1e-9)
+        assertEquals(800.0, facts["items_s"] as Double, 1e-9)
         assertEquals(listOf("p50", "p90", "p95", "p99"), facts["thin"])
     }
 
