@@ -63,11 +63,7 @@ def distil(
         weighted = {name: getattr(settings, name) * value for name, value in terms.items()}
         return sum(weighted.values()), terms
 
-    plan = Plan(
-        "distil", len(train), settings.epochs, min(settings.batch, len(train)), settings.lr,
-        settings.optimiser, settings.weight_decay, average=settings.average,
-        alike=not settings.smallest,
-    )  # fmt: skip
+    plan = Plan.of(settings, "distil", len(train), alike=not settings.smallest)
     fit(context, plan, nn.ModuleDict({"student": student, "head": head}), draw, loss)
     return student
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from edgesdk.core.errors import EdgeSdkError, UsageError, did_you_mean
 from edgesdk_training import _dist
@@ -59,6 +59,22 @@ class Plan:
 
     def __post_init__(self) -> None:
         check_optimiser(self.optimiser)
+
+    @classmethod
+    def of(cls, settings: Any, phase: str, count: int, alike: bool = True) -> Self:
+        """Return the plan of a phase as a recipe's settings of the same names tell it.
+
+        Args:
+            settings: With epochs, batch, lr, optimiser, weight_decay, and average or none.
+            phase: Its name.
+            count: Number of items.
+            alike: Whether all steps have the same shapes.
+        """
+        return cls(
+            phase, count, settings.epochs, min(settings.batch, count), settings.lr,
+            settings.optimiser, settings.weight_decay,
+            average=getattr(settings, "average", 0.0), alike=alike,
+        )  # fmt: skip
 
     @property
     def share(self) -> int:

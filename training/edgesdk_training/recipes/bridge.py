@@ -22,19 +22,19 @@ layer, against the teacher's own embedding.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError
-from edgesdk.core.protocols import RunResult
+from edgesdk_training.leave import leave
 from edgesdk_training.loop import check_optimiser
 from edgesdk_training.settings import ABOVE_0, check_ranges
 
 if TYPE_CHECKING:
     from edgesdk.core.bundle import Checkpoint
-    from edgesdk.core.protocols import Recipe, RunContext
+    from edgesdk.core.protocols import Recipe, RunContext, RunResult
 
 LOSSES = ("classes", "mimic", "identity", "relation", "contrast")
 RANGES = {
@@ -47,7 +47,6 @@ RANGES = {
     **dict.fromkeys(("shift", "zoom"), (0, 0.5)),
     "average": (0, 0.999999),
 }
-LICENCE = "research-only; trained on pictures that allow research alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +179,7 @@ class Bridge:
 
     def run(self, settings: Settings, context: RunContext) -> RunResult:
         """Train: data, teacher, adapt, distil, whiten, bear int8, judge, save."""
-        from edgesdk_training.checkpoint import draw_back, save_checkpoint
+        from edgesdk_training.checkpoint import draw_back
         from edgesdk_training.distiller import distil
         from edgesdk_training.faces import load_faces
         from edgesdk_training.qat import quantise_aware
@@ -207,19 +206,11 @@ class Bridge:
         if settings.qat:
             rounded = quantise_aware(settings, context, faces, model)
         metrics = likeness | faces.judge(model, settings.size) | rounded
-        folder = context.folder / "checkpoint"
-        if context.rank == 0:
-            save_checkpoint(
-                folder,
-                context.student,
-                student,
-                config,
-                model.cpu(),
-                licence={"weights": LICENCE, "data": f"research, non-commercial: {faces.name}"},
-                provenance=self.origin(settings, context, faces, begin),
-                metrics=metrics,
-            )
-        return RunResult(context.folder, checkpoints={"student": folder}, metrics=metrics)
+        return leave(
+            context, "bridge", settings, config, model,
+            data=faces.name, metrics=metrics, begun={"init": begin},
+            teacher=faces.teacher, pictures=len(faces.train),
+        )  # fmt: skip
 
     def beginning(self, settings: Settings, context: RunContext) -> Checkpoint | None:
         """Return the weights to begin with, None for fresh ones."""
@@ -232,25 +223,6 @@ class Bridge:
                 f"give --student {begin.student}, or weights of {context.student}"
             )
         return begin
-
-    def origin(
-        self, settings: Settings, context: RunContext, faces: Any, begin: Checkpoint | None
-    ) -> dict[str, Any]:
-        """Return where the weights come from; no path of this machine."""
-        chosen, first = asdict(settings), {}
-        if begin is not None:
-            chosen["init"] = begin.model
-            first = {"init": {"model": begin.model, "weights_sha256": begin.weights_sha256}}
-        return {
-            "recipe": "bridge",
-            "recipe_sha256": context.recipe_sha256,
-            "settings": chosen,
-            **first,
-            "teacher": faces.teacher,
-            "data": faces.name,
-            "pictures": len(faces.train),
-            "seed": context.seed,
-        }
 
     def first_weights(
         self, settings: Settings, context: RunContext, faces: Any, model: Any,

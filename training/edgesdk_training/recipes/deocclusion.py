@@ -21,19 +21,21 @@ The templates are optional: without them all masks are drawn.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError
-from edgesdk.core.protocols import RunResult
+from edgesdk_training.leave import leave
 from edgesdk_training.loop import check_optimiser
 from edgesdk_training.settings import ABOVE_0, check_ranges
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edgesdk.core.bundle import Checkpoint
-    from edgesdk.core.protocols import Recipe, RunContext
+    from edgesdk.core.protocols import Recipe, RunContext, RunResult
 
 LOSSES = ("classes", "identity", "relation", "pair", "triplet", "predictions")
 COMPLETION = ("hidden", "visible", "segment", "perceptual", "adversarial")
@@ -46,7 +48,6 @@ RANGES = {
     **dict.fromkeys(("shift", "zoom"), (0, 0.5)),
     "average": (0, 0.999999),
 }
-LICENCE = "research-only; trained on pictures that allow research alone"
 # Side in pixels at which pictures are kept unless `base` says otherwise.
 KEPT_SIDE = 64
 # Pictures that a completion is judged on, at most.
@@ -192,7 +193,8 @@ class Deocclusion:
         )
         # Read first: a wrong name is told now, not after an epoch.
         begin = context.checkpoint(settings.init) if settings.init else None
-        ready = self.completion(settings, context)
+        brought = context.checkpoint(settings.completion) if settings.completion else None
+        ready = self.completion(settings, context, brought)
         faces = self.faces(settings, context)
         model = faces.fresh(student.build(config)).to(context.device)
         if ready is not None:
@@ -205,18 +207,24 @@ class Deocclusion:
         distil(settings, context, faces, None, model.recogniser)
         if settings.whiten:
             faces.whiten(model.recogniser, settings.whiten)
-        origin = self.origin(settings, context, faces, begin)
-        return leave(context, student, config, student.folded(model), faces, origin)
+        model = student.folded(model)
+        metrics, shown = judged(context, model, faces)
+        return leave(
+            context, "deocclusion", settings, config, model,
+            data=faces.name, metrics=metrics, artefacts=shown,
+            begun={"init": begin, "completion": brought},
+            teacher=faces.teacher, pictures=len(faces.train),
+            occluders=sorted({*faces.bank.kinds, *faces.unseen.kinds}),
+        )  # fmt: skip
 
-    def completion(self, settings: Settings, context: RunContext) -> Any:
+    def completion(self, settings: Settings, context: RunContext, stored: Checkpoint | None) -> Any:
         """Return the network whose completion is taken over, None where one is taught or none is.
 
         Raises:
             UsageError: it has no completion, or works at another size.
         """
-        if not settings.completion:
+        if stored is None:
             return None
-        stored = context.checkpoint(settings.completion)
         student = plugins.load(plugins.STUDENTS, stored.student)
         found = student.load(stored).to(context.device)
         size = stored.student_config["size"]
@@ -271,60 +279,19 @@ class Deocclusion:
         else:
             grow(recogniser, trained)
 
-    def origin(
-        self, settings: Settings, context: RunContext, faces: Any, begin: Checkpoint | None
-    ) -> dict[str, Any]:
-        """Return where the weights come from; no path of this machine."""
-        chosen, first = asdict(settings), {}
-        if begin is not None:
-            chosen["init"] = begin.model
-            first = {"init": {"model": begin.model, "weights_sha256": begin.weights_sha256}}
-        if settings.completion:
-            stored = context.checkpoint(settings.completion)
-            chosen["completion"] = stored.model
-            first["completion"] = {
-                "model": stored.model, "weights_sha256": stored.weights_sha256,
-            }  # fmt: skip
-        return {
-            "recipe": "deocclusion",
-            "recipe_sha256": context.recipe_sha256,
-            "settings": chosen,
-            **first,
-            "teacher": faces.teacher,
-            "data": faces.name,
-            "occluders": sorted({*faces.bank.kinds, *faces.unseen.kinds}),
-            "pictures": len(faces.train),
-            "seed": context.seed,
-        }
 
-
-def leave(
-    context: RunContext, student: Any, config: Any, model: Any, faces: Any, origin: dict[str, Any]
-) -> RunResult:
-    """Judge the folded network on people held out, and store it with pictures of its work."""
-    from edgesdk_training.checkpoint import save_checkpoint
+def judged(context: RunContext, model: Any, faces: Any) -> tuple[dict[str, float], dict[str, Path]]:
+    """Return what the folded network is worth on people held out, and pictures of its work."""
     from edgesdk_training.completion import judge_completion, write_samples
 
-    metrics, shown = faces.verify(model.recogniser), {}
-    if config.complete:
-        items = faces.unknown(MOST_JUDGED)
-        metrics |= judge_completion(model, faces, items)
-        shown["samples"] = context.folder / "samples.png"
-        if context.rank == 0:
-            write_samples(shown["samples"], model, faces, items)
-    folder = context.folder / "checkpoint"
+    metrics = faces.verify(model.recogniser)
+    if model.generator is None:
+        return metrics, {}
+    items, samples = faces.unknown(MOST_JUDGED), context.folder / "samples.png"
+    metrics |= judge_completion(model, faces, items)
     if context.rank == 0:
-        save_checkpoint(
-            folder,
-            context.student,
-            student,
-            config,
-            model.cpu(),
-            licence={"weights": LICENCE, "data": f"research, non-commercial: {faces.name}"},
-            provenance=origin,
-            metrics=metrics,
-        )
-    return RunResult(context.folder, {"student": folder}, shown, metrics)
+        write_samples(samples, model, faces, items)
+    return metrics, {"samples": samples}
 
 
 PLUGIN: Recipe = Deocclusion()

@@ -15,7 +15,7 @@ The data lie in folders `real`, `soft` (photos that tools have worked on, no fak
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +23,13 @@ import numpy as np
 
 from edgesdk.core import plugins
 from edgesdk.core.biometrics import auc
-from edgesdk.core.protocols import RunResult
 from edgesdk.generated import band, calibration, probability
+from edgesdk_training.leave import leave
 from edgesdk_training.loop import check_optimiser
 from edgesdk_training.settings import ABOVE_0, check_ranges
 
 if TYPE_CHECKING:
-    from edgesdk.core.protocols import Recipe, RunContext
+    from edgesdk.core.protocols import Recipe, RunContext, RunResult
     from edgesdk.core.tensors import Array
     from edgesdk_training.clue_data import Sample
 
@@ -37,7 +37,6 @@ RANGES = {
     "epochs": (0, inf), "batch": (1, inf), "lr": (ABOVE_0, inf), "weight_decay": (0, inf),
     "average": (0, 0.999999), "soft": (0, 1), "worked": (0, 1), "smooth": (0, 0.5),
 }  # fmt: skip
-LICENCE = "research-only; trained on pictures that allow research alone"
 # Of the pictures whose clue gives mean and deviation, and of JPEG when calibrating.
 FIRST, QUALITIES = 256, (75, 98)
 
@@ -92,7 +91,6 @@ class F2c:
 
     def run(self, settings: Settings, context: RunContext) -> RunResult:
         """Train: data, standardise, learn, calibrate, judge on what was held out, save."""
-        from edgesdk_training.checkpoint import save_checkpoint
         from edgesdk_training.clue_data import read_samples
 
         student = plugins.load(plugins.STUDENTS, context.student)
@@ -105,27 +103,11 @@ class F2c:
         model.calibrate(slope, offset)
         chances = probability(slope * logits + offset)
         metrics = judged(chances, held)
-        folder = context.folder / "checkpoint"
-        if context.rank == 0:
-            save_checkpoint(
-                folder,
-                context.student,
-                student,
-                config,
-                model.cpu(),
-                licence={"weights": LICENCE, "data": f"research, non-commercial: {name}"},
-                provenance={
-                    "recipe": "f2c",
-                    "recipe_sha256": context.recipe_sha256,
-                    "settings": asdict(settings),
-                    "data": name,
-                    "pictures": len(sample),
-                    "seed": context.seed,
-                },
-                metrics=metrics,
-                thresholds=band(chances, held.generated),
-            )
-        return RunResult(context.folder, checkpoints={"student": folder}, metrics=metrics)
+        return leave(
+            context, "f2c", settings, config, model,
+            data=name, metrics=metrics, thresholds=band(chances, held.generated),
+            pictures=len(sample),
+        )  # fmt: skip
 
 
 def learnt(settings: Settings, context: RunContext, model: Any, sample: Sample) -> Any:
@@ -152,10 +134,7 @@ def learnt(settings: Settings, context: RunContext, model: Any, sample: Sample) 
         value = F.binary_cross_entropy_with_logits(logits, wanted)
         return value, {"right": ((logits > 0) == (labels > 0.5)).float().mean()}
 
-    plan = Plan(
-        "learn", len(sample), settings.epochs, settings.batch, settings.lr, settings.optimiser,
-        settings.weight_decay, average=settings.average,
-    )  # fmt: skip
+    plan = Plan.of(settings, "learn", len(sample))
     fit(context, plan, model, draw, loss)
     return model
 

@@ -11,7 +11,7 @@ features, and only the head is trained. Distances are cosines; baselines by sett
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -20,20 +20,19 @@ import numpy as np
 from edgesdk.core import plugins
 from edgesdk.core.biometrics import auc
 from edgesdk.core.errors import UsageError
-from edgesdk.core.protocols import RunResult
 from edgesdk.generated import band, calibration, probability
+from edgesdk_training.leave import leave
 from edgesdk_training.loop import check_optimiser
 from edgesdk_training.settings import ABOVE_0, check_ranges
 
 if TYPE_CHECKING:
-    from edgesdk.core.protocols import Recipe, RunContext
+    from edgesdk.core.protocols import Recipe, RunContext, RunResult
     from edgesdk.core.tensors import Array
 
 RANGES = {
     "epochs": (0, inf), "batch": (1, inf), "lr": (ABOVE_0, inf), "weight_decay": (0, inf),
     "holdout": (0.05, 0.5),
 }  # fmt: skip
-LICENCE = "unknown; as the encoders and pictures behind the features allow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +75,6 @@ class Item:
 
     def run(self, settings: Settings, context: RunContext) -> RunResult:
         """Train: features, head, calibrate and judge on what was held out, save."""
-        from edgesdk_training.checkpoint import save_checkpoint
-
         student = plugins.load(plugins.STUDENTS, context.student)
         features = features_of(context)
         arrays = features.arrays
@@ -97,27 +94,11 @@ class Item:
             "holdout_auc": auc(chances[truth], chances[~truth]),
             "holdout_pictures": int(held.sum()),
         }
-        folder = context.folder / "checkpoint"
-        if context.rank == 0:
-            save_checkpoint(
-                folder,
-                context.student,
-                student,
-                config,
-                model.cpu(),
-                licence={"weights": LICENCE, "data": f"unknown: {features.name}"},
-                provenance={
-                    "recipe": "item",
-                    "recipe_sha256": context.recipe_sha256,
-                    "settings": asdict(settings),
-                    "data": features.name,
-                    "pictures": int((~held).sum()),
-                    "seed": context.seed,
-                },
-                metrics=metrics,
-                thresholds=band(chances, truth),
-            )
-        return RunResult(context.folder, checkpoints={"student": folder}, metrics=metrics)
+        return leave(
+            context, "item", settings, config, model,
+            data=features.name, data_licence="unknown", metrics=metrics,
+            thresholds=band(chances, truth), pictures=int((~held).sum()),
+        )  # fmt: skip
 
 
 def features_of(context: RunContext) -> Any:
@@ -173,10 +154,7 @@ def learnt(
         logits = model(shown)[:, 0]
         return F.binary_cross_entropy_with_logits(logits, wanted), {}
 
-    plan = Plan(
-        "learn", len(labels), settings.epochs, settings.batch, settings.lr, settings.optimiser,
-        settings.weight_decay,
-    )  # fmt: skip
+    plan = Plan.of(settings, "learn", len(labels))
     fit(context, plan, model, draw, loss)
     return model
 

@@ -1,0 +1,78 @@
+"""The last step of a recipe: store what was trained, and say where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgesdk.core import plugins
+from edgesdk.core.protocols import RunResult
+
+if TYPE_CHECKING:
+    from edgesdk.core.bundle import Checkpoint
+    from edgesdk.core.protocols import RunContext
+
+RESEARCH = "research-only; trained on pictures that allow research alone"
+
+
+def leave(
+    context: RunContext,
+    recipe: str,
+    settings: Any,
+    config: Any,
+    model: Any,
+    *,
+    data: str,
+    metrics: Mapping[str, Any],
+    data_licence: str = "research, non-commercial",
+    thresholds: Mapping[str, Mapping[str, float]] | None = None,
+    begun: Mapping[str, Checkpoint | None] | None = None,
+    artefacts: Mapping[str, Path] | None = None,
+    **origin: Any,
+) -> RunResult:
+    """Store the trained network of `context.student` and return the run's result.
+
+    Args:
+        context: Of the run.
+        recipe: Its name.
+        settings: Of the recipe, a dataclass.
+        config: Of the student.
+        model: The network, BatchNorm still inside or not; moved to the CPU.
+        data: Name of the sets trained on; no path of this machine.
+        metrics: Measured values.
+        data_licence: What the sets allow.
+        thresholds: Fitted thresholds, by name.
+        begun: Weights that a setting named, by the setting's name; None where it was empty.
+        artefacts: Other files of the run, by name.
+        **origin: What else tells where the weights come from: teacher, pictures, ….
+    """
+    from edgesdk_training.checkpoint import save_checkpoint
+
+    folder = context.folder / "checkpoint"
+    given = {name: stored for name, stored in (begun or {}).items() if stored is not None}
+    if context.rank == 0:
+        save_checkpoint(
+            folder,
+            context.student,
+            plugins.load(plugins.STUDENTS, context.student),
+            config,
+            model.cpu(),
+            licence={"weights": RESEARCH, "data": f"{data_licence}: {data}"},
+            provenance={
+                "recipe": recipe,
+                "recipe_sha256": context.recipe_sha256,
+                "settings": asdict(settings) | {name: s.model for name, s in given.items()},
+                **{
+                    name: {"model": stored.model, "weights_sha256": stored.weights_sha256}
+                    for name, stored in given.items()
+                },
+                "data": data,
+                **origin,
+                "seed": context.seed,
+            },
+            metrics=metrics,
+            thresholds=thresholds,
+        )
+    return RunResult(context.folder, {"student": folder}, artefacts or {}, metrics)
