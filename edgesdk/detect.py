@@ -71,12 +71,14 @@ class YuNet:
 
     Attributes:
         sure: A photo none of whose faces reaches this score may lie on its side.
+        concurrent: Several threads may look at once.
 
     Raises:
         MissingDependencyError: the weights are not installed.
     """
 
     sure = SURE
+    concurrent = True
 
     def __init__(
         self,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import RLock
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -14,90 +16,23 @@ from edgesdk.core.biometrics import cosine, far_key, unit
 from edgesdk.core.errors import MissingDependencyError, UsageError
 from edgesdk.core.preprocess import align, check_picture
 from edgesdk.core.shipped import open_bundle
+from edgesdk.core.stopwatch import Stopwatch
 from edgesdk.core.tensors import Array
 from edgesdk.images import read_image
 from edgesdk.photos import find, seen_as_a_crop
-from edgesdk.quality import Quality, quality
+from edgesdk.quality import quality
+from edgesdk.seen import Comparison, Cut, Face, Picture
+from edgesdk.stream import stream
 
 if TYPE_CHECKING:
     from edgesdk.core.bundle import Bundle
     from edgesdk.detect import Detection, Detector
 
+__all__ = ["Comparison", "Cut", "Face", "FacePipeline", "Picture", "is_aligned"]
+
 ALIGNED_SIDE = 160  # in pixels: larger squares are photos
 LEAST_SIDE = 8
 FAR = 1e-2
-
-Picture = Array | Path | str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Cut:
-    """One face of a picture, cut out.
-
-    Attributes:
-        detection: Where it is; None for a picture that was an aligned crop.
-        crop: Aligned face, [S, S, 3] uint8 RGB.
-        taken: What the picture was taken for, and why.
-        quality: How much of the face there is to see.
-        unsure: Why a comparison with it would be a guess; "" where it is none.
-    """
-
-    detection: Detection | None
-    crop: Array
-    taken: str
-    quality: Quality
-    unsure: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Face:
-    """One face of a picture.
-
-    Attributes:
-        detection: Where it is; None for a picture that was an aligned crop.
-        crop: Aligned face, [S, S, 3] uint8 RGB.
-        embedding: float32 [D], unit length.
-        taken: What the picture was taken for, and why.
-        quality: How much of the face there is to see.
-        unsure: Why a comparison with it would be a guess; "" where it is none.
-    """
-
-    detection: Detection | None
-    crop: Array
-    embedding: Array
-    taken: str = ""
-    quality: Quality | None = None
-    unsure: str = ""
-
-    @classmethod
-    def of(cls, cut: Cut, embedding: Array) -> Face:
-        """Join a face that was cut out and its embedding."""
-        return cls(cut.detection, cut.crop, embedding, cut.taken, cut.quality, cut.unsure)
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Whether two faces show one person.
-
-    Attributes:
-        similarity: Cosine of the embeddings, -1..1.
-        same: The decision; None where the bundle stores no threshold for `far`, or a face shows
-            too little to tell.
-        threshold: Pairs at or above it count as the same person.
-        far: False accept rate that the threshold was fitted for.
-        reason: Sentence on where the decision comes from, or why there is none.
-    """
-
-    similarity: float
-    same: bool | None
-    threshold: float | None
-    far: float
-    reason: str
-
-    @property
-    def decision(self) -> str:
-        """The decision in words."""
-        return {True: "same person", False: "different people", None: "undecided"}[self.same]
 
 
 class FacePipeline:
@@ -109,8 +44,14 @@ class FacePipeline:
         device: "cpu", "cuda:0" or "auto".
         threads: Threads of the CPU.
         detector: Finds the faces of whole photos; None for YuNet, which is opened when a
-            photo first needs it.
+            photo first needs it. One with a true attribute `concurrent` is called by several
+            threads at once, any other by one after the other.
         allow_fallback: Accept another device than the one asked for.
+
+    Attributes:
+        bundle: The model.
+        session: What runs it.
+        spent: Time of decode, detect, align and embed so far.
 
     Raises:
         UsageError: it is no bundle of a face embedding.
@@ -139,6 +80,8 @@ class FacePipeline:
         self.session = open_session(self.bundle, runtime, device, threads, allow_fallback)
         self._detector = detector
         self._threads = threads
+        self._looking = RLock()
+        self.spent = Stopwatch()
 
     def embed(self, crops: Sequence[Array]) -> Array:
         """Embed aligned faces.
@@ -157,24 +100,62 @@ class FacePipeline:
         prepare, fixed = self.bundle.preprocess[spec.name], spec.shape[0]
         step = fixed or CHUNK
         rows = [np.empty((0, int(self.bundle.postprocess["dim"])), np.float32)]
-        for start in range(0, len(crops), step):
-            tensor = prepare(crops[start : start + step])
-            rows.append(self._run(spec.name, tensor, fixed))
-        return unit(np.concatenate(rows))
+        with self.spent("embed"):
+            for start in range(0, len(crops), step):
+                tensor = prepare(crops[start : start + step])
+                rows.append(self._run(spec.name, tensor, fixed))
+            return unit(np.concatenate(rows))
 
-    def faces(self, image: Picture) -> list[Face]:
-        """Find and embed all faces of a whole photo, surest first.
+    @overload
+    def faces(self, image: Picture) -> list[Face]: ...
+
+    @overload
+    def faces(self, image: list[Picture] | tuple[Picture, ...]) -> list[list[Face]]: ...
+
+    def faces(
+        self, image: Picture | list[Picture] | tuple[Picture, ...]
+    ) -> list[Face] | list[list[Face]]:
+        """Find and embed all faces of a whole photo, surest first, or of each of several photos.
 
         Args:
-            image: HxWx3 uint8 RGB array, or a file's path.
+            image: HxWx3 uint8 RGB array, or a file's path; or a list of them, which are worked on
+                by all cores and of which one without faces gives an empty list.
 
         Raises:
-            UsageError: the picture cannot be read.
+            UsageError: a picture cannot be read.
             MissingDependencyError: there is no detector.
         """
-        cuts = self.cuts(image)
-        rows = self.embed([cut.crop for cut in cuts])
-        return [Face.of(*parts) for parts in zip(cuts, rows, strict=True)]
+        if isinstance(image, list | tuple):
+            return [_or_raise(faces) for faces in self.each(image)]
+        return _or_raise(next(self.each([image])))
+
+    def each(
+        self,
+        pictures: Iterable[Picture | UsageError],
+        aligned: bool | None = False,
+        largest: bool = False,
+        workers: int | None = None,
+    ) -> Iterator[list[Face] | UsageError]:
+        """Yield the faces of each of many pictures, in order, while the cores work on the next.
+
+        Args:
+            pictures: Arrays or files; taken a few ahead of what is yielded. An error in place of
+                one is passed on.
+            aligned: As in `face`.
+            largest: The largest face of each picture alone, as `face` gives it.
+            workers: Threads that read pictures and find faces; None for one per core.
+
+        Yields:
+            The faces, surest first, or the UsageError of a picture that gives none.
+
+        Raises:
+            MissingDependencyError: a whole photo needs a detector, and there is none.
+        """
+
+        def cut(picture: Picture) -> list[Cut]:
+            return [self.cut(picture, aligned)] if largest else self.cuts(picture, aligned)
+
+        yield from stream(pictures, cut, self.embed, workers)
 
     def face(self, image: Picture, aligned: bool | None = None) -> Face:
         """Embed the one face that a picture is about: the largest, or the whole crop.
@@ -193,11 +174,12 @@ class FacePipeline:
 
     def cut(self, image: Picture, aligned: bool | None = None) -> Cut:
         """Cut out the largest face; arguments as in `face`."""
-        picture = _picture(image)
+        picture = self._picture(image)
         crop = self._as_crop(picture, aligned)
         if crop is not None:
             return crop
-        found = find(self._finder(), picture, largest=True)
+        with self._look() as detector:
+            found = find(detector, picture, largest=True)
         if not found:
             name = f"picture {image}" if isinstance(image, Path | str) else "the picture"
             raise UsageError(
@@ -208,11 +190,13 @@ class FacePipeline:
 
     def cuts(self, image: Picture, aligned: bool | None = False) -> list[Cut]:
         """Cut out all faces, surest first; arguments as in `face`."""
-        picture = _picture(image)
+        picture = self._picture(image)
         crop = self._as_crop(picture, aligned)
         if crop is not None:
             return [crop]
-        return [self._cut(picture, detection) for detection in find(self._finder(), picture)]
+        with self._look() as detector:
+            found = find(detector, picture)
+        return [self._cut(picture, detection) for detection in found]
 
     def compare(
         self, image_a: Picture, image_b: Picture, aligned: bool | None = None, far: float = FAR
@@ -280,12 +264,25 @@ class FacePipeline:
         rows = in_batches(self.session.run, {name: tensor}, fixed)[output]
         return rows.astype(np.float32)
 
-    def _finder(self) -> Detector:
-        if self._detector is None:
-            from edgesdk.detect import YuNet
+    def _picture(self, image: Picture) -> Array:
+        with self.spent("decode"):
+            return read_image(image) if isinstance(image, Path | str) else check_picture(image)
 
-            self._detector = YuNet(self._threads)
-        return self._detector
+    def _finder(self) -> Detector:
+        with self._looking:
+            if self._detector is None:
+                from edgesdk.detect import YuNet
+
+                self._detector = YuNet(self._threads)
+            return self._detector
+
+    @contextmanager
+    def _look(self) -> Iterator[Detector]:
+        """Give the detector: to one thread at a time, unless it says that it takes several."""
+        detector = self._finder()
+        alone = nullcontext() if getattr(detector, "concurrent", False) else self._looking
+        with alone, self.spent("detect"):
+            yield detector
 
     def _as_crop(self, picture: Array, aligned: bool | None) -> Cut | None:
         """Return the whole picture as a crop where it is one, None for a photo."""
@@ -300,7 +297,8 @@ class FacePipeline:
         if not is_aligned(picture):
             return None
         try:
-            seen = seen_as_a_crop(self._finder(), picture)
+            with self._look() as detector:
+                seen = seen_as_a_crop(detector, picture)
         except MissingDependencyError as error:
             return _whole(picture, f"crop (small square, not looked at: {error})")
         if seen is None:
@@ -309,9 +307,10 @@ class FacePipeline:
         return _whole(picture, "crop (its face lies as in one)") if seen else None
 
     def _cut(self, picture: Array, detection: Detection) -> Cut:
-        crop = self._crop(picture, detection)
-        found = quality(crop, detection.points)
-        return Cut(detection, crop, "photo", found, found.unfit)
+        with self.spent("align"):
+            crop = self._crop(picture, detection)
+            found = quality(crop, detection.points)
+            return Cut(detection, crop, "photo", found, found.unfit)
 
     def _crop(self, picture: Array, detection: Detection) -> Array:
         prepare = self.bundle.preprocess[self.bundle.inputs[0].name]
@@ -332,5 +331,7 @@ def _whole(picture: Array, taken: str, unsure: str = "") -> Cut:
     return Cut(None, picture, taken, quality(picture, None), unsure)
 
 
-def _picture(image: Picture) -> Array:
-    return read_image(image) if isinstance(image, Path | str) else check_picture(image)
+def _or_raise(faces: list[Face] | UsageError) -> list[Face]:
+    if isinstance(faces, UsageError):
+        raise faces
+    return faces

@@ -1,15 +1,9 @@
-"""Known people by their embeddings: who is this, or nobody here.
-
-The file is JSON, the same that the Android library reads and writes: `schema_version` 1,
-`bundle_sha256`, and `faces`, rows of `name` and `embedding` (D numbers, unit length). This
-package adds `bundle` and `model` (names of what made it), `picture` of each face, and
-`compatible`; readers pass over what they do not know. No picture is kept.
-"""
+"""Known people by their embeddings: who is this, or nobody here."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,21 +13,23 @@ import numpy as np
 from edgesdk.core.biometrics import cosine, unit
 from edgesdk.core.bundle import Bundle
 from edgesdk.core.errors import UsageError
-from edgesdk.core.files import read_json, write_atomic
 from edgesdk.core.shipped import open_bundle
 from edgesdk.core.tensors import Array
-from edgesdk.core.typed import check_known
+from edgesdk.gallery_files import Content, read_gallery, write_gallery
+from edgesdk.nearest import Nearest
 
-SCHEMA = 1
-# What is read of a file; others may stand beside.
-FIELDS = {"bundle_sha256": str, "bundle": str, "compatible": Mapping[str, Any] | None}
-FACE = {"name": str, "embedding": list[float], "picture": str}
+__all__ = ["Gallery", "Limit", "Match", "read_gallery"]
+
 FPIR = 0.01
-# Above it an index answers, where usearch is installed; no benchmark has fitted it yet.
-EXACT = 50_000
+# Above it an index is worth its time to make, see benchmarks/results/gallery.json.
+EXACT = 100_000
 SAMPLED = 1000  # faces that play strangers where a threshold is fitted
+BLOCK = 16_384  # faces that these are compared with at once
+CANDIDATES = 32  # least number that the index gives, to be compared exactly
 LEAST_COSINE = 0.98
 LEAST_CHECKED = 32
+
+Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +84,11 @@ class Gallery:
         self.names: list[str] = []
         self.pictures: list[str] = []
         self.compatible: dict[str, Any] = {}
-        self._rows = np.empty((0, self.dim), np.float32)
-        self._index: Any = None
+        # Of the bundle that began the gallery: hash and name.
+        self._made_by = opened.sha256, opened.name
+        self._parts = [np.empty((0, self.dim), np.float32)]
+        self._index: Nearest | None = None
+        self._ids = np.empty(0, np.int64)  # the faces' numbers in the index, ascending
 
     def __len__(self) -> int:
         return len(self.names)
@@ -97,7 +96,7 @@ class Gallery:
     @property
     def people(self) -> dict[str, int]:
         """Name -> number of faces, in the order of enrolment."""
-        return {name: self.names.count(name) for name in dict.fromkeys(self.names)}
+        return dict(Counter(self.names))
 
     @property
     def embeddings(self) -> Array:
@@ -113,10 +112,9 @@ class Gallery:
         if not name.strip():
             raise UsageError("the name of a person is empty; give one")
         rows = self._checked(embeddings)
-        self._rows = np.concatenate([self._rows, rows])
         self.names += [name] * len(rows)
         self.pictures += [picture] * len(rows)
-        self._index = None
+        self._append(rows)
 
     def remove(self, name: str) -> int:
         """Forget all faces of a person; return how many there were.
@@ -131,9 +129,9 @@ class Gallery:
         self._keep(keep)
         return gone
 
-    def forget_picture(self, picture: str) -> None:
-        """Forget the faces that were enrolled from a picture, where there are any."""
-        self._keep([n for n, one in enumerate(self.pictures) if one != picture])
+    def forget_pictures(self, pictures: Container[str]) -> None:
+        """Forget the faces that were enrolled from pictures, where there are any."""
+        self._keep([n for n, one in enumerate(self.pictures) if one not in pictures])
 
     def search(self, probe: Array, k: int = 1) -> list[Match]:
         """Return the `k` most similar people, best first; each with the best of their faces.
@@ -143,7 +141,7 @@ class Gallery:
             k: Number of people.
         """
         row = self._checked(probe)[0]
-        numbers, scores = self._nearest(row, k) if len(self) > EXACT else self._all(row)
+        numbers, scores = self._all(row) if self._index is None else self._nearest(row, k)
         best: dict[str, Match] = {}
         for place in np.argsort(-scores, kind="stable"):
             number = int(numbers[place])
@@ -223,21 +221,50 @@ class Gallery:
                 f"with those of {bundle.name}; enrol again, or check both with Gallery.accept"
             )
 
+    @property
+    def indexed(self) -> bool:
+        """Whether an index answers; without one every face is looked at."""
+        return self._index is not None
+
+    def index(self, progress: Progress | None = None) -> None:
+        """Make an index, which answers faster and now and then misses the nearest face.
+
+        It takes minutes for a million faces and is kept from then on: what is added or removed
+        is so in it too, and `save` stores it.
+
+        Args:
+            progress: Called with (done, total, label).
+
+        Raises:
+            MissingDependencyError: usearch is not installed.
+        """
+        index, ids = Nearest(self.dim), np.arange(len(self))
+        index.add(ids, self._rows, progress)
+        self._index, self._ids = index, ids
+
     def save(self, path: Path | str) -> None:
-        """Write the gallery; an older file stays as it was until the new one is whole."""
-        faces = [
-            {"name": name, "embedding": [float(str(v)) for v in row], "picture": picture}
-            for name, row, picture in zip(self.names, self._rows, self.pictures, strict=True)
-        ]
-        data = {
-            "schema_version": SCHEMA,
-            "bundle_sha256": self.bundle.sha256,
-            "bundle": self.bundle.name,
-            "model": self.model,
-            "compatible": self.compatible,
-            "faces": faces,
-        }
-        write_atomic(Path(path), json.dumps(data, ensure_ascii=False).encode())
+        """Write the gallery; an older file stays as it was until the new one is whole.
+
+        A name that ends in .json makes a text of it, for up to some 40,000 faces.
+
+        Raises:
+            UsageError: it is too large for text.
+            EdgeSdkError: the file cannot be written.
+        """
+        sha256, name = self._made_by
+        index = None if self._index is None else self._index.stored()
+        content = Content(
+            bundle_sha256=sha256,
+            names=self.names,
+            pictures=self.pictures,
+            rows=self._rows,
+            bundle=name,
+            model=self.model,
+            compatible=self.compatible,
+            ids=None if index is None else self._ids,
+            index=index or b"",
+        )
+        write_gallery(Path(path), content)
 
     @classmethod
     def load(cls, path: Path | str, bundle: Bundle | Path | str) -> Gallery:
@@ -245,34 +272,52 @@ class Gallery:
 
         Args:
             path: A file of `save`, or of the Android library.
-            bundle: The model that made it.
+            bundle: The model that made it, or one of another precision that was accepted.
 
         Raises:
             UsageError: it is no gallery, or one of another model.
         """
-        gallery, data = cls(bundle), read_gallery(path)
-        if data["bundle_sha256"] != gallery.bundle.sha256:
+        gallery, found = cls(bundle), read_gallery(path)
+        if gallery.bundle.sha256 not in (found.bundle_sha256, *found.compatible):
             raise UsageError(
-                f"{path} was made with another model ({data.get('bundle', 'not named')}), whose "
-                f"embeddings do not compare with those of {gallery.bundle.name}; enrol again"
+                f"{path} was made with another model ({found.bundle or 'not named'}), whose "
+                f"embeddings do not compare with those of {gallery.bundle.name}; enrol again, or "
+                "check two precisions of one model with: edgesdk gallery accept"
             )
-        gallery.compatible = dict(data.get("compatible") or {})
-        try:
-            rows = [face["embedding"] for face in data["faces"]]
-            gallery.names = [str(face["name"]) for face in data["faces"]]
-            gallery.pictures = [str(face.get("picture", "")) for face in data["faces"]]
-            if rows:
-                with np.errstate(over="ignore"):  # too large a number is infinity, and refused
-                    gallery._rows = gallery._checked(np.array(rows, np.float32))
-        except ValueError as error:  # rows of unequal length
-            raise UsageError(f"{path} is a damaged gallery ({error}); build it again") from None
+        gallery._made_by = found.bundle_sha256, found.bundle or gallery.bundle.name
+        gallery.model = found.model or gallery.model
+        gallery.compatible = dict(found.compatible)
+        gallery.names, gallery.pictures = found.names, found.pictures
+        if len(found.rows):
+            gallery._append(gallery._checked(found.rows))
+        if found.ids is not None:
+            gallery._ids, gallery._index = found.ids, Nearest(gallery.dim, found.index)
         return gallery
 
+    @property
+    def _rows(self) -> Array:
+        """All faces [N, D]; what was added one by one is joined when it is first needed."""
+        if len(self._parts) > 1:
+            self._parts = [np.concatenate(self._parts)]
+        return self._parts[0]
+
+    def _append(self, rows: Array) -> None:
+        self._parts.append(rows)
+        if self._index is not None:
+            first = int(self._ids[-1]) + 1 if len(self._ids) else 0
+            ids = np.arange(first, first + len(rows))
+            self._index.add(ids, rows)
+            self._ids = np.concatenate([self._ids, ids])
+
     def _keep(self, numbers: list[int]) -> None:
-        self._rows = self._rows[numbers]  # a copy: nothing of the others stays behind it
+        if len(numbers) == len(self):
+            return
+        if self._index is not None:
+            self._index.forget(np.delete(self._ids, numbers))
+            self._ids = self._ids[numbers]
+        self._parts = [self._rows[numbers]]  # a copy: nothing of the others stays behind it
         self.names = [self.names[n] for n in numbers]
         self.pictures = [self.pictures[n] for n in numbers]
-        self._index = None
 
     def _checked(self, embeddings: Array) -> Array:
         rows = np.atleast_2d(np.asarray(embeddings, np.float32))
@@ -281,7 +326,9 @@ class Gallery:
                 f"an embedding of {self.bundle.name} has {self.dim} values, found shape "
                 f"{np.shape(embeddings)}"
             )
-        if not np.isfinite(rows).all() or not np.linalg.norm(rows, axis=1).all():
+        with np.errstate(over="ignore", invalid="ignore"):
+            lengths = np.linalg.norm(rows, axis=1)
+        if not np.isfinite(lengths).all() or not lengths.all():
             raise UsageError("an embedding is not finite, or zero; embed the picture again")
         return unit(rows)
 
@@ -289,22 +336,22 @@ class Gallery:
         return np.arange(len(self)), self._rows @ row
 
     def _nearest(self, row: Array, k: int) -> tuple[Array, Array]:
-        """Return candidates by the index where usearch is installed, else all."""
-        try:
-            from usearch.index import Index
-        except ImportError:
-            return self._all(row)
-        if self._index is None:
-            self._index = Index(ndim=self.dim, metric="ip", dtype="f32", expansion_search=128)
-            self._index.add(np.arange(len(self)), self._rows)
-        near = np.array(self._index.search(row, max(8 * k, 32)).keys, int)
+        """Return the index's candidates and their exact similarities."""
+        assert self._index is not None
+        near = np.searchsorted(self._ids, self._index.search(row, max(8 * k, CANDIDATES)))
         return near, self._rows[near] @ row
 
     def _strangers(self) -> Array:
         """Return, for up to SAMPLED faces, the similarity to the nearest other person."""
-        labels = np.unique(self.names, return_inverse=True)[1]
+        people = np.unique(self.names, return_inverse=True)[1]
         chosen = np.random.default_rng(0).permutation(len(self))[:SAMPLED]
-        return np.array([(self._rows @ self._rows[n])[labels != labels[n]].max() for n in chosen])
+        best = np.full(len(chosen), -1.0, np.float32)
+        for start in range(0, len(self), BLOCK):
+            block = slice(start, start + BLOCK)
+            scores = self._rows[chosen] @ self._rows[block].T
+            scores[people[chosen, None] == people[None, block]] = -1
+            np.maximum(best, scores.max(1), out=best)
+        return best
 
     def _from_the_model(self, people: int, fpir: float) -> Limit:
         points = {float(k.removeprefix("far_")): p for k, p in self.bundle.thresholds.items()}
@@ -321,23 +368,3 @@ class Gallery:
             f"somebody from {value:.4f} on: the model's threshold for FAR {far:g}; about "
             f"{share:.2g} of strangers would be taken for one of {people} people",
         )
-
-
-def read_gallery(path: Path | str) -> dict[str, Any]:
-    """Return the content of a gallery's file.
-
-    Raises:
-        UsageError: it is no gallery.
-    """
-    data: Any = read_json(Path(path), "gallery")
-    known = isinstance(data, dict) and data.get("schema_version") == SCHEMA
-    if not known or not isinstance(data.get("faces"), list) or "bundle_sha256" not in data:
-        raise UsageError(f"{path} is no gallery of this version; build one: edgesdk gallery build")
-    try:
-        check_known("gallery", data, FIELDS, ())
-        for face in data["faces"]:
-            check_known("face", face, FACE, ("name", "embedding"))
-    except (KeyError, TypeError) as error:
-        raise UsageError(f"{path} is a damaged gallery ({error}); build it again") from None
-    found: dict[str, Any] = data
-    return found

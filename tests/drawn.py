@@ -23,3 +23,19 @@ def labelled_set(folder: Path) -> Path:
             (folder / kind).mkdir(parents=True, exist_ok=True)
             Image.fromarray(picture).save(folder / kind / f"{n}.png")
     return folder
+
+
+def film(path, pictures, rate, turn=0):
+    """Write pictures [H, W, 3] as a video of `rate` pictures a second; return its path."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=rate)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt, stream.bit_rate = "yuv420p", 4_000_000
+        if turn:
+            stream.set_display_rotation(turn)
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path

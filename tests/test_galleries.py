@@ -1,10 +1,12 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from edgesdk import Gallery
-from edgesdk.core.errors import UsageError
+from edgesdk.core.errors import MissingDependencyError, UsageError
 
 RNG = np.random.default_rng(0)
 
@@ -132,6 +134,11 @@ def test_another_precision_searches_once_its_check_is_stored(filled, make_face_b
     again = Gallery.load(tmp_path / "people.json", filled.bundle)
     again.check(other)
     assert again.compatible[other.sha256]["faces"] == 40
+    # Opened with the other one, it stays the gallery of the first.
+    with_other = Gallery.load(tmp_path / "people.json", other)
+    assert with_other.search(direction(1))[0].name == "Bo"
+    with_other.save(tmp_path / "people.gallery")
+    assert Gallery.load(tmp_path / "people.gallery", filled.bundle).model == filled.model
 
 
 @pytest.mark.parametrize(
@@ -175,15 +182,122 @@ def test_a_gallery_of_odd_values_is_refused(filled, tmp_path, change):
         Gallery.load(path, filled.bundle)
 
 
-def test_an_index_gives_what_all_rows_give(make_face_bundle, monkeypatch):
+@pytest.fixture
+def indexed(make_face_bundle):
     pytest.importorskip("usearch", reason="needs the extra gallery")
     gallery = Gallery(make_face_bundle())
     rows = RNG.standard_normal((500, 8)).astype(np.float32)
     for number, row in enumerate(rows):
         gallery.add(f"p{number}", row)
-    exact = [gallery.search(row + 0.1)[0] for row in rows[:50]]
-    monkeypatch.setattr("edgesdk.galleries.EXACT", 100)
-    found = [gallery.search(row + 0.1)[0] for row in rows[:50]]
-    assert np.mean([a == b for a, b in zip(exact, found, strict=True)]) >= 0.98
-    gallery.remove("p7")
-    assert all(match.name != "p7" for match in gallery.search(rows[7], k=5))
+    gallery.index()
+    return gallery
+
+
+def agreement(gallery, probes):
+    exact = gallery.embeddings
+    names = [gallery.names[(exact @ probe).argmax()] for probe in probes]
+    return np.mean([gallery.search(p)[0].name == n for p, n in zip(probes, names, strict=True)])
+
+
+def test_an_index_gives_what_all_rows_give(indexed):
+    probes = indexed.embeddings[:50] + 0.1
+    assert indexed.indexed
+    assert agreement(indexed, probes) >= 0.98
+    assert len(indexed.search(probes[0], k=40)) == 40
+
+
+def test_an_index_follows_what_is_added_and_removed(indexed, tmp_path):
+    for number in range(7, 90, 3):
+        indexed.remove(f"p{number}")
+    for number in range(30):
+        indexed.add(f"new{number}", direction(700 + number))
+    assert indexed.search(direction(705))[0].name == "new5"
+    probes = indexed.embeddings[::5] + 0.05
+    assert agreement(indexed, probes) >= 0.98
+    indexed.save(tmp_path / "people.gallery")
+    again = Gallery.load(tmp_path / "people.gallery", indexed.bundle)
+    assert again.indexed
+    assert agreement(again, probes) >= 0.98
+    again.add("last", direction(999))
+    assert again.search(direction(999))[0].name == "last"
+
+
+def test_a_removed_person_is_in_no_byte_of_the_index(indexed, tmp_path):
+    path = tmp_path / "people.gallery"
+    indexed.save(path)
+    row = indexed.embeddings[7]
+    coded = np.asarray(indexed._index._index.get(7)).tobytes()
+    written = path.read_bytes()
+    assert all(part in written for part in (b'"p7"', row.tobytes(), coded))
+    indexed.remove("p7")
+    indexed.save(path)
+    written = path.read_bytes()
+    assert not any(part in written for part in (b'"p7"', row.tobytes(), coded))
+    assert b'"p8"' in written
+
+
+def test_without_usearch_an_index_gets_a_sentence(filled, monkeypatch):
+    monkeypatch.setitem(sys.modules, "usearch.index", None)
+    with pytest.raises(MissingDependencyError, match=r"edgesdk\[gallery\]"):
+        filled.index()
+    assert filled.search(direction(1))[0].name == "Bo"
+
+
+@pytest.mark.parametrize("name", ["people.gallery", "people.json", "people"])
+def test_both_forms_hold_the_same(filled, tmp_path, name):
+    filled.add('Zoë "😀"\n', direction(77), "bad\udcff.jpg")
+    path = tmp_path / name
+    filled.save(path)
+    again = Gallery.load(path, filled.bundle)
+    assert again.names == filled.names
+    assert again.pictures == [*filled.pictures[:-1], "bad\\udcff.jpg"]
+    np.testing.assert_allclose(again.embeddings, filled.embeddings, atol=1e-7)
+    assert again.search(direction(77))[0].name == filled.names[-1]
+    assert path.read_bytes().startswith(b"{") is (path.suffix == ".json")
+
+
+def test_a_binary_gallery_opens_as_safetensors(filled, tmp_path):
+    numpy = pytest.importorskip("safetensors.numpy", reason="needs the extra train")
+    filled.save(tmp_path / "people.gallery")
+    arrays = numpy.load_file(tmp_path / "people.gallery")
+    np.testing.assert_array_equal(arrays["embeddings"], filled.embeddings)
+    assert json.loads(arrays["names"].tobytes()) == ["Ada", "Bo", "Cy"]
+    assert arrays["person"].tolist() == [0, 1, 2, 0]
+
+
+def test_a_gallery_too_large_for_text_is_refused_and_the_old_file_stays(
+    filled, tmp_path, monkeypatch
+):
+    filled.save(tmp_path / "people.json")
+    before = (tmp_path / "people.json").read_bytes()
+    monkeypatch.setattr("edgesdk.gallery_files.LARGEST_JSON", 500)
+    with pytest.raises(UsageError, match=r"name it people\.gallery"):
+        filled.save(tmp_path / "people.json")
+    assert (tmp_path / "people.json").read_bytes() == before
+    filled.save(tmp_path / "people.gallery")
+
+
+@pytest.mark.parametrize("place", range(0, 330, 11))
+def test_a_cut_binary_gallery_gets_a_sentence(filled, tmp_path, place):
+    path = tmp_path / "people.gallery"
+    filled.save(path)
+    path.write_bytes(path.read_bytes()[:place])
+    with pytest.raises(UsageError, match=r"people\.gallery"):
+        Gallery.load(path, filled.bundle)
+
+
+def test_an_index_that_was_changed_is_not_opened(indexed, tmp_path):
+    path = tmp_path / "people.gallery"
+    indexed.save(path)
+    content = bytearray(path.read_bytes())
+    content[content.rfind(b"usearch") + 40] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="index is not the one that was written"):
+        Gallery.load(path, indexed.bundle)
+
+
+def test_an_index_and_a_session_live_in_one_process():
+    # usearch's extension, loaded first, crashed onnxruntime's.
+    pytest.importorskip("usearch", reason="needs the extra gallery")
+    code = "from edgesdk.nearest import Nearest; Nearest(8); import onnxruntime"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -34,6 +34,12 @@ fi
 "$python" android_demo/tools/write_vectors.py "$bundle" android_demo/build
 "$python" android_demo/tools/build_apk.py resources
 mvn -B -ntp -q -Dstyle.color=never -f android_demo verify
+"$python" - <<'PEOPLE'
+from edgesdk import Gallery
+people = Gallery.load("android_demo/build/people.gallery", "android_demo/build/bundle").people
+assert people == {"Ada": 2, "Zoë 😀": 1, "Cy": 1}, people
+print("Python reads the gallery that the Android library wrote")
+PEOPLE
 "$python" - <<'COUNT'
 import pathlib, re
 found = [re.search(r'tests="(\d+)"', p.read_text()) for p in pathlib.Path("android_demo").glob("*/build/surefire-reports/TEST-*.xml")]

@@ -4,7 +4,7 @@
     python android_demo/tools/write_vectors.py BUNDLE OUT
 
 OUT/bundle is a copy of BUNDLE; OUT/vectors holds pictures of many sizes, resized, normalised
-and aligned by `edgesdk.core.preprocess`, and JSON texts as Python reads and writes them.
+and aligned by `edgesdk.core.preprocess`, JSON texts as Python reads and writes them, and a gallery.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from edgesdk import Gallery
 from edgesdk.core.bundle import read_bundle
 from edgesdk.core.files import canonical, write_atomic, write_json
 from edgesdk.core.preprocess import ARCFACE_112, Align, Preprocess, align
@@ -31,6 +32,7 @@ TEXTS = [
     '{"z": 1, "a": {"y": [], "x": {}}}',
     '"ä 😀 \u007f"',
 ]
+PICTURES = ["ada.jpg", "z/1.jpg", "bo.jpg", ""]
 BROKEN = ["", "{", "[1,]", '{"a" 1}', "01", "1.", "nul", '"\n"', '"\\x"', "[1] 2", '{"a":1,}', "-"]
 
 
@@ -100,6 +102,15 @@ def json_cases() -> list[dict[str, str]]:
     return [{"text": text, "canonical": canonical(json.loads(text)).decode()} for text in TEXTS]
 
 
+def write_gallery(bundle: Path, path: Path) -> None:
+    """Write a gallery of three people, each axis of the embedding one face."""
+    gallery = Gallery(bundle)
+    for axis, name in enumerate(["Ada", "Zoë 😀", "Bo", "Ada"]):
+        gallery.add(name, np.eye(gallery.dim, dtype=np.float32)[axis], PICTURES[axis])
+    gallery.model = "bridge-face"
+    gallery.save(path)
+
+
 def main() -> None:
     """Run the tool."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -111,6 +122,7 @@ def main() -> None:
     for folder in (bundle, vectors):
         shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(args.bundle, bundle)
+    write_gallery(bundle, vectors / "people.gallery")
     pack, random = Pack(vectors), np.random.default_rng(3)
     write_json(
         vectors / "index.json",

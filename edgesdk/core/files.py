@@ -180,8 +180,8 @@ def check_target(path: Path) -> None:
     check_writable(path.parent)
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write `data` to a temporary neighbour, then move it into place.
+def write_atomic(path: Path, *parts: bytes | memoryview) -> None:
+    """Write `parts`, one after the other, to a temporary neighbour, then move it into place.
 
     Raises:
         EdgeSdkError: the folder cannot be written or the disk is full.
@@ -191,7 +191,7 @@ def write_atomic(path: Path, data: bytes) -> None:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
+                stream.writelines(parts)
                 stream.flush()
                 os.fsync(stream.fileno())
             Path(name).chmod(0o644)

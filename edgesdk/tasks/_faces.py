@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.files import write_atomic
 from edgesdk.core.jobs import RunJob
 from edgesdk.core.tensors import Array
-from edgesdk.face import Cut, Face, FacePipeline
-from edgesdk.tasks._classes import picture_files
+from edgesdk.face import Face, FacePipeline
+from edgesdk.face_files import Look, sources
 from edgesdk.tasks._output import PICTURES, check_suffix, write_picture
 from edgesdk.tasks._sheet import sheet
+from edgesdk.videos import EVERY_S
 
 COLUMNS = (
     "picture", "face", "taken", "x", "y", "width", "height", "score", "quality", "similarity",
@@ -25,13 +26,21 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def run_pictures(job: RunJob, aligned: bool | None = None, every: bool = False) -> dict[str, Any]:
+def run_pictures(
+    job: RunJob,
+    aligned: bool | None = None,
+    every: bool = False,
+    every_s: float = EVERY_S,
+    strict: bool = False,
+) -> dict[str, Any]:
     """Embed the faces of pictures and compare the first with each other one.
 
     Args:
-        job: Pictures and folders; `output` may be .csv, .npy (float32 [N, D]) or a sheet.
+        job: Pictures, videos and folders; `output` may be .csv, .npy (float32 [N, D]) or a sheet.
         aligned: As in `FacePipeline.face`.
         every: All faces of a photo, instead of the largest one.
+        every_s: Seconds between the pictures of a video; 0 for all.
+        strict: Refuse pictures that cannot be read.
 
     Returns:
         Plain data: "bundle", "runtime", "faces" (picture, face, aligned, taken, box, points,
@@ -44,8 +53,8 @@ def run_pictures(job: RunJob, aligned: bool | None = None, every: bool = False) 
         MissingDependencyError: a whole photo needs a detector, and there is none.
     """
     check_suffix(job.output, (".csv", ".npy", *PICTURES))
-    paths = picture_files(job.files)
-    if not paths:
+    given = sources(job.files)
+    if not given:
         raise UsageError(
             "no picture was given; give one to embed it, two to compare them, or --device browser "
             "for a camera"
@@ -53,58 +62,38 @@ def run_pictures(job: RunJob, aligned: bool | None = None, every: bool = False) 
     with FacePipeline(
         job.bundle, job.runtime, job.device, job.threads, allow_fallback=job.allow_fallback
     ) as pipeline:
-        skipped: list[dict[str, str]] = []
-        found = list(_cut(pipeline, job, paths, skipped, aligned, every))
+        look = Look(pipeline, aligned, not every, every_s, strict)
+        found = [
+            (one.label, number, face)
+            for one in look(given, job.progress)
+            for number, face in enumerate(sorted(one.faces, key=_area, reverse=True), 1)
+        ]
         if not found:
-            more = f" (and {len(skipped) - 1} more were skipped)" if len(skipped) > 1 else ""
-            raise UsageError(f"{skipped[0]['why']}{more}")
-        rows = pipeline.embed([cut.crop for _, _, cut in found])
-        faces = [Face.of(cut, row) for (_, _, cut), row in zip(found, rows, strict=True)]
-        data = _data(pipeline, found, faces)
+            more = f" (and {len(look.skipped) - 1} more were skipped)" * (len(look.skipped) > 1)
+            raise UsageError(f"{look.skipped[0]['why']}{more}")
+        data = _data(pipeline, found)
     if job.output is not None:
-        _write(job.output, data, faces)
-    return {**data, "skipped": skipped, "output": None if job.output is None else str(job.output)}
+        _write(job.output, data, [face for _, _, face in found])
+    output = None if job.output is None else str(job.output)
+    return {**data, "skipped": look.skipped, "output": output}
 
 
-def _cut(
-    pipeline: FacePipeline,
-    job: RunJob,
-    paths: Sequence[Path],
-    skipped: list[dict[str, str]],
-    aligned: bool | None,
-    every: bool,
-) -> Iterator[tuple[Path, int, Cut]]:
-    """Yield picture, number of the face in it and the face; tell which pictures have none."""
-    for done, path in enumerate(paths):
-        if job.progress:
-            job.progress(done, len(paths), path.name)
-        try:
-            cuts = pipeline.cuts(path, aligned) if every else [pipeline.cut(path, aligned)]
-        except UsageError as error:
-            skipped.append({"picture": str(path), "why": str(error)})
-            continue
-        if not cuts:
-            skipped.append({"picture": str(path), "why": f"picture {path} shows no face"})
-        cuts.sort(key=lambda cut: -(cut.detection.area if cut.detection else 0.0))
-        yield from ((path, number, cut) for number, cut in enumerate(cuts, 1))
+def _area(face: Face) -> float:
+    return face.detection.area if face.detection else 0.0
 
 
-def _data(
-    pipeline: FacePipeline, found: Sequence[tuple[Path, int, Cut]], faces: Sequence[Face]
-) -> dict[str, Any]:
-    compared = [pipeline.decide_faces(faces[0], face) for face in faces[1:]]
+def _data(pipeline: FacePipeline, found: Sequence[tuple[str, int, Face]]) -> dict[str, Any]:
+    first = found[0][2]
+    compared = [pipeline.decide_faces(first, face) for _, _, face in found[1:]]
     decided = next((c.reason for c in compared if c.same is not None), None)
     return {
         "bundle": pipeline.bundle.name,
         "runtime": pipeline.session.runtime,
-        "faces": [
-            _face_json(path, number, face)
-            for (path, number, _), face in zip(found, faces, strict=True)
-        ],
+        "faces": [_face_json(label, number, face) for label, number, face in found],
         "comparisons": [
             {
-                "a": str(found[0][0]),
-                "b": str(path),
+                "a": found[0][0],
+                "b": label,
                 "face": number,
                 "similarity": result.similarity,
                 "same": result.same,
@@ -113,16 +102,16 @@ def _data(
                 "far": result.far,
                 "reason": result.reason,
             }
-            for (path, number, _), result in zip(found[1:], compared, strict=True)
+            for (label, number, _), result in zip(found[1:], compared, strict=True)
         ],
         "rule": decided or (compared[0].reason if compared else None),
     }
 
 
-def _face_json(path: Path, number: int, face: Face) -> dict[str, Any]:
+def _face_json(label: str, number: int, face: Face) -> dict[str, Any]:
     place, quality = face.detection, face.quality
     return {
-        "picture": str(path),
+        "picture": label,
         "face": number,
         "aligned": place is None,
         "taken": face.taken,

@@ -132,13 +132,21 @@ class FaceEmbedding:
         return Headline("accuracy", f"LFW{folds}{size}", float(value))
 
     def run(
-        self, job: RunJob, *, aligned: bool | None = None, all_faces: bool = False
+        self,
+        job: RunJob,
+        *,
+        aligned: bool | None = None,
+        all_faces: bool = False,
+        every: float = 1.0,
+        strict: bool = False,
     ) -> dict[str, Any]:
         """Embed the faces of pictures and compare the first one with each other one.
 
         Args:
             aligned: Pictures are aligned crops (or are not); default: small squares are looked at.
             all_faces: All faces of each photo, instead of the largest one.
+            every: Seconds between the pictures of a video; 0 for all.
+            strict: Refuse pictures that cannot be read; default: they are left out and named.
 
         Returns:
             "faces" (embedding, box, taken, quality), "comparisons" (similarity, same) and
@@ -146,7 +154,7 @@ class FaceEmbedding:
         """
         from edgesdk.tasks._faces import run_pictures
 
-        return run_pictures(job, aligned, all_faces)
+        return run_pictures(job, aligned, all_faces, every, strict)
 
     def show(self, result: Mapping[str, Any]) -> str:
         """Return similarities and decisions as a table."""

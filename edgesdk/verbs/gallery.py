@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesdk.core.errors import UsageError, did_you_mean
+from edgesdk.core.errors import MissingDependencyError, UsageError, did_you_mean
 from edgesdk.core.files import check_target, exists, write_atomic
 from edgesdk.core.jobs import Progress
 from edgesdk.verbs._text import table
 from edgesdk.verbs._verb import Verb, listed
 
 if TYPE_CHECKING:
-    from edgesdk.face import Face, FacePipeline
+    from edgesdk.face import Face
+    from edgesdk.face_files import Look, Source
     from edgesdk.galleries import Gallery, Limit
 
-ACTIONS = ("build", "search", "list", "remove")
+ACTIONS = ("build", "search", "list", "remove", "accept")
 MODEL = "bridge-face-plus-64"
 FPIR = 0.01
 SHEETS = (".png", ".jpg", ".jpeg", ".webp")
-VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm")
+EVERY_S = 1.0
+CHECKED = 200  # crops that two precisions are compared on
 
 
 def gallery(
@@ -35,6 +37,8 @@ def gallery(
     top: int = 1,
     fpir: float = FPIR,
     aligned: bool | None = None,
+    every: float = EVERY_S,
+    strict: bool = False,
     runtime: str | None = None,
     threads: int = 1,
     output: Path | str | None = None,
@@ -43,16 +47,20 @@ def gallery(
     """Keep a file of known people and find them in photos.
 
     Args:
-        action: build (or add to it), search, list or remove.
-        gallery: The gallery's file, such as people.json.
-        files: Pictures and folders; a folder per person, or one picture each that is named after
-            the person. For remove: names of people.
+        action: build (or add to it), search, list, remove, or accept: let a model of another
+            precision search, if both agree on the faces of some pictures.
+        gallery: The gallery's file, such as people.gallery; a name that ends in .json makes a
+            text of it.
+        files: Pictures, videos and folders; a folder per person, or one file each that is named
+            after the person. For remove: names of people.
         model: Bundle folder or shipped name of the model; default: the one that the gallery was
-            built with, bridge-face-plus-64 for a new one.
+            built with, bridge-face-plus-64 for a new one. For accept: the other one.
         person: All pictures show this person (build).
         top: Number of people to tell for each face (search).
         fpir: Share of strangers that may be taken for somebody (search).
         aligned: Pictures are aligned crops (or are not); default: small squares are looked at.
+        every: Seconds between the pictures of a video; 0 for all.
+        strict: Refuse pictures that cannot be read; default: they are left out and named.
         runtime: Runtime; default: the first one of the bundle that works here.
         threads: Threads of the CPU.
         output: Write what was found to this .csv, or as a sheet of faces to this picture (search).
@@ -70,37 +78,43 @@ def gallery(
         raise UsageError(f"gallery does not know {action!r}. {did_you_mean(action, ACTIONS)}")
     if action == "list":
         return _list(place)
-    model = model or _model_of(place)
     if action == "remove":
         return _remove(place, [str(name) for name in files], model)
     paths = [Path(path) for path in files]
     if not paths:
         raise UsageError(f"gallery {action} takes pictures or folders of them, found none")
+    if action == "accept":
+        return _accept(place, paths, model, threads)
     from edgesdk.face import FacePipeline
+    from edgesdk.face_files import Look, sources
     from edgesdk.galleries import Gallery
 
+    model = model or _model_of(place)
     with FacePipeline(model, runtime, threads=threads) as pipeline:
         if action == "build":
             check_target(place)
             kept = Gallery.load(place, model) if exists(place) else Gallery(model)
-            return _build(pipeline, kept, place, _named(paths, person), aligned, progress)
+            look = Look(pipeline, aligned, largest=True, every_s=every, strict=strict)
+            return _build(look, kept, place, _named(paths, person), progress)
         kept = Gallery.load(place, model)
         if not len(kept):
             raise UsageError(f"{place} holds nobody; enrol people with: edgesdk gallery build")
-        found = _Search(pipeline, kept, kept.limit(fpir), top, aligned)
-        return found(place, paths, None if output is None else Path(output), progress)
+        _check_output(None if output is None else Path(output))
+        look = Look(pipeline, aligned, every_s=every, strict=strict)
+        found = _Search(kept, kept.limit(fpir), top)(look, sources(paths), progress)
+    crops = found.pop("crops")
+    return {"gallery": str(place), **found, "output": _written(output, crops, found)}
 
 
 def _list(place: Path) -> dict[str, Any]:
     from edgesdk.galleries import read_gallery
 
     data = read_gallery(place)
-    names = [str(face["name"]) for face in data["faces"]]
     return {
         "action": "list",
         "gallery": str(place),
-        "model": data.get("model"),
-        "people": _people(names),
+        "model": data.model or None,
+        "people": _people(data.names),
     }
 
 
@@ -110,12 +124,12 @@ def _people(names: Sequence[str]) -> list[dict[str, Any]]:
     return [{"name": name, "faces": count} for name, count in Counter(names).items()]
 
 
-def _remove(place: Path, names: Sequence[str], model: Path | str) -> dict[str, Any]:
+def _remove(place: Path, names: Sequence[str], model: Path | str | None) -> dict[str, Any]:
     from edgesdk.galleries import Gallery
 
     if not names:
         raise UsageError("gallery remove takes the names of people, found none")
-    kept = Gallery.load(place, model)
+    kept = Gallery.load(place, model or _model_of(place))
     gone = {name: kept.remove(name) for name in dict.fromkeys(names)}
     kept.save(place)
     return {
@@ -126,148 +140,141 @@ def _remove(place: Path, names: Sequence[str], model: Path | str) -> dict[str, A
     }
 
 
-def _model_of(place: Path) -> str:
-    """Return the model that a gallery was built with, the usual one where there is none yet."""
-    from edgesdk.galleries import read_gallery
-
-    return str(read_gallery(place).get("model") or MODEL) if exists(place) else MODEL
-
-
-def _build(
-    pipeline: FacePipeline,
-    kept: Gallery,
-    place: Path,
-    named: Sequence[tuple[Path, str]],
-    aligned: bool | None,
-    progress: Progress | None,
+def _accept(
+    place: Path, paths: Sequence[Path], model: Path | str | None, threads: int
 ) -> dict[str, Any]:
-    """Enrol the largest face of each picture; a picture that was enrolled before is replaced."""
-    skipped: list[dict[str, str]] = []
-    added = 0
-    faces = _each(pipeline, named, skipped, aligned, progress, every=False)
-    for (path, name), face in faces:
-        kept.forget_picture(str(path))
-        kept.add(name, face.embedding, str(path))
-        added += 1
-    if not added:
-        raise UsageError(f"nobody was enrolled; {skipped[0]['why']}")
+    """Compare a model with the gallery's own on crops, and let it search where they agree."""
+    from edgesdk.face import FacePipeline
+    from edgesdk.galleries import Gallery
+    from edgesdk.picture_sets import Pictures
+
+    if model is None:
+        raise UsageError("gallery accept takes the other model: --model BUNDLE")
+    kept, crops = Gallery.load(place, _model_of(place)), []
+    for path in paths:
+        pictures = Pictures(path)
+        crops += [pictures.read(name) for name in pictures.choose(CHECKED, 0)]
+    rows = []
+    for one in (kept.bundle, model):
+        with FacePipeline(one, threads=threads) as pipeline:
+            rows.append(pipeline.embed(crops))
+    cosine = kept.accept(model, *rows)
     kept.save(place)
     return {
-        "action": "build",
+        "action": "accept",
         "gallery": str(place),
-        "model": pipeline.bundle.name,
-        "added": added,
-        "skipped": skipped,
+        "accepted": {"bundle": str(model), "cosine_p1": cosine, "faces": len(crops)},
         "people": _people(kept.names),
     }
 
 
-def _pictures(paths: Sequence[Path]) -> list[tuple[Path, str]]:
-    """Return the pictures that were named or lie in folders, each with its path as its name."""
-    from edgesdk.tasks._classes import picture_files
+def _model_of(place: Path) -> str:
+    """Return the model that a gallery was built with, the usual one where there is none yet."""
+    from edgesdk.galleries import read_gallery
 
-    for path in paths:
-        if path.suffix.lower() in VIDEOS:
-            raise UsageError(
-                f"{path} is a video, which is not read; take pictures out of it first, such as "
-                f"with: ffmpeg -i {path.name} -vf fps=1 frames/%04d.jpg"
-            )
-    return [(path, str(path)) for path in picture_files(paths)]
+    return (read_gallery(place).model if exists(place) else "") or MODEL
 
 
-def _named(paths: Sequence[Path], person: str | None) -> list[tuple[Path, str]]:
-    """Return each picture and whom it shows: as told, by its folder, else by the file's name."""
+def _build(
+    look: Look,
+    kept: Gallery,
+    place: Path,
+    given: Sequence[Source],
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """Enrol the largest face of each picture; a picture that was enrolled before is replaced."""
+    seen = list(look(given, progress))
+    if not seen:
+        raise UsageError(f"nobody was enrolled; {look.skipped[0]['why']}")
+    kept.forget_pictures({one.label for one in seen})
+    for one in seen:
+        kept.add(one.source.person, one.faces[0].embedding, one.label)
+    note = _indexed(kept, progress)
+    kept.save(place)
+    return {
+        "action": "build",
+        "gallery": str(place),
+        "model": kept.bundle.name,
+        "added": len(seen),
+        "skipped": look.skipped,
+        "people": _people(kept.names),
+        "index": note,
+    }
+
+
+def _indexed(kept: Gallery, progress: Progress | None) -> str:
+    """Give a large gallery an index; return what a user should know of it."""
+    from edgesdk.galleries import EXACT
+
+    if len(kept) <= EXACT or kept.indexed:
+        return ""
+    try:
+        kept.index(progress)
+    except MissingDependencyError as error:
+        return f"every search looks at all {len(kept):,} faces: {error}"
+    return f"an index of {len(kept):,} faces was made"
+
+
+def _named(paths: Sequence[Path], person: str | None) -> list[Source]:
+    """Return each file and whom it shows: as told, by its folder, else by the file's name."""
+    from dataclasses import replace
+
+    from edgesdk.face_files import Source, films, sources
+
     if person is not None:
-        return [(path, person) for path, _ in _pictures(paths)]
+        return [replace(source, person=person) for source in sources(paths)]
     from edgesdk.picture_sets import Pictures
     from edgesdk.picture_sets.people import people_of
 
-    found: list[tuple[Path, str]] = []
+    found: list[Source] = []
     for path in paths:
         if not path.is_dir():
-            found += [(picture, picture.stem) for picture, _ in _pictures([path])]
+            found.append(Source(path, path.stem))
             continue
         inside = Pictures(path)
-        nested = any("/" in name for name in inside.names)
-        people = people_of(inside.names, str(path)) if nested else [None] * len(inside.names)
+        names = sorted([*inside.names, *films(inside)])
+        nested = any("/" in name for name in names)
+        people = people_of(names, str(path)) if nested else [None] * len(names)
         found += [
-            (inside.file(name), who or Path(name).stem)
-            for name, who in zip(inside.names, people, strict=True)
+            Source(inside.file(name), who or Path(name).stem)
+            for name, who in zip(names, people, strict=True)
         ]
     if not found:
         raise UsageError(f"{', '.join(map(str, paths))} holds no picture; give photos of people")
     return found
 
 
-def _each(
-    pipeline: FacePipeline,
-    named: Sequence[tuple[Path, str]],
-    skipped: list[dict[str, str]],
-    aligned: bool | None,
-    progress: Progress | None,
-    every: bool,
-) -> Iterator[tuple[tuple[Path, str], Face]]:
-    """Yield the faces of pictures; what cannot be read or shows none is told in `skipped`."""
-    from edgesdk.face import Face
-
-    for done, (path, name) in enumerate(named):
-        if progress:
-            progress(done, len(named), path.name)
-        try:
-            cuts = pipeline.cuts(path, aligned) if every else [pipeline.cut(path, aligned)]
-        except UsageError as error:
-            skipped.append({"picture": str(path), "why": str(error)})
-            continue
-        if not cuts:
-            skipped.append({"picture": str(path), "why": f"picture {path} shows no face"})
-        for cut, row in zip(cuts, pipeline.embed([cut.crop for cut in cuts]), strict=True):
-            yield (path, name), Face.of(cut, row)
-
-
 class _Search:
     """One search for all faces of pictures."""
 
-    def __init__(
-        self, pipeline: FacePipeline, kept: Gallery, limit: Limit, top: int, aligned: bool | None
-    ) -> None:
+    def __init__(self, kept: Gallery, limit: Limit, top: int) -> None:
         if top < 1:
             raise UsageError(f"top is a number of people, 1 or more, found {top}")
-        self.pipeline, self.kept, self.limit = pipeline, kept, limit
-        self.top, self.aligned = top, aligned
+        self.kept, self.limit, self.top = kept, limit, top
 
     def __call__(
-        self, place: Path, paths: Sequence[Path], output: Path | None, progress: Progress | None
+        self, look: Look, given: Sequence[Source], progress: Progress | None
     ) -> dict[str, Any]:
-        """Return what was found, and write it where asked."""
-        _check_output(output)
-        skipped: list[dict[str, str]] = []
-        named = _pictures(paths)
-        rows, crops = [], []
-        faces = _each(self.pipeline, named, skipped, self.aligned, progress, every=True)
-        for (path, _), face in faces:
-            rows.append(self._row(path, face))
-            crops.append(face.crop)
-        if not rows:
-            raise UsageError(f"no face was found; {skipped[0]['why']}")
-        if output is not None:
-            _write(output, rows, crops)
+        """Return what was found, and the crops."""
+        found = [(one.label, face) for one in look(given, progress) for face in one.faces]
+        if not found:
+            raise UsageError(f"no face was found; {look.skipped[0]['why']}")
         return {
             "action": "search",
-            "gallery": str(place),
-            "model": self.pipeline.bundle.name,
-            "found": rows,
+            "model": self.kept.bundle.name,
+            "found": [self._row(label, face) for label, face in found],
             "threshold": self.limit.value,
             "rule": self.limit.about,
-            "skipped": skipped,
-            "output": None if output is None else str(output),
+            "skipped": look.skipped,
+            "crops": [face.crop for _, face in found],
         }
 
-    def _row(self, path: Path, face: Face) -> dict[str, Any]:
+    def _row(self, label: str, face: Face) -> dict[str, Any]:
         near = self.kept.search(face.embedding, self.top)
         known = near[0].similarity >= self.limit.value
         unsure = face.unsure or ("" if known or face.quality is None else face.quality.poor)
         return {
-            "picture": str(path),
+            "picture": label,
             "box": None if face.detection is None else list(face.detection.box),
             "name": near[0].name if known and not unsure else None,
             "said": near[0].name if known and not unsure else "undecided" if unsure else "nobody",
@@ -281,6 +288,14 @@ class _Search:
 def _check_output(output: Path | None) -> None:
     if output is not None and output.suffix.lower() not in (".csv", *SHEETS):
         raise UsageError(f"-o {output} must end in .csv, {', '.join(SHEETS)}")
+
+
+def _written(
+    output: Path | str | None, crops: Sequence[Any], found: Mapping[str, Any]
+) -> str | None:
+    if output is not None:
+        _write(Path(output), found["found"], crops)
+    return None if output is None else str(output)
 
 
 def _write(output: Path, rows: Sequence[Mapping[str, Any]], crops: Sequence[Any]) -> None:
@@ -315,6 +330,14 @@ def show(data: Mapping[str, Any]) -> str:
     else:
         body = [[row["name"], str(row["faces"])] for row in data["people"]]
         lines = [table(["person", "faces"], body)]
+    if data.get("index"):
+        lines.append(data["index"])
+    if "accepted" in data:
+        told = data["accepted"]
+        lines.append(
+            f"{told['bundle']} may search: the worst per cent of the cosines of {told['faces']} "
+            f"faces is {told['cosine_p1']:.4f}"
+        )
     for name, count in data.get("removed", {}).items():
         lines.append(f"removed {name} ({count} faces)")
     lines += [f"skipped {row['picture']}: {row['why']}" for row in data.get("skipped", [])]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -98,7 +99,7 @@ def test_damaged_and_faceless_pictures_are_skipped_and_told(built, people):
         (["serch"], "Did you mean 'search'"),
         (["search"], "takes pictures or folders"),
         (["remove"], "takes the names of people"),
-        (["search", "film.mp4"], "is a video"),
+        (["search", "film.mp4"], "does not exist"),
         (["search", "gone.png"], "does not exist"),
     ],
 )
@@ -111,6 +112,54 @@ def test_another_model_is_refused(built, people, make_face_bundle):
     other = make_face_bundle(name="other", bias=0.25)
     with pytest.raises(UsageError, match="another model"):
         edgesdk.gallery("search", built, people, model=other.path)
+
+
+def test_strict_refuses_damaged_pictures_before_any_work(built, people):
+    before = built.read_bytes()
+    for name in ("ada/3.png", "bo/4.png"):
+        (people / name).write_bytes((people / "ada" / "1.png").read_bytes()[:200])
+    with pytest.raises(UsageError, match=r"2 of 6 pictures cannot be read: .*3\.png.*4\.png"):
+        edgesdk.gallery("build", built, people, aligned=True, strict=True)
+    with pytest.raises(UsageError, match="2 of 6 pictures"):
+        edgesdk.run("bridge-face", [people], aligned=True, strict=True)
+    assert built.read_bytes() == before
+
+
+def test_another_precision_is_accepted_where_both_agree(built, people, make_face_bundle, tmp_path):
+    for name, bias, agrees in (("near", 1e-4, True), ("far", 3.0, False)):
+        other = make_face_bundle(name=name, bias=bias)
+        crops = tmp_path / f"{name}-crops"
+        crops.mkdir()
+        for number, crop in enumerate(synthetic_faces(40, seed=8, size=64)):
+            Image.fromarray(crop).save(crops / f"{number}.png")
+        with pytest.raises(UsageError, match="edgesdk gallery accept"):
+            edgesdk.gallery("search", built, people, model=other.path, aligned=True)
+        if not agrees:
+            with pytest.raises(UsageError, match="does not agree"):
+                edgesdk.gallery("accept", built, crops, model=other.path)
+            continue
+        told = edgesdk.gallery("accept", built, crops, model=other.path)
+        assert told["accepted"]["faces"] == 40
+        assert "may search" in show(told)
+        found = edgesdk.gallery("search", built, people / "bo", model=other.path, aligned=True)
+        assert {row["name"] for row in found["found"]} == {"bo"}
+    with pytest.raises(UsageError, match="--model"):
+        edgesdk.gallery("accept", built, people)
+
+
+def test_a_large_gallery_gets_an_index(people, make_face_bundle, tmp_path, monkeypatch):
+    pytest.importorskip("usearch", reason="needs the extra gallery")
+    monkeypatch.setattr("edgesdk.galleries.EXACT", 3)
+    bundle, place = make_face_bundle(), tmp_path / "many.gallery"
+    data = edgesdk.gallery("build", place, people, model=bundle.path, aligned=True)
+    assert "an index of 4 faces was made" in show(data)
+    assert edgesdk.Gallery.load(place, bundle).indexed
+    found = edgesdk.gallery("search", place, people / "bo", aligned=True)
+    assert {row["name"] for row in found["found"]} == {"bo"}
+    monkeypatch.setitem(sys.modules, "usearch.index", None)
+    other = tmp_path / "other.gallery"
+    data = edgesdk.gallery("build", other, people, model=bundle.path, aligned=True)
+    assert "looks at all 4 faces" in show(data)
 
 
 @needs_weights

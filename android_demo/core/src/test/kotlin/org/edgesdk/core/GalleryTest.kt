@@ -65,14 +65,56 @@ class GalleryTest {
     }
 
     @Test
-    fun comesBackFromItsFile() {
-        val file = File(folder.root, "deep/gallery.json")
-        val gallery = filled().apply { add("Zoë 😀 \"x\"", row(0f, 0f, 0f, 1f)) }
+    fun comesBackFromItsFileOfEitherForm() {
+        for (name in listOf("gallery.json", "people.gallery")) {
+            val file = File(folder.root, "${name.first()}/$name")
+            val gallery = filled().apply { add("Zoë 😀 \"x\"", row(0f, 0f, 0f, 1f)) }
+            gallery.save(file)
+            val again = Gallery(thresholdBundle).apply { load(file) }
+            assertEquals(gallery.names, again.names)
+            assertEquals(gallery.top(row(1f, 2f, 3f, 4f), 4), again.top(row(1f, 2f, 3f, 4f), 4))
+            assertEquals(listOf(name), file.parentFile.list()!!.toList())
+        }
+    }
+
+    @Test
+    fun readsWhatPythonWroteAndPythonReadsIt() {
+        val gallery = Gallery(realBundle).apply { load(File(folder("edgesdk.vectors"), "people.gallery")) }
+        assertEquals(listOf("Ada", "Zoë 😀", "Bo"), gallery.names)
+        assertEquals(4, gallery.size)
+        assertEquals("Bo", gallery.top(row(0f, 0f, 1f)).single().name)
+        assertEquals(0.8f, gallery.top(row(3f, 4f)).single().score, 1e-6f)
+        gallery.add("Cy", row(0f, 0f, 0f, 5f))
+        gallery.delete("Bo")
+        val file = File(folder("edgesdk.vectors").parentFile, "people.gallery")
         gallery.save(file)
-        val again = Gallery(thresholdBundle).apply { load(file) }
-        assertEquals(gallery.names, again.names)
-        assertEquals(gallery.top(row(1f, 2f, 3f, 4f), 4), again.top(row(1f, 2f, 3f, 4f), 4))
-        assertEquals(listOf("gallery.json"), file.parentFile.list()!!.toList())
+        val content = GalleryFile.read(file)
+        assertEquals(listOf("ada.jpg", "z/1.jpg", "", ""), content.faces.map { it.picture })
+        assertEquals("bridge-face", content.about["model"])
+    }
+
+    @Test
+    fun aRemovedPersonIsInNoByteOfTheFile() {
+        val gallery = Gallery(realBundle).apply { load(File(folder("edgesdk.vectors"), "people.gallery")) }
+        val file = File(folder.root, "people.gallery")
+        gallery.delete("Bo")
+        gallery.save(file)
+        val one = byteArrayOf(0, 0, 0x80.toByte(), 0x3f)
+        val row = ByteArray(8) + one + ByteArray(4)
+        val text = String(file.readBytes(), Charsets.ISO_8859_1)
+        assertFalse(text.contains("\"Bo\""))
+        assertFalse(text.contains(String(row, Charsets.ISO_8859_1)))
+    }
+
+    @Test
+    fun aDamagedFileGetsASentence() {
+        val file = File(folder.root, "people.gallery")
+        filled().save(file)
+        val whole = file.readBytes()
+        for (size in 0 until whole.size step 37) {
+            file.writeBytes(whole.copyOf(size))
+            assertTrue(runCatching { Gallery(thresholdBundle).load(file) }.exceptionOrNull() is Problem)
+        }
     }
 
     @Test
