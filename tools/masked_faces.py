@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from edgesdk.core.biometrics import cosine, decided_rightly, unit, verification
-from edgesdk.core.bundle import MANIFEST
+from edgesdk.core.bundle import MANIFEST, Bundle
 from edgesdk.core.files import read_json, write_json
 from edgesdk.core.preprocess import Align, align, resize
 from edgesdk.core.tensors import Array
@@ -124,9 +124,11 @@ def opened(name: str, stack: ExitStack) -> Model:
     return bundle_model(name, None, 1, stack)
 
 
-def completer(name: str, stack: ExitStack) -> Callable[[Sequence[Array]], list[Array]]:
+def completer(
+    name: Bundle | str, stack: ExitStack, runtime: str | None = None
+) -> Callable[[Sequence[Array]], list[Array]]:
     """Return what completes faces by a bundle's output `completed`."""
-    pipeline = stack.enter_context(FacePipeline(name))
+    pipeline = stack.enter_context(FacePipeline(name, runtime))
     (spec,) = pipeline.bundle.inputs
     prepare = pipeline.bundle.preprocess[spec.name]
 
