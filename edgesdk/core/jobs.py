@@ -132,6 +132,7 @@ class RunResult:
         metrics: Name -> value.
         ledger: Privacy accounting; empty where none applies.
         sets: Per data set what was read and what was left out; "line" says it in one line.
+        tables: Name -> rows to be shown, every row column -> value.
     """
 
     folder: Path
@@ -140,3 +141,4 @@ class RunResult:
     metrics: Mapping[str, float] = field(default_factory=dict)
     ledger: Mapping[str, Any] = field(default_factory=dict)
     sets: Sequence[Mapping[str, Any]] = ()
+    tables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Draw results."""
+"""Draw results and training runs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from edgesdk.verbs._verb import Verb, listed
 def report(
     results: Sequence[Path | str] | Path | str,
     *,
-    title: str = "edgesdk benchmark",
+    title: str = "edgesdk report",
     output_dir: Path | str = "reports",
 ) -> Path:
-    """Draw results as one self-contained HTML page, with Markdown and JSON beside it.
+    """Draw results and training runs as one self-contained HTML page, Markdown and JSON beside it.
 
     Args:
-        results: Result files, or folders of them.
+        results: Result files, folders of them, or folders of training runs.
         title: Heading of the page.
         output_dir: Folder for report.html, report.md and report.json.
 
@@ -25,7 +25,7 @@ def report(
         Path of report.html.
 
     Raises:
-        UsageError: no result was found, or a file is no result.
+        UsageError: no result and no run was found, or a file is none.
     """
     from edgesdk_benchmarks.report import report as draw
 

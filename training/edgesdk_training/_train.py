@@ -208,6 +208,7 @@ def _write_result(result: RunResult) -> None:
             "metrics": result.metrics,
             "ledger": result.ledger,
             "sets": result.sets,
+            "tables": result.tables,
         },
     )
 
@@ -222,6 +223,7 @@ def _read_result(folder: Path) -> RunResult:
             metrics=data["metrics"],
             ledger=data["ledger"],
             sets=tuple(data.get("sets", ())),
+            tables=data.get("tables", {}),
         )
         check_types(found)
         return found

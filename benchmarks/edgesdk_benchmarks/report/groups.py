@@ -45,18 +45,26 @@ class Group:
         return [r for r in self.results if r.ranked]
 
 
-def read_results(paths: Sequence[Path]) -> list[BenchResult]:
-    """Return the results of files and folders; a folder's other JSON files are passed over."""
+def read_results(paths: Sequence[Path], may_lack: bool = False) -> list[BenchResult]:
+    """Return the results of files and folders; a folder's other JSON files are passed over.
+
+    Args:
+        paths: Result files, or folders.
+        may_lack: Whether a folder need not hold any, for what else lies there is shown.
+    """
     results = []
     for path in paths:
         if path.is_dir():
             found = [r for p in sorted(path.rglob("*.json")) if (r := _maybe(p)) is not None]
-            if not found:
-                raise UsageError(f"{path} holds no benchmark result; make one with: edgesdk bench")
+            if not found and not may_lack:
+                raise UsageError(
+                    f"{path} holds no benchmark result and no training run; make one with: "
+                    "edgesdk bench"
+                )
             results += found
         else:
             results.append(read_result(path))
-    if not results:
+    if not results and not may_lack:
         raise UsageError("no result was given; name result files or folders")
     return told_apart(results)
 

@@ -13,6 +13,9 @@ from edgesdk.core.verify import proof_words
 from edgesdk_benchmarks.report import charts
 from edgesdk_benchmarks.report.groups import Group, head, row
 from edgesdk_benchmarks.report.markdown import LIMITS, machine
+from edgesdk_benchmarks.report.parts import facts, figure, scroll
+from edgesdk_benchmarks.report.run_page import run_section
+from edgesdk_benchmarks.report.runs import Run
 from edgesdk_benchmarks.report.svg import SERIES_COLOURS
 
 INTRO = {
@@ -22,12 +25,12 @@ INTRO = {
 }
 
 
-def page(title: str, groups: Sequence[Group]) -> str:
+def page(title: str, groups: Sequence[Group], runs: Sequence[Run] = ()) -> str:
     """Return the whole page."""
     style = files("edgesdk_benchmarks.report").joinpath("style.css").read_text("utf-8")
-    body = "".join(
-        [_header(title, groups), *map(_section, groups), _accuracy(groups), _footer(groups)]
-    )
+    measured = [*map(_section, groups), _accuracy(groups)] if groups else []
+    ends = [_footer(groups)] if groups else []
+    body = "".join([_header(title, groups, runs), *measured, *map(run_section, runs), *ends])
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -36,13 +39,15 @@ def page(title: str, groups: Sequence[Group]) -> str:
     )
 
 
-def _header(title: str, groups: Sequence[Group]) -> str:
-    first = groups[0].results[0]
-    count = len({r.name for g in groups for r in g.results})
-    return (
-        f"<header><h1>{escape(title)}</h1><p>{count} contender{'s' * (count != 1)}, measured "
-        f"{escape(first.date)}, {escape(machine(first))}.</p></header>"
-    )
+def _header(title: str, groups: Sequence[Group], runs: Sequence[Run]) -> str:
+    told = []
+    if groups:
+        first, count = groups[0].results[0], len({r.name for g in groups for r in g.results})
+        who = f"{count} contender{'s' * (count != 1)}"
+        told.append(f"{who}, measured {first.date}, {machine(first)}.")
+    if runs:
+        told.append(f"{len(runs)} training run{'s' * (len(runs) != 1)}.")
+    return f"<header><h1>{escape(title)}</h1><p>{escape(' '.join(told))}</p></header>"
 
 
 def _section(group: Group) -> str:
@@ -54,18 +59,14 @@ def _section(group: Group) -> str:
     if ranked:
         parts.append(_legend(ranked))
     if ranked and group.scenario == "latency":
-        parts.append(_figure("Latency distribution", charts.latency(ranked)))
+        parts.append(figure("Latency distribution", charts.latency(ranked)))
     if ranked and group.scenario == "offline":
         caption = f"{plural(item_of(ranked)).capitalize()} per second per batch size"
-        parts.append(_figure(caption, charts.throughput(ranked)))
+        parts.append(figure(caption, charts.throughput(ranked)))
     if len(ranked) > 1 and group.scenario != "offline":
         caption = f"Speed relative to {ranked[0].name}: above 1 is faster; line = 95 % interval"
-        parts.append(_figure(caption, charts.ratios(ranked)))
+        parts.append(figure(caption, charts.ratios(ranked)))
     return "".join(parts) + "</section>"
-
-
-def _figure(caption: str, svg: str) -> str:
-    return f"<figure><figcaption>{escape(caption)}</figcaption>{svg}</figure>"
 
 
 def _legend(results: Sequence[BenchResult]) -> str:
@@ -79,11 +80,7 @@ def _legend(results: Sequence[BenchResult]) -> str:
 def _table(group: Group) -> str:
     names = "".join(f"<th>{escape(h)}</th>" for h in head(group.results))
     body = "".join(f"<tr>{_cells(row(r))}</tr>" for r in group.results)
-    return _scroll(f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>")
-
-
-def _scroll(table: str) -> str:
-    return f'<div class="scroll">{table}</div>'
+    return scroll(f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>")
 
 
 def _cells(values: Sequence[Any]) -> str:
@@ -146,7 +143,7 @@ def _measured(label: str, points: Sequence[tuple[BenchResult, Headline]]) -> str
     item = item_of([result for result, _ in points])
     unit = ", %" if points[0][1].percent else ""
     chart = charts.accuracy_cost(dots, f"ms per {item}, batch 1", f"{label}{unit}")
-    return _figure(f"{label}: up and left is better", chart) + _scroll(
+    return figure(f"{label}: up and left is better", chart) + scroll(
         f"<table><thead><tr><th>contender</th><th>{escape(label)}</th><th>p50 ms</th></tr></thead>"
         f"<tbody>{rows}</tbody></table>"
     )
@@ -158,10 +155,6 @@ def _proof(verify: Mapping[str, Any]) -> str:
 
 def _footer(groups: Sequence[Group]) -> str:
     environment = groups[0].results[0].environment
-    rows = "".join(
-        f'<tr><th scope="row">{escape(str(k))}</th><td>{escape(_value(v))}</td></tr>'
-        for k, v in environment.items()
-    )
     artefacts = {r.artefact["sha256"]: r for g in groups for r in g.results}
     files_ = "".join(
         f'<tr><th scope="row">{escape(r.name)}</th><td>{int(r.artefact["bytes"]):,}</td>'
@@ -174,15 +167,7 @@ def _footer(groups: Sequence[Group]) -> str:
         f"<tbody>{files_}</tbody></table>"
     )
     return (
-        f"<section><h2>Artefacts</h2>{_scroll(proofs)}<h2>Machine</h2>"
-        + _scroll(f'<table class="facts"><tbody>{rows}</tbody></table>')
+        f"<section><h2>Artefacts</h2>{scroll(proofs)}<h2>Machine</h2>"
+        + facts(environment)
         + f"<h2>What this does not show</h2><p>{escape(LIMITS)}</p></section>"
     )
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return "unknown"
-    if isinstance(value, dict):
-        return ", ".join(f"{k} {_value(v)}" for k, v in value.items()) or "none"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -7,6 +7,8 @@ from typing import Any
 
 from edgesdk.core.result import BenchResult
 from edgesdk_benchmarks.report.groups import Group, head, row
+from edgesdk_benchmarks.report.parts import told
+from edgesdk_benchmarks.report.runs import Run
 
 LIMITS = (
     "Ratios hold inside one interleaved run on one machine. Times are of inference alone unless "
@@ -15,7 +17,7 @@ LIMITS = (
 )
 
 
-def text(title: str, groups: Sequence[Group]) -> str:
+def text(title: str, groups: Sequence[Group], runs: Sequence[Run] = ()) -> str:
     """Return the whole report."""
     parts = [f"# {_cell(title)}"]
     for group in groups:
@@ -27,7 +29,20 @@ def text(title: str, groups: Sequence[Group]) -> str:
         ]
         parts += ["\n".join(reasons)] if reasons else []
         parts.append(f"Machine: {_cell(machine(first))}")
-    return "\n\n".join([*parts, LIMITS]) + "\n"
+    parts += map(_run, runs)
+    return "\n\n".join([*parts, *([LIMITS] if groups else [])]) + "\n"
+
+
+def _run(run: Run) -> str:
+    """Return a run's measurements and tables; its courses are on the page and in the JSON."""
+    parts = [f"## run {_cell(run.name)}{'' if run.finished else ' (unfinished)'}"]
+    for held in filter(None, (run.metrics, run.ledger)):
+        parts.append(markdown_table(("what", "value"), [(k, told(v)) for k, v in held.items()]))
+    for name, rows in run.tables.items():
+        head = list(dict.fromkeys(n for row in rows for n in row))
+        lines = [[told(row.get(n, "")) for n in head] for row in rows]
+        parts += [f"### {_cell(name)}", markdown_table(head, lines)]
+    return "\n\n".join(parts)
 
 
 def machine(result: BenchResult) -> str:

@@ -12,30 +12,35 @@ from edgesdk.core.result import BenchResult
 from edgesdk_benchmarks.report.groups import Group, grouped, head, read_results, row
 from edgesdk_benchmarks.report.html import page
 from edgesdk_benchmarks.report.markdown import plain_table, text
+from edgesdk_benchmarks.report.runs import plain_run, read_run, run_folders
 
 
-def report(paths: Sequence[Path], out: Path, *, title: str = "edgesdk benchmark") -> Path:
+def report(paths: Sequence[Path], out: Path, *, title: str = "edgesdk report") -> Path:
     """Write report.html, report.md and report.json into `out`; return the page's path.
 
     Results of different runs or machines get sections of their own and are never ranked
     against each other.
 
     Args:
-        paths: Result files, or folders that hold them.
+        paths: Result files, folders that hold them, and folders of training runs.
         out: Folder to write into.
         title: Heading.
 
     Raises:
         UsageError: no result was found, or a named file is none.
     """
-    groups = grouped(read_results(paths))
-    data = {"schema_version": 1, "title": title, "groups": [_plain(g) for g in groups]}
+    runs = [read_run(folder) for folder in run_folders(paths)]
+    groups = grouped(read_results(paths, bool(runs)))
+    data = {
+        "schema_version": 1, "title": title, "groups": [_plain(g) for g in groups],
+        "runs": [plain_run(run) for run in runs],
+    }  # fmt: skip
     with os_errors("write", out):
         out.mkdir(parents=True, exist_ok=True)
     body = json.dumps(clean(data), indent=1, ensure_ascii=False)
     write_atomic(out / "report.json", encoded(body))
-    write_atomic(out / "report.md", encoded(text(title, groups)))
-    write_atomic(out / "report.html", encoded(page(title, groups)))
+    write_atomic(out / "report.md", encoded(text(title, groups, runs)))
+    write_atomic(out / "report.html", encoded(page(title, groups, runs)))
     return out / "report.html"
 
 
