@@ -124,6 +124,7 @@ PROOF = {
     "tflite": "run in LiteRT",
     "coreml": "program interpreted off the Mac (proxy); Apple's runtime not run",
     "openvino": "run in OpenVINO",
+    "executorch": "run in ExecuTorch (XNNPACK)",
     "tensorrt": "engine built ahead of time, not run; its ONNX run in ONNX Runtime (proxy)",
     "reference": "run by numpy",
 }

@@ -25,6 +25,8 @@ PRECISIONS = {
     "tensorrt": ("fp32", "fp16", "int8"),
     "tflite": ("fp32", "fp16", "int8"),
     "coreml": ("fp32", "fp16", "int8"),
+    "openvino": ("fp32", "fp16", "int8"),
+    "executorch": ("fp32", "fp16", "int8"),
     "reference": ("fp32",),
 }
 SAMPLES = 64

@@ -8,7 +8,15 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from io import StringIO
 from logging import ERROR, getLogger
 
-NOISY = ("torch.onnx", "torch.export", "torch.utils", "onnxscript", "coremltools", "root")
+NOISY = (
+    "torch.onnx",
+    "torch.export",
+    "torch.utils",
+    "onnxscript",
+    "coremltools",
+    "executorch",
+    "root",
+)
 
 
 @contextmanager

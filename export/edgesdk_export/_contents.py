@@ -277,9 +277,22 @@ def _engine(path: Path) -> Contents:
 
 
 def _executorch(path: Path) -> Contents:
-    if path.read_bytes()[4:6] != b"ET":
+    content = path.read_bytes()
+    if content[4:6] != b"ET":
         raise UsageError(f"{path} is no ExecuTorch program; get it again")
-    return Contents(kind="executorch", metadata={"about": "an ExecuTorch program"})
+    need("a look into a .pte file", Needs(("executorch",), "executorch"))
+    from edgesdk_runtimes._pte import read_pte
+
+    found = read_pte(content)
+    return Contents(
+        kind="executorch",
+        inputs=[_row(f"input {i}", *tensor) for i, tensor in enumerate(found.inputs)],
+        outputs=[_row(f"output {i}", *tensor) for i, tensor in enumerate(found.outputs)],
+        operators={**found.xnnpack, **found.portable},
+        weights=_sizes(found.weights),
+        arithmetic=_counted(SHORT.get(kind, "?") for kind in found.products),
+        metadata=found.texts,
+    )
 
 
 READERS: dict[str, Callable[[Path], Contents]] = {

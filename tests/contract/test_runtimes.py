@@ -8,7 +8,7 @@ from edgesdk.core.shipped import shipped_bundle, shipped_checkpoint
 from edgesdk.testing.runtime import RuntimeContract
 from edgesdk_export._pipeline import ExportOptions, export_bundle
 
-COVERED = {"ort", "litert", "coreml", "openvino", "reference", "torch"}
+COVERED = {"ort", "litert", "coreml", "openvino", "executorch", "reference", "torch"}
 # Opened by tests/runtimes with fakes: no build machine has a GPU.
 FAKED = {"tensorrt"}
 
@@ -79,6 +79,26 @@ class TestOpenvinoInt8(TestOpenvino):
     @pytest.fixture
     def bundle(self, exported):
         return exported("openvino", "int8")
+
+
+@pytest.mark.slow
+class TestExecutorch(RuntimeContract):
+    runtime = "executorch"
+    # Another batch size may take another kernel, which adds in another order.
+    row_tolerance = 1e-5
+
+    @pytest.fixture
+    def bundle(self, exported):
+        return exported("executorch")
+
+
+@pytest.mark.slow
+class TestExecutorchInt8(TestExecutorch):
+    row_tolerance = 0.02
+
+    @pytest.fixture
+    def bundle(self, exported):
+        return exported("executorch", "int8")
 
 
 @pytest.mark.slow

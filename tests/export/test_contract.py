@@ -43,6 +43,15 @@ class TestOpenvino(CheckpointContract):
         return checkpoint
 
 
+class TestExecutorch(CheckpointContract):
+    target = "executorch"
+
+    @pytest.fixture
+    def source(self, checkpoint):
+        pytest.importorskip("executorch", reason="needs the executorch extra")
+        return checkpoint
+
+
 class TestTflite(CheckpointContract):
     target = "tflite"
 
