@@ -384,7 +384,7 @@ class Recipe(Plugin, Protocol):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Data roles: public, private, clients, pairs, video, images, one-image."""
+        """Data roles: public, private, clients, pairs, video, images, one-image, captions."""
 
     @property
     def settings(self) -> type:

@@ -7,12 +7,14 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from edgesdk.captions import Captions, captions_inside
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import canonical, sha256_bytes
-from edgesdk.core.task import ModelInfo, Samples, picture_inputs
+from edgesdk.core.task import ModelInfo, Samples
 from edgesdk.core.tensors import Array
-from edgesdk.generated import Kind, kind_of, mirrored_to
+from edgesdk.generated import Kind, kind_of
 from edgesdk.picture_sets import Pictures
+from edgesdk.tasks._detectors import detector_of
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,14 @@ class LabelledSides:
     def sha256(self) -> str:
         """Hash over the sides and the content of every picture."""
         content = [sha256_bytes(self.source.bytes(name)) for name in self.names]
-        return sha256_bytes(canonical([[str(kind) for kind in self.kinds], content]))
+        said = [self.captions.of(name) for name in self.names] if len(self.captions) else []
+        told = [[str(kind) for kind in self.kinds], content, *([said] if said else [])]
+        return sha256_bytes(canonical(told))
+
+    @cached_property
+    def captions(self) -> Captions:
+        """What the set says of its pictures."""
+        return captions_inside(self.source)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -57,9 +66,10 @@ class LabelledSides:
         """Return inputs made of at most `count` pictures of the set."""
         return native_samples(info, self.source.path, count, seed)
 
-    def read(self) -> Iterator[Array]:
-        """Yield the pictures in order, HxWx3 uint8."""
-        return map(self.source.read, self.names)
+    def read(self) -> Iterator[tuple[Array, list[str]]]:
+        """Yield the pictures in order, HxWx3 uint8, with what is said of each."""
+        for name in self.names:
+            yield self.source.read(name), self.captions.of(name)
 
 
 def read_sides(place: Path) -> LabelledSides:
@@ -80,29 +90,26 @@ def read_sides(place: Path) -> LabelledSides:
 
 
 def native_samples(info: ModelInfo, place: Path, count: int, seed: int) -> Samples:
-    """Return one native crop of each of at most `count` pictures, chosen by the seed.
+    """Return inputs of at most `count` pictures, chosen by the seed, as the model looks at them.
 
     Raises:
-        UsageError: there is no picture, or one cannot be read.
+        UsageError: there is no picture, one cannot be read, or a caption is missing.
     """
     pictures = Pictures(place)
     if not pictures.names:
         raise UsageError(f"calibration set {place} holds no picture; give photos and others")
-    random = np.random.default_rng(seed)
+    detector, random = detector_of(info), np.random.default_rng(seed)
+    captions = detector.captions(None, [pictures])
     chosen = sorted(random.permutation(len(pictures.names))[:count])
     names = [pictures.names[i] for i in chosen]
-    side = info.preprocess[info.inputs[0].name].size[0] if info.preprocess else 0
-    cut = [_crop(pictures.read(name), side, random) for name in names]
+    seen = [detector.sample(pictures.read(n), captions.of(n), random) for n in names]
+    shown = [picture for picture, _ in seen]
+    images = {name: how(shown) for name, how in info.preprocess.items()}
+    others = {name: np.stack([more[name] for _, more in seen]) for name in seen[0][1]}
     return Samples(
-        arrays=picture_inputs(info, cut),
-        what="crops of pictures",
-        pictures=tuple(cut),
+        arrays={**images, **others},
+        what=detector.told,
+        pictures=tuple(shown),
         hashes=frozenset(sha256_bytes(pictures.bytes(name)) for name in names),
         total=len(pictures.names),
     )
-
-
-def _crop(picture: Array, side: int, random: np.random.Generator) -> Array:
-    picture = mirrored_to(picture, side)
-    top, left = (int(random.integers(0, n - side + 1)) for n in picture.shape[:2])
-    return picture[top : top + side, left : left + side]

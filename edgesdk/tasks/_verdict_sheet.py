@@ -15,7 +15,8 @@ from edgesdk.core.tensors import Array
 from edgesdk.generated import probability
 from edgesdk.images import read_image
 
-COLUMNS = ("picture", "probability", "verdict", "logit", "crops")
+HIDDEN = ("map", "side")  # of a row: for the page alone
+NESTED = ("objects",)  # what no cell of a table holds
 SHOWN = 360  # longest side of a picture on the page, pixels
 STYLE = (
     "body{font:15px system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
@@ -27,7 +28,8 @@ STYLE = (
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write one line per picture."""
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    columns = [name for name in rows[0] if name not in (*HIDDEN, *NESTED)]
+    writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_atomic(path, stream.getvalue().encode())
@@ -61,7 +63,8 @@ def heat_map(row: Mapping[str, Any]) -> Array:
     """Return a picture beside itself under the colours of its crops: red where it is generated.
 
     Args:
-        row: "picture", "map" [((top, left), logit)], "side" of the crops.
+        row: "picture", and where it was seen in crops "map" [((top, left), logit)] and their
+            "side"; else it stands alone.
     """
     from PIL import Image
 
@@ -69,6 +72,8 @@ def heat_map(row: Mapping[str, Any]) -> Array:
     scale = min(1.0, SHOWN / max(picture.size))
     small = picture.resize([max(1, round(n * scale)) for n in picture.size])
     shown = np.asarray(small, np.float32)
+    if "map" not in row:
+        return shown.astype(np.uint8)
     red = _spread(row, shown.shape[:2], scale)[..., None]
     colour = red * np.array([220.0, 30, 30]) + (1 - red) * np.array([30.0, 90, 220])
     over = 0.55 * shown.mean(2, keepdims=True) + 0.45 * colour
@@ -96,6 +101,10 @@ def _step(starts: Array, side: int) -> float:
 
 def _figure(name: str, row: Mapping[str, Any]) -> str:
     told = f"<b>{row['probability']:.3f}</b> {row['verdict']}<br>{escape(row['picture'])}"
+    told += f"<br>{escape(row['caption'])}" if "caption" in row else ""
+    told += "".join(
+        f"<br>{escape(part['phrase'])}: {part['distance']:.2f}" for part in row.get("objects", ())
+    )
     return f'<figure><img src="{name}" alt=""><figcaption>{told}</figcaption></figure>'
 
 

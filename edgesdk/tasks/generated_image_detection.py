@@ -1,4 +1,4 @@
-"""Whether a picture was generated: crops of its own pixels, one pooled probability, a verdict."""
+"""Whether a picture was generated: by its own pixels or by its caption, with a verdict."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from edgesdk.core.batches import in_batches
+from edgesdk.captions import read_captions
 from edgesdk.core.biometrics import auc
-from edgesdk.core.errors import UnsupportedError, UsageError
+from edgesdk.core.errors import UsageError
 from edgesdk.core.jobs import RunJob
 from edgesdk.core.protocols import Task
 from edgesdk.core.table import table
@@ -21,15 +21,16 @@ from edgesdk.core.task import (
     Samples,
     info_of,
     measured,
-    picture_inputs,
 )
 from edgesdk.core.tensors import Array
-from edgesdk.generated import corners, crops, mirrored_to, probability, verdict
+from edgesdk.generated import probability, verdict
 from edgesdk.images import read_image
+from edgesdk.picture_sets import Pictures
 from edgesdk.tasks._classes import picture_files
+from edgesdk.tasks._detectors import detector_of
 from edgesdk.tasks._generated_sets import LabelledSides, native_samples, read_sides
 from edgesdk.tasks._inputs import draw_inputs, textures
-from edgesdk.tasks._verdict_sheet import COLUMNS, write_csv, write_sheet
+from edgesdk.tasks._verdict_sheet import HIDDEN, write_csv, write_sheet
 
 EVEN = {"generated": {"value": 0.5}, "real": {"value": 0.5}}
 WARNING = (
@@ -39,7 +40,7 @@ WARNING = (
 
 
 class GeneratedImageDetection:
-    """Native crops in, the logit of "generated" out; a picture's crops are pooled."""
+    """Crops of a picture, or a picture and its caption, in; the logit of "generated" out."""
 
     aliases = ("deepfake-detection", "ai-image-detection")
     extra = ""
@@ -56,7 +57,7 @@ class GeneratedImageDetection:
         return draw_inputs(info, count, seed, textures, "drawn pictures")
 
     def read(self, info: ModelInfo, place: Path, count: int, seed: int) -> Samples:
-        """Return native crops of the pictures of a folder or tar archive."""
+        """Return native crops, or pictures with their captions, of a folder or tar archive."""
         return native_samples(info, place, count, seed)
 
     def evaluation(self, place: Path) -> LabelledSides:
@@ -66,9 +67,10 @@ class GeneratedImageDetection:
     def judge(self, info: ModelInfo, runs: Sequence[Run], data: LabelledSides) -> list[Judged]:
         """Judge runs by the AUC of generated above real pictures, soft ones among these."""
         rows: list[list[float]] = [[] for _ in runs]
-        for picture in data.read():
+        detector = detector_of(info)
+        for picture, said in data.read():
             for mine, run in zip(rows, runs, strict=True):
-                mine.append(float(_logits(info, run, picture).mean()))
+                mine.append(detector.look(run, picture, said)["logit"])
         return [_judged(info, np.array(mine), data) for mine in rows]
 
     def headline(self, metrics: Mapping[str, Any]) -> Headline | None:
@@ -78,19 +80,29 @@ class GeneratedImageDetection:
             return Headline("AUC", "unseen generators", float(value), percent=False)
         return measured(metrics)
 
-    def run(self, job: RunJob, *, csv: str | None = None) -> dict[str, Any]:
+    def run(
+        self, job: RunJob, *, csv: str | None = None, captions: str | None = None
+    ) -> dict[str, Any]:
         """Tell of each picture how likely it was generated.
 
         Args:
             csv: File to write the table into.
+            captions: JSON file, path or file name of a picture to a sentence or a list of them,
+                for detectors that read what is said of a picture; without it captions.json in
+                the folder.
 
         Returns:
-            "pictures" (picture, probability, verdict, logit, crops), "skipped" (picture, why),
-            "thresholds", the "prevalence" that the probabilities assume, and a "warning".
+            "pictures" (picture, probability, verdict, logit; crops, or caption, distance and
+            objects with the distance of each), "skipped" (picture, why), "thresholds", the
+            "prevalence" that the probabilities assume, and a "warning".
         """
         from edgesdk_runtimes._open import open_session
 
         info, files = info_of(job.bundle), picture_files(job.files)
+        detector = detector_of(info)
+        given = None if captions is None else read_captions(Path(captions))
+        folders = [Pictures(path) for path in job.files if path.is_dir()]
+        said = detector.captions(given, folders)
         rows: list[dict[str, Any]] = []
         skipped: list[dict[str, str]] = []
         with open_session(
@@ -98,7 +110,9 @@ class GeneratedImageDetection:
         ) as session:
             for number, path in enumerate(files, 1):
                 try:
-                    rows.append(_row(info, session.run, path))
+                    picture = read_image(path)
+                    seen = detector.look(session.run, picture, said.of(path))
+                    rows.append(_row(info, path, seen))
                 except UsageError as error:
                     skipped.append({"picture": str(path), "why": str(error)})
                 if job.progress is not None:
@@ -109,7 +123,8 @@ class GeneratedImageDetection:
         result = {
             "bundle": job.bundle.name,
             "runtime": session.runtime,
-            "pictures": [{k: v for k, v in row.items() if k in COLUMNS} for row in rows],
+            "column": detector.column,
+            "pictures": [{k: v for k, v in row.items() if k not in HIDDEN} for row in rows],
             "skipped": skipped,
             "thresholds": {side: cut["value"] for side, cut in _cuts(info).items()},
             "prevalence": info.postprocess.get("prevalence", 0.5),
@@ -126,10 +141,11 @@ class GeneratedImageDetection:
     def show(self, result: Mapping[str, Any]) -> str:
         """Return a line per picture, the likeliest first, and what the numbers assume."""
         rows = sorted(result["pictures"], key=lambda row: -row["probability"])
-        body = [[r["picture"], f"{r['probability']:.3f}", r["verdict"], r["crops"]] for r in rows]
+        last = result["column"]
+        body = [[r["picture"], f"{r['probability']:.3f}", r["verdict"], r[last]] for r in rows]
         cuts = result["thresholds"]
         lines = [
-            table(["picture", "probability", "verdict", "crops"], body),
+            table(["picture", "probability", "verdict", last], body),
             *(f"skipped {s['picture']}: {s['why']}" for s in result["skipped"]),
             f"generated from {cuts['generated']:.3f}, real below {cuts['real']:.3f}, undecided "
             f"between; as if {result['prevalence']:.0%} of all pictures were generated",
@@ -139,42 +155,14 @@ class GeneratedImageDetection:
         return "\n".join(lines)
 
 
-def _side(info: ModelInfo) -> int:
-    if len(info.inputs) != 1 or info.inputs[0].name not in info.preprocess:
-        raise UnsupportedError(
-            f"{info.model} has other inputs than one picture; detectors of generated pictures "
-            "here look at crops of one"
-        )
-    return info.preprocess[info.inputs[0].name].size[0]
-
-
-def _logits(info: ModelInfo, run: Run, picture: Array) -> Array:
-    """Return the logit of every crop of a picture [N]."""
-    tensors = picture_inputs(info, list(crops(picture, _side(info))))
-    found = in_batches(run, tensors, info.inputs[0].shape[0])
-    return np.asarray(found[info.outputs[0].name], np.float64)[:, 0]
-
-
 def _cuts(info: ModelInfo) -> Mapping[str, Mapping[str, float]]:
     return info.thresholds if {"generated", "real"} <= set(info.thresholds) else EVEN
 
 
-def _row(info: ModelInfo, run: Run, path: Path) -> dict[str, Any]:
-    picture = read_image(path)
-    logits = _logits(info, run, picture)
-    chance = float(probability(logits.mean()))
-    side = _side(info)
-    height, width = mirrored_to(picture, side).shape[:2]
-    places = corners(height, width, side)
-    return {
-        "picture": str(path),
-        "probability": chance,
-        "verdict": verdict(chance, _cuts(info)),
-        "logit": float(logits.mean()),
-        "crops": len(logits),
-        "map": list(zip(places, logits.tolist(), strict=True)),
-        "side": side,
-    }
+def _row(info: ModelInfo, path: Path, seen: Mapping[str, Any]) -> dict[str, Any]:
+    chance = float(probability(np.array(seen["logit"])))
+    told = {"probability": chance, "verdict": verdict(chance, _cuts(info))}
+    return {"picture": str(path), **told, **seen}
 
 
 def _warning(metrics: Mapping[str, Any]) -> str:

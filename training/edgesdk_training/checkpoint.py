@@ -25,6 +25,7 @@ def save_checkpoint(
     provenance: Mapping[str, Any],
     metrics: Mapping[str, Any] | None = None,
     thresholds: Mapping[str, Mapping[str, float]] | None = None,
+    reading: Mapping[str, Any] | None = None,
 ) -> Checkpoint:
     """Fold `module` and write the checkpoint folder atomically.
 
@@ -38,6 +39,7 @@ def save_checkpoint(
         provenance: recipe, recipe_sha256, teacher, data, seed, commit.
         metrics: Measured values.
         thresholds: Fitted thresholds.
+        reading: What was learnt of how inputs and outputs are read, such as a vocabulary.
     """
     from safetensors.torch import save_file
 
@@ -53,7 +55,7 @@ def save_checkpoint(
             student_config=asdict(config),
             task=student.task,
             preprocess=student.preprocess(config),
-            postprocess=student.postprocess(config),
+            postprocess={**student.postprocess(config), **(reading or {})},
             licence=licence,
             weights_sha256=sha256_file(stage / "model.safetensors"),
             thresholds=thresholds or {},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgesdk.core.tensors import Array
-from edgesdk_training.soft import KERNELS, SOFT, middle
+from edgesdk_training.soft import KERNELS, SOFT, camera, middle
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
 # Side and number of the crops that generators are taught on.
 CROP, BATCH, RATE = 48, 16, 2e-3
+CAMERAS = 0.4  # part of the photos that a drawn camera takes again
 
 
 def clean_photo(picture: Array, random: np.random.Generator) -> Array | None:
     """Return a photo without the traces of its file: shrunk by chance, its middle kept.
 
     Shrinking hides the blocks of JPEG, which every redrawing would take away: they would give
-    the real side away.
+    the real side away. Shrunk photos are sharper than what cameras write, whose colours are
+    interpolated; so some pass a drawn camera (`soft.camera`), before anything redraws them.
 
     Args:
         picture: HxWx3 uint8 RGB.
@@ -46,7 +48,8 @@ def clean_photo(picture: Array, random: np.random.Generator) -> Array | None:
     part = random.uniform(min(80, 0.6 * short), min(0.85 * short, 256)) / short
     size = max(1, round(width * part)), max(1, round(height * part))
     kernel = Image.Resampling[str(random.choice(KERNELS))]
-    return middle(np.asarray(Image.fromarray(picture).resize(size, kernel)))
+    shrunk = np.asarray(Image.fromarray(picture).resize(size, kernel))
+    return middle(camera(shrunk, random) if random.random() < CAMERAS else shrunk)
 
 
 class Redrawer:
@@ -75,6 +78,7 @@ class Redrawer:
         torch.manual_seed(seed)
         self._family, self._photos = family, photos
         self._random = np.random.default_rng(seed)
+        self._rival = _Rival() if family.rival else None
         self._coder = (
             Autoencoder(family).to(memory_format=torch.channels_last) if family.up else None
         )
@@ -130,6 +134,8 @@ class Redrawer:
         if self._family.sharp:
             apart = _log_power(drawn) - _log_power(image)
             loss = loss + self._family.sharp * apart.abs().mean()
+        if self._rival is not None:
+            loss = loss + self._family.rival * self._rival(image, drawn)
         return loss
 
     def _noise_loss(self, denoiser: Any, image: Tensor) -> Tensor:
@@ -164,6 +170,28 @@ class Redrawer:
             optimiser.step()
             schedule.step()
             progress(step + 1, steps)
+
+
+class _Rival:
+    """A critic that learns beside its generator (hinge loss)."""
+
+    def __init__(self) -> None:
+        import torch
+
+        from edgesdk_training.nets.generators import Critic
+
+        self._critic = Critic()
+        self._optimiser = torch.optim.Adam(self._critic.parameters(), RATE / 4, (0.5, 0.99))
+
+    def __call__(self, image: Tensor, drawn: Tensor) -> Tensor:
+        """Learn from a batch of both, then return what the drawn one lacks in its eyes."""
+        right, wrong = self._critic(image), self._critic(drawn.detach())
+        loss = (1 - right).relu().mean() + (1 + wrong).relu().mean()
+        self._optimiser.zero_grad()
+        loss.backward()
+        self._optimiser.step()
+        lacking: Tensor = -self._critic(drawn).mean()
+        return lacking
 
 
 def _tensor(pictures: Sequence[Array]) -> Tensor:

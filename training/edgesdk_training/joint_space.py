@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
@@ -18,21 +19,49 @@ GAP, NOISE, SHIFT = 0.3, 1.0, 0.9
 DIRECTIONS = 4
 
 
-class FeatureSet:
-    """Features of an .npz file: image and caption [N, D], objects and words [N, K, D], present
-    [N, K] (1 where a place holds an object) and generated bool [N].
+class Features:
+    """Embeddings of pictures and of what is said of them.
 
     Attributes:
-        name: The file's name.
-        arrays: Input name -> float32 array.
+        name: Where they are from.
+        arrays: Input name -> float32 array: image and caption [N, D], objects and words
+            [N, K, D], present [N, K] (1 where a place holds an object).
         generated: bool [N].
+        picture: int [N], equal for rows of one picture, which are held out together.
+        told: [N] whose captions they are, "" where nobody knows.
+        sources: Name -> hash of the encoders' files, as far as known.
     """
 
     identities = None
     embeddings = None
 
+    def __init__(
+        self,
+        name: str,
+        arrays: Arrays,
+        generated: Array,
+        picture: Array | None = None,
+        told: Sequence[str] = (),
+    ) -> None:
+        self.name, self.generated = name, generated.astype(bool)
+        self.arrays = {key: arrays[key].astype(np.float32) for key in NAMES}
+        self.picture = np.arange(len(generated)) if picture is None else picture
+        self.told = np.array(told or [""] * len(generated))
+        self.sources: Mapping[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self.generated)
+
+    def __getitem__(self, index: int) -> Array:
+        """Return the features of one picture [2 + 2K, D]."""
+        one = packed({name: array[index : index + 1] for name, array in self.arrays.items()})
+        return np.asarray(one[0])
+
+
+class FeatureSet(Features):
+    """Features of an .npz file with the arrays of `Features` by name, and `generated`."""
+
     def __init__(self, path: Path) -> None:
-        self.name = path.name
         try:
             found = read_npz(path)
         except (OSError, ValueError) as error:
@@ -43,8 +72,8 @@ class FeatureSet:
                 f"{path} lacks {', '.join(missing)}; features are the arrays {', '.join(NAMES)} "
                 "and generated"
             )
-        self.arrays = {name: found[name].astype(np.float32) for name in NAMES}
-        self.generated = found["generated"].astype(bool)
+        super().__init__(path.name, found, found["generated"])
+        self.sources = _companions(found)
         self._check(path)
 
     def _check(self, path: Path) -> None:
@@ -64,13 +93,11 @@ class FeatureSet:
                 "caption [N, D], objects and words [N, K, D], present [N, K], generated [N]"
             )
 
-    def __len__(self) -> int:
-        return len(self.generated)
 
-    def __getitem__(self, index: int) -> Array:
-        """Return the features of one picture [2 + 2K, D]."""
-        one = packed({name: array[index : index + 1] for name, array in self.arrays.items()})
-        return np.asarray(one[0])
+def _companions(found: Arrays) -> dict[str, str]:
+    """Return file -> hash of the encoders that a file of features names, one "file hash" each."""
+    rows = [str(row).rsplit(" ", 1) for row in found.get("companions", np.array([])).ravel()]
+    return {row[0]: row[-1] for row in rows}
 
 
 def packed(arrays: Arrays) -> Array:

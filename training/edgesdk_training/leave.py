@@ -30,6 +30,7 @@ def leave(
     thresholds: Mapping[str, Mapping[str, float]] | None = None,
     begun: Mapping[str, Checkpoint | None] | None = None,
     artefacts: Mapping[str, Path] | None = None,
+    reading: Mapping[str, Any] | None = None,
     **origin: Any,
 ) -> RunResult:
     """Store the trained network of `context.student` and return the run's result.
@@ -46,6 +47,7 @@ def leave(
         thresholds: Fitted thresholds, by name.
         begun: Weights that a setting named, by the setting's name; None where it was empty.
         artefacts: Other files of the run, by name.
+        reading: What was learnt of how inputs and outputs are read, such as a vocabulary.
         **origin: What else tells where the weights come from: teacher, pictures, ….
     """
     from edgesdk_training.checkpoint import save_checkpoint
@@ -74,5 +76,6 @@ def leave(
             },
             metrics=metrics,
             thresholds=thresholds,
+            reading=reading,
         )
     return RunResult(context.folder, {"student": folder}, artefacts or {}, metrics)

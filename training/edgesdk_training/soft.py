@@ -93,6 +93,32 @@ def _compressed(picture: Array, random: np.random.Generator) -> Array:
     return picture
 
 
+def camera(picture: Array, random: np.random.Generator) -> Array:
+    """Take a picture again as a camera does: one colour per pixel, the others interpolated.
+
+    A Bayer mosaic with noise, bilinear interpolation, and by chance a little sharpening.
+    """
+    from PIL import Image, ImageFilter
+
+    values = picture.astype(np.float32)
+    values += random.normal(0, random.uniform(0, 4), picture.shape)
+    rows, columns = np.indices(picture.shape[:2]) + random.integers(0, 2, (2, 1, 1))
+    green = (rows + columns) % 2 == 0
+    masks = np.stack([~green & (rows % 2 == 0), green, ~green & (rows % 2 == 1)], 2)
+    full = _bilinear(values * masks) / _bilinear(masks.astype(np.float32))
+    drawn = Image.fromarray(full.clip(0, 255).round().astype(np.uint8))
+    if random.random() < 0.6:
+        drawn = drawn.filter(ImageFilter.UnsharpMask(1, int(random.uniform(30, 120)), 0))
+    return np.asarray(drawn)
+
+
+def _bilinear(values: Array) -> Array:
+    """Return the sum of each 3x3 neighbourhood, weighed 1 2 1 both ways."""
+    padded = np.pad(values, ((1, 1), (1, 1), (0, 0)), "reflect")
+    tall = padded[:-2] + 2 * padded[1:-1] + padded[2:]
+    return np.asarray(tall[:, :-2] + 2 * tall[:, 1:-1] + tall[:, 2:])
+
+
 SOFT: dict[str, Callable[[Array, np.random.Generator], Array]] = {
     "resized": _resized,
     "halved": _halved,
@@ -102,6 +128,7 @@ SOFT: dict[str, Callable[[Array, np.random.Generator], Array]] = {
     "sharpened": _sharpened,
     "denoised": _denoised,
     "jpeg-chain": _compressed,
+    "camera": camera,
 }
 
 

@@ -1,8 +1,8 @@
 """Small stand-ins of picture generators: they end like the real ones, and are taught in minutes.
 
 What betrays a generated picture is mostly the last stage of its generator, so these are
-autoencoders with the up-samplings in use (resize and convolve, transposed convolution, pixel
-shuffle), one with a codebook, a super-resolution network, and a denoising diffusion model.
+autoencoders with the up-samplings in use (resize and convolve, transposed convolution, patches,
+pixel shuffle), some with a critic or a codebook, super-resolution, and denoising diffusion.
 """
 
 import math
@@ -21,11 +21,17 @@ class Family:
     """How one generator is made.
 
     Attributes:
-        up: Up-sampling: nearest, bilinear, tconv (4x4), tconv3 (3x3) or shuffle.
+        up: Up-sampling: nearest, bilinear, bicubic, tconv (kernels that overlap by half), tconv3
+            (3x3), patch (kernels that do not overlap, as transformers end), fir (zeros between,
+            then a blur, as StyleGAN does) or shuffle.
         halvings: How often the encoder halves the picture.
+        jump: Halvings that one up-sampling makes good.
         latent: Channels between encoder and decoder.
         codes: Entries of the codebook, 0 for none.
         sharp: Weight of the loss that asks for the true spectrum: without it all are soft.
+        rival: Weight of a critic's judgement, which makes textures up, 0 for no critic.
+        residual: Whether normalised residual blocks stand between, as in the decoders of latent
+            diffusion.
         shrunk: Whether the encoder only averages: super-resolution.
         noise: Where diffusion begins, part of its steps: in the picture itself, or, where there
             is a decoder, in the latent; 0 for none.
@@ -33,9 +39,12 @@ class Family:
 
     up: str = ""
     halvings: int = 2
+    jump: int = 1
     latent: int = 12
     codes: int = 0
     sharp: float = 0.0
+    rival: float = 0.0
+    residual: bool = False
     shrunk: bool = False
     noise: float = 0.0
 
@@ -43,31 +52,96 @@ class Family:
 FAMILIES = {
     "ae-nearest": Family("nearest"),
     "ae-bilinear": Family("bilinear"),
+    "ae-bicubic": Family("bicubic", sharp=0.1),
     "ae-tconv": Family("tconv"),
     "ae-tconv3": Family("tconv3", sharp=0.1),
+    "ae-fir": Family("fir", sharp=0.1),
     "ae-shuffle": Family("shuffle"),
     "ae-shuffle-sharp": Family("shuffle", latent=16, sharp=0.1),
     "ae-nearest-deep": Family("nearest", halvings=3, latent=32, sharp=0.1),
+    "ae-residual": Family("nearest", residual=True, sharp=0.1),
+    "patch-4": Family("patch", jump=2, latent=24, sharp=0.1),
+    "patch-8": Family("patch", halvings=3, jump=3, latent=64),
+    "patch-shuffle": Family("shuffle", jump=2, latent=24, sharp=0.1),
+    "gan-nearest": Family("nearest", rival=0.05, residual=True),
+    "gan-tconv": Family("tconv", rival=0.05),
+    "gan-fir": Family("fir", rival=0.05, latent=16),
+    "gan-shuffle": Family("shuffle", rival=0.05, latent=16),
     "vq-nearest": Family("nearest", codes=256),
     "vq-tconv": Family("tconv", codes=256, sharp=0.1),
+    "vq-gan": Family("nearest", codes=256, rival=0.05, residual=True),
+    "vq-patch": Family("patch", codes=256, jump=2, sharp=0.1),
     "sr-shuffle": Family("shuffle", halvings=1, shrunk=True, sharp=0.1),
     "sr-nearest": Family("nearest", halvings=1, shrunk=True),
+    "sr-gan": Family("nearest", halvings=2, shrunk=True, rival=0.05, residual=True),
     "diffusion": Family(noise=0.12),
     "latent-diffusion": Family("bilinear", latent=8, sharp=0.1, noise=0.1),
+    "latent-residual": Family("nearest", latent=16, sharp=0.1, residual=True, noise=0.15),
 }
 
 
-def enlarge(up: str, inputs: int, outputs: int) -> nn.Module:
-    """Return the layers that double the sides of a map in the way `up`."""
+def enlarge(up: str, inputs: int, outputs: int, factor: int = 2) -> nn.Module:
+    """Return the layers that enlarge the sides of a map `factor` times in the way `up`."""
     if up == "tconv":
-        return nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)
+        return nn.ConvTranspose2d(inputs, outputs, 2 * factor, factor, factor // 2)
     if up == "tconv3":
         return nn.ConvTranspose2d(inputs, outputs, 3, 2, 1, output_padding=1)
+    if up == "patch":
+        return nn.ConvTranspose2d(inputs, outputs, factor, factor)
     if up == "shuffle":
-        return nn.Sequential(nn.Conv2d(inputs, 4 * outputs, 3, padding=1), nn.PixelShuffle(2))
-    return nn.Sequential(
-        nn.Upsample(scale_factor=2, mode=up), nn.Conv2d(inputs, outputs, 3, padding=1)
-    )
+        wide = nn.Conv2d(inputs, factor**2 * outputs, 3, padding=1)
+        return nn.Sequential(wide, nn.PixelShuffle(factor))
+    grown = BlurredZeros() if up == "fir" else nn.Upsample(scale_factor=factor, mode=up)
+    return nn.Sequential(grown, nn.Conv2d(inputs, outputs, 3, padding=1))
+
+
+class BlurredZeros(nn.Module):
+    """Doubles a map by zeros between its values and the kernel 1 3 3 1 over them."""
+
+    kernel: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        line = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
+        self.register_buffer("kernel", torch.outer(line, line)[None, None], persistent=False)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return [N, C, 2H, 2W]."""
+        kernel = self.kernel.expand(maps.shape[1], 1, 4, 4)
+        return F.conv_transpose2d(maps, kernel, stride=2, padding=1, groups=maps.shape[1])
+
+
+class ResidualBlock(nn.Module):
+    """Two normalised convolutions beside the map itself."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for _ in range(2):
+            norm = nn.GroupNorm(8, width)
+            layers += [norm, nn.SiLU(), nn.Conv2d(width, width, 3, padding=1)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return a map of the same shape."""
+        found: Tensor = maps + self.layers(maps)
+        return found
+
+
+class Critic(nn.Module):
+    """Tells patches of photos from drawn ones: high where it takes them for photos."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 24, 4, 2, 1), nn.LeakyReLU(0.2),
+            nn.Conv2d(24, 48, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(48, 1, 3, padding=1),
+        )  # fmt: skip
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return [N, 1, H / 4, W / 4]."""
+        told: Tensor = self.layers(image)
+        return told
 
 
 class Autoencoder(nn.Module):
@@ -78,11 +152,7 @@ class Autoencoder(nn.Module):
         self.family = family
         widths = (24, 40, 48)[: family.halvings]
         self.encoder = self._encoder(family, widths)
-        inputs = 3 if family.shrunk else family.latent
-        layers: list[nn.Module] = [nn.Conv2d(inputs, widths[-1], 3, padding=1), nn.ReLU()]
-        for wide, narrow in zip(widths[::-1], (*widths[-2::-1], 24), strict=True):
-            layers += [enlarge(family.up, wide, narrow), nn.ReLU()]
-        self.decoder = nn.Sequential(*layers, nn.Conv2d(24, 3, 3, padding=1))
+        self.decoder = self._decoder(family, widths)
         self.codes = nn.Embedding(max(family.codes, 1), family.latent)
 
     @staticmethod
@@ -93,6 +163,17 @@ class Autoencoder(nn.Module):
         for narrow, wide in zip((3, *widths), widths, strict=False):
             layers += [nn.Conv2d(narrow, wide, 4, 2, 1), nn.ReLU()]
         return nn.Sequential(*layers, nn.Conv2d(widths[-1], family.latent, 1))
+
+    @staticmethod
+    def _decoder(family: Family, widths: tuple[int, ...]) -> nn.Module:
+        inputs = 3 if family.shrunk else family.latent
+        wide = widths[-1]
+        layers: list[nn.Module] = [nn.Conv2d(inputs, wide, 3, padding=1), nn.ReLU()]
+        for narrow in (*widths[-1 - family.jump :: -family.jump], 24):
+            layers += [ResidualBlock(wide)] if family.residual else []
+            layers += [enlarge(family.up, wide, narrow, 2**family.jump), nn.ReLU()]
+            wide = narrow
+        return nn.Sequential(*layers, nn.Conv2d(24, 3, 3, padding=1))
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return the pictures again, and the loss of the codebook."""

@@ -40,14 +40,29 @@ class ItemHead(nn.Module):
                 their K words; an empty place holds zeros.
         """
         image, caption = features[:, 0], features[:, 1]
-        if self.head == "picture":
-            logits: Tensor = self.layers(image)
-            return logits
         objects, words = features[:, 2 : 2 + self.objects], features[:, 2 + self.objects :]
         whole = 1 - (image * caption).sum(1, keepdim=True)
         # The squared length of a word is 1, and 0 in an empty place.
         present = (words * words).sum(2)
-        apart = (1 - (objects * words).sum(2)) * present
+        return self.judged(image, whole, 1 - (objects * words).sum(2), present)
+
+    def folded(self) -> "ItemHead":
+        """Return itself: nothing is there to fold."""
+        return self
+
+    def judged(self, image: Tensor, whole: Tensor, apart: Tensor, present: Tensor) -> Tensor:
+        """Return the logits of distances.
+
+        Args:
+            image: Unit embedding of the picture [N, D], for the baseline alone.
+            whole: Distance of picture and caption [N, 1].
+            apart: Distances of objects and words [N, K].
+            present: [N, K], 1 where there is an object.
+        """
+        if self.head == "picture":
+            logits: Tensor = self.layers(image)
+            return logits
+        apart = apart * present
         mean = apart.sum(1, keepdim=True) / present.sum(1, keepdim=True).clamp_min(0.5)
         shown = {"global": [whole], "sum": [whole + mean]}.get(self.head)
         parts = shown or [whole, mean, apart.amax(1, keepdim=True)]

@@ -2,11 +2,14 @@
 
 Independent implementation from the published description (arXiv 2511.00427): frozen encoders
 of pictures and text, distances of the whole picture to its caption and of each object to its
-word, a small MLP on them. The encoders are the user's own: their embeddings come as a file of
-features, and only the head is trained. Distances are cosines; baselines by setting:
-`head=global` (no objects), `head=picture` (no text).
+word, a small MLP on them. Distances are cosines; baselines by setting: `head=global` (no
+objects), `head=picture` (no text). The encoders are the user's own, whose embeddings come as a
+file of features, or a compact joint space that is taught first (`space=compact`), on captioned
+photos; both need captions.json inside their sets.
 
     edgesdk train item --data images=features.npz --set head=concat
+    edgesdk train item --data images=real-and-fake.tar --data captions=photos.tar \\
+        --set space=compact head=concat
 """
 
 from __future__ import annotations
@@ -19,8 +22,9 @@ import numpy as np
 
 from edgesdk.core import plugins
 from edgesdk.core.biometrics import auc
-from edgesdk.core.errors import UsageError
+from edgesdk.core.errors import UsageError, did_you_mean
 from edgesdk.generated import band, calibration, probability
+from edgesdk_training.item_spaces import SPACES
 from edgesdk_training.leave import leave
 from edgesdk_training.loop import check_optimiser
 from edgesdk_training.settings import ABOVE_0, check_ranges
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
 RANGES = {
     "epochs": (0, inf), "batch": (1, inf), "lr": (ABOVE_0, inf), "weight_decay": (0, inf),
-    "holdout": (0.05, 0.5),
+    "holdout": (0.05, 0.5), "space_epochs": (0, inf), "word_epochs": (0, inf),
 }  # fmt: skip
 
 
@@ -47,6 +51,9 @@ class Settings:
         optimiser: sgd, adamw or muon.
         weight_decay: Of matrices.
         holdout: Part of the pictures kept out, to calibrate and judge on.
+        space: given (embeddings from a file) or compact (taught here).
+        space_epochs: Passes of the compact space's projections.
+        word_epochs: Passes of its table of words.
     """
 
     head: str = "sum"
@@ -56,11 +63,18 @@ class Settings:
     optimiser: str = "adamw"
     weight_decay: float = 0.0
     holdout: float = 0.2
+    space: str = "given"
+    space_epochs: int = 80
+    word_epochs: int = 60
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant before anything is read, written or trained."""
         check_optimiser(self.optimiser)
         check_ranges(self, RANGES)
+        if self.space not in SPACES:
+            raise UsageError(
+                f"there is no space {self.space!r}. {did_you_mean(self.space, SPACES)}"
+            )
 
 
 class Item:
@@ -70,52 +84,43 @@ class Item:
     extra = "train"
     requires = ("torch", "safetensors")
     students = ("item-detector",)
-    needs = ("images",)
+    needs = ("images", "captions")
     settings = Settings
 
     def run(self, settings: Settings, context: RunContext) -> RunResult:
         """Train: features, head, calibrate and judge on what was held out, save."""
+        from edgesdk_training.nets.item_head import ItemHead
+
         student = plugins.load(plugins.STUDENTS, context.student)
-        features = features_of(context)
-        arrays = features.arrays
-        config = student.config(
-            width=arrays["image"].shape[1], objects=arrays["words"].shape[1], head=settings.head
-        )
+        space = SPACES[settings.space](context, student, settings)
+        features, config = space.features, space.config
         random = np.random.default_rng(context.seed)
-        held = random.random(len(features)) < settings.holdout
+        held = random.random(features.picture.max() + 1)[features.picture] < settings.holdout
         check_sides(features, held)
-        model = learnt(settings, context, student.build(config), features, ~held)
+        head = ItemHead(config.head, config.width, config.objects)
+        model = learnt(settings, context, head, features, ~held)
         logits = logits_of(model, features, held)
         slope, offset = calibration(logits, features.generated[held])
         calibrate(model, slope, offset)
         chances = probability(slope * logits + offset)
-        truth = features.generated[held]
-        metrics = {
-            "holdout_auc": auc(chances[truth], chances[~truth]),
-            "holdout_pictures": int(held.sum()),
-        }
         return leave(
-            context, "item", settings, config, model,
-            data=features.name, data_licence="unknown", metrics=metrics,
-            thresholds=band(chances, truth), pictures=int((~held).sum()),
+            context, "item", settings, config, space.completed(model),
+            data=space.data, data_licence=space.licence,
+            metrics={**judged(chances, features, held), **space.metrics},
+            thresholds=band(chances, features.generated[held]), reading=space.reading,
+            pictures=len({*features.picture[~held].tolist()}), encoders=dict(space.sources),
         )  # fmt: skip
 
 
-def features_of(context: RunContext) -> Any:
-    """Return the features given as role `images`.
-
-    Raises:
-        UsageError: the data are no file of features.
-    """
-    from edgesdk_training.joint_space import NAMES, FeatureSet
-
-    data = context.data("images")
-    if not isinstance(data, FeatureSet):
-        raise UsageError(
-            f"{data.name} holds no features; the recipe takes one .npz file with the arrays "
-            f"{', '.join(NAMES)} and generated, as your encoders give them"
-        )
-    return data
+def judged(chances: Array, features: Any, held: Array) -> dict[str, float]:
+    """Return the AUC on the pictures held out: of all, and for each kind of caption."""
+    truth, told = features.generated[held], features.told[held]
+    kinds = {"": told == told, **{f"_{kind}": told == kind for kind in sorted(set(told) - {""})}}
+    found = {
+        f"holdout_auc{kind}": auc(chances[of & truth], chances[of & ~truth])
+        for kind, of in kinds.items()
+    }
+    return {**found, "holdout_pictures": len(set(features.picture[held].tolist()))}
 
 
 def check_sides(features: Any, held: Array) -> None:

@@ -1,4 +1,7 @@
-"""`item-detector`: embeddings of a picture, its caption, objects and words in, a logit out."""
+"""`item-detector`: does a picture show what its caption says? A logit of "generated" out.
+
+Its form `whole` takes a picture and tokens; `head` takes embeddings that foreign encoders give.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from edgesdk.core.errors import UsageError, did_you_mean
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.tensors import Arrays, TensorSpec
+from edgesdk_training.students._item_forms import FORMS
 
 if TYPE_CHECKING:
     from edgesdk.core.bundle import Checkpoint
@@ -28,19 +30,39 @@ class Config:
         objects: Places for objects of one picture.
         head: sum (global and mean local distance), concat (global, mean and largest local),
             global (the caption alone) or picture (no text: the baseline).
+        form: head (embeddings in) or whole (picture and tokens in); what follows is for that.
+        size: Side of the picture in pixels.
+        blocks: Blocks of MobileNetV2 that are kept, 15 to 18.
+        window: Side of an object's window, in places of the last map.
+        vocabulary: Pieces of words.
+        table: Length of a piece's vector.
+        length: Tokens of a caption.
     """
 
     width: int = 128
     objects: int = 4
     head: str = "sum"
+    form: str = "head"
+    size: int = 160
+    blocks: int = 17
+    window: int = 3
+    vocabulary: int = 6000
+    table: int = 48
+    length: int = 24
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.objects < 1:
             raise UsageError(
                 f"width and objects are 1 or more, found {self.width} and {self.objects}"
             )
-        if self.head not in HEADS:
-            raise UsageError(f"there is no head {self.head!r}. {did_you_mean(self.head, HEADS)}")
+        for what, value, known in (("head", self.head, HEADS), ("form", self.form, tuple(FORMS))):
+            if value not in known:
+                raise UsageError(f"there is no {what} {value!r}. {did_you_mean(value, known)}")
+        if not 15 <= self.blocks <= 18 or not 1 <= self.window <= self.size // 32:
+            raise UsageError(
+                f"15 to 18 blocks are kept and a window has 1 to {self.size // 32} places, found "
+                f"blocks={self.blocks} and window={self.window}"
+            )
 
 
 class ItemDetectorStudent:
@@ -55,15 +77,13 @@ class ItemDetectorStudent:
 
     def build(self, config: Config) -> Any:
         """Return the torch module in training form."""
-        from edgesdk_training.nets.item_head import ItemHead
-
-        return ItemHead(config.head, config.width, config.objects)
+        return FORMS[config.form].build(config)
 
     def folded(self, module: Any) -> Any:
         """Return a copy for export, in eval mode."""
         from copy import deepcopy
 
-        return deepcopy(module).eval().requires_grad_(False)
+        return deepcopy(module).eval().folded().requires_grad_(False)
 
     def load(self, checkpoint: Checkpoint) -> Any:
         """Return the folded module with the checkpoint's weights."""
@@ -74,21 +94,18 @@ class ItemDetectorStudent:
 
     def example(self, config: Config) -> Arrays:
         """Return one valid batch of two."""
-        shape = (2, 2 + 2 * config.objects, config.width)
-        drawn = np.random.default_rng(0).normal(size=shape)
-        lengths = np.linalg.norm(drawn, axis=-1, keepdims=True)
-        return {"features": (drawn / lengths).astype(np.float32)}
+        found: Arrays = FORMS[config.form].example(config)
+        return found
 
     def specs(self, config: Config) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
         """Return the input and output tensors."""
-        end = (3 / config.width) ** 0.5  # values drawn up to it make vectors of about length 1
-        shape = (None, 2 + 2 * config.objects, config.width)
-        features = TensorSpec("features", shape, kind="features", range=(-end, end))
-        return (features,), (TensorSpec("logit", (None, 1), layout="NC"),)
+        inputs, outputs = FORMS[config.form].specs(config)
+        return inputs, outputs
 
     def preprocess(self, config: Config) -> Mapping[str, Preprocess]:
-        """Return nothing: encoders, not pictures, feed it."""
-        return {}
+        """Return the pre-processing by input name; embeddings have none."""
+        found: Mapping[str, Preprocess] = FORMS[config.form].preprocess(config)
+        return found
 
     def postprocess(self, config: Config) -> Mapping[str, Any]:
         """Return how the output is read: the sigmoid."""
@@ -96,19 +113,12 @@ class ItemDetectorStudent:
 
     def cost(self, config: Config) -> Mapping[str, int]:
         """Return parameters, multiply-accumulates and activation floats of one picture."""
-        module = self.build(config)
-        layers = [p for p in module.parameters() if p.ndim > 1]
-        distances = config.width * (1 + config.objects)
-        return {
-            "parameters": sum(p.numel() for p in module.parameters()),
-            "macs": sum(p.numel() for p in layers) + distances,
-            "activation_floats": sum(p.shape[0] for p in layers),
-        }
+        found: Mapping[str, int] = FORMS[config.form].cost(config)
+        return found
 
     def model_name(self, config: Config) -> str:
         """Return the name of a bundle of this configuration."""
-        head = "" if config.head == "sum" else f"-{config.head}"
-        return f"{self.name}{head}" + ("" if config.width == 128 else f"-{config.width}")
+        return f"{self.name}{FORMS[config.form].name(config)}"
 
 
 PLUGIN: Student = ItemDetectorStudent()

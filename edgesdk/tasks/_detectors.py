@@ -1,0 +1,144 @@
+"""How detectors of generated pictures look at one: by crops of its pixels, or with its caption."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgesdk.captions import Captions, Tokenizer, caption_tokens, captions_inside, noun_phrases
+from edgesdk.core.batches import in_batches
+from edgesdk.core.errors import UnsupportedError, UsageError
+from edgesdk.core.task import ModelInfo, Run, picture_inputs
+from edgesdk.core.tensors import Array, TensorSpec
+from edgesdk.generated import corners, crops, mirrored_to
+from edgesdk.picture_sets import Pictures
+
+WITHOUT = "nothing is said of it; --captions FILE tells of each picture a sentence"
+
+
+class Crops:
+    """Looks at crops of a picture's own pixels; the logits are averaged."""
+
+    column = "crops"
+    told = "crops of pictures"
+
+    def __init__(self, info: ModelInfo) -> None:
+        if len(info.inputs) != 1 or info.inputs[0].name not in info.preprocess:
+            raise UnsupportedError(
+                f"{info.model} has other inputs than one picture, or a picture and the tokens of "
+                "its caption; detectors of generated pictures here look at these"
+            )
+        self._info = info
+        self._side = info.preprocess[info.inputs[0].name].size[0]
+
+    def captions(self, given: Captions | None, places: Sequence[Pictures]) -> Captions:
+        """Return no captions: none are looked at.
+
+        Raises:
+            UsageError: some were given.
+        """
+        if given is not None:
+            raise UsageError(
+                f"{self._info.model} looks at pictures alone; leave --captions out, or take a "
+                "detector that reads them: item-detector"
+            )
+        return Captions({})
+
+    def sample(
+        self, picture: Array, said: Sequence[str], random: np.random.Generator
+    ) -> tuple[Array, Mapping[str, Array]]:
+        """Return one crop of a picture by chance, and what is no picture of the model's inputs."""
+        picture = mirrored_to(picture, self._side)
+        top, left = (int(random.integers(0, n - self._side + 1)) for n in picture.shape[:2])
+        return picture[top : top + self._side, left : left + self._side], {}
+
+    def look(self, run: Run, picture: Array, said: Sequence[str]) -> dict[str, Any]:
+        """Return the pooled logit, the number of crops and where each lies with its logit."""
+        tensors = picture_inputs(self._info, list(crops(picture, self._side)))
+        found = in_batches(run, tensors, self._info.inputs[0].shape[0])
+        logits = np.asarray(found[self._info.outputs[0].name], np.float64)[:, 0]
+        height, width = mirrored_to(picture, self._side).shape[:2]
+        places = corners(height, width, self._side)
+        return {
+            "logit": float(logits.mean()),
+            "crops": len(logits),
+            "map": list(zip(places, logits.tolist(), strict=True)),
+            "side": self._side,
+        }
+
+
+class Captioned:
+    """Looks at a whole picture and what is said of it; several sentences are averaged."""
+
+    column = "caption"
+    told = "pictures with captions"
+
+    def __init__(self, info: ModelInfo, image: TensorSpec, tokens: TensorSpec) -> None:
+        vocabulary = str(info.postprocess.get("vocabulary", "")).split()
+        if len(tokens.shape) != 3 or not vocabulary:
+            raise UnsupportedError(
+                f"{info.model} does not tell the words that its tokens number; export it again"
+            )
+        self._info, self._image, self._tokens = info, image, tokens
+        self._tokenizer = Tokenizer(vocabulary, tokens.shape[2] or 1)
+        self._objects = (tokens.shape[1] or 1) - 1
+
+    def captions(self, given: Captions | None, places: Sequence[Pictures]) -> Captions:
+        """Return the captions that were given, else those that lie in the folders."""
+        if given is not None:
+            return given
+        inside = [captions_inside(pictures) for pictures in places]
+        return next((found for found in inside if len(found)), Captions({}))
+
+    def sample(
+        self, picture: Array, said: Sequence[str], random: np.random.Generator
+    ) -> tuple[Array, Mapping[str, Array]]:
+        """Return a picture and the tokens of a caption."""
+        chosen = str(random.choice(self._said(said)))
+        return picture, {self._tokens.name: self._numbers(chosen)}
+
+    def look(self, run: Run, picture: Array, said: Sequence[str]) -> dict[str, Any]:
+        """Return the mean logit, the first caption, and how far it and its objects lie away.
+
+        Raises:
+            UsageError: nothing is said of the picture.
+        """
+        said = self._said(said)
+        image = self._info.preprocess[self._image.name]([picture])
+        tensors = {
+            self._image.name: image.repeat(len(said), 0),
+            self._tokens.name: np.stack([self._numbers(sentence) for sentence in said]),
+        }
+        found = in_batches(run, tensors, self._image.shape[0])
+        logits = np.asarray(found[self._info.outputs[0].name], np.float64)[:, 0]
+        return {"logit": float(logits.mean()), "caption": said[0], **self._far(found, said[0])}
+
+    def _far(self, found: Mapping[str, Array], sentence: str) -> dict[str, Any]:
+        if "distances" not in found:
+            return {}
+        whole, *apart = np.asarray(found["distances"], np.float64)[0].tolist()
+        phrases = noun_phrases(sentence, self._objects)
+        rows = [{"phrase": p, "distance": d} for p, d in zip(phrases, apart, strict=False)]
+        return {"distance": whole, "objects": rows}
+
+    def _said(self, said: Sequence[str]) -> list[str]:
+        if not said:
+            raise UsageError(WITHOUT)
+        return list(said)
+
+    def _numbers(self, sentence: str) -> Array:
+        numbers = caption_tokens(self._tokenizer, sentence, self._objects)
+        return numbers.astype(self._tokens.dtype)
+
+
+def detector_of(info: ModelInfo) -> Crops | Captioned:
+    """Return how a model looks at pictures, by its inputs.
+
+    Raises:
+        UnsupportedError: nobody here knows how to feed it.
+    """
+    image = [spec for spec in info.inputs if spec.name in info.preprocess]
+    tokens = [spec for spec in info.inputs if spec.kind == "tokens"]
+    if len(image) == len(tokens) == 1 and len(info.inputs) == 2:
+        return Captioned(info, image[0], tokens[0])
+    return Crops(info)
