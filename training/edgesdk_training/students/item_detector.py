@@ -46,8 +46,8 @@ class Config:
     size: int = 160
     blocks: int = 17
     window: int = 3
-    vocabulary: int = 6000
-    table: int = 48
+    vocabulary: int = 4500
+    table: int = 32
     length: int = 24
 
     def __post_init__(self) -> None:
