@@ -51,7 +51,8 @@ class Captions:
     """
 
     def __init__(self, told: Mapping[str, Any], origin: str = "captions") -> None:
-        self._by_path, self._by_name = {}, dict[str, list[str]]()
+        self._by_path: dict[str, list[str]] = {}
+        by_name: dict[str, list[list[str]]] = {}
         for name, said in told.items():
             sentences = [said] if isinstance(said, str) else said
             if not isinstance(sentences, list) or not all(isinstance(s, str) for s in sentences):
@@ -61,7 +62,9 @@ class Captions:
                 )
             kept = [s.strip() for s in sentences if s.strip()]
             self._by_path[PurePosixPath(name).as_posix()] = kept
-            self._by_name[PurePosixPath(name).name] = kept
+            by_name.setdefault(PurePosixPath(name).name, []).append(kept)
+        # A name that several paths end in tells nothing.
+        self._by_name = {name: said[0] for name, said in by_name.items() if len(said) == 1}
 
     def __len__(self) -> int:
         return len(self._by_path)

@@ -33,6 +33,7 @@ def test_the_whole_path_wins_over_the_name():
     said = Captions({"x/a.jpg": "first", "y/a.jpg": "second"})
     assert said.of("set/x/a.jpg") == ["first"]
     assert said.of("set/y/a.jpg") == ["second"]
+    assert said.of("z/a.jpg") == []  # either could be meant
 
 
 @pytest.mark.parametrize(

