@@ -133,6 +133,7 @@ class RunResult:
         ledger: Privacy accounting; empty where none applies.
         sets: Per data set what was read and what was left out; "line" says it in one line.
         tables: Name -> rows to be shown, every row column -> value.
+        curves: Name -> a value per round; None where a round has none.
     """
 
     folder: Path
@@ -142,3 +143,4 @@ class RunResult:
     ledger: Mapping[str, Any] = field(default_factory=dict)
     sets: Sequence[Mapping[str, Any]] = ()
     tables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    curves: Mapping[str, Sequence[float | None]] = field(default_factory=dict)

@@ -21,6 +21,7 @@ SOURCES = "edgesdk_export.sources"
 RUNTIMES = "edgesdk_runtimes"
 STUDENTS = "edgesdk_training.students"
 RECIPES = "edgesdk_training.recipes"
+METHODS = "edgesdk_training.methods"
 TASKS = "edgesdk.tasks"
 
 # Entry-point groups that are not called like their package.
@@ -32,6 +33,7 @@ KINDS = {
     RUNTIMES: "runtime",
     STUDENTS: "student",
     RECIPES: "recipe",
+    METHODS: "method",
     TASKS: "task",
 }
 

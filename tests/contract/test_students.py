@@ -29,6 +29,11 @@ class TestItemDetector(StudentContract):
     most_parameters = 500_000
 
 
+class TestClassNet(StudentContract):
+    student = "class-net"
+    most_parameters = 2_200_000
+
+
 def test_every_student_is_covered():
     covered = {c.student for c in StudentContract.__subclasses__()}
     assert covered == set(plugins.names(plugins.STUDENTS))

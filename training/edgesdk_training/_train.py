@@ -23,6 +23,8 @@ from edgesdk_training.data import content_hash
 from edgesdk_training.settings import read_settings
 
 RESULT = "result.json"
+# Its keys; any other is a curve.
+KNOWN = ("checkpoints", "artefacts", "metrics", "ledger", "sets", "tables")
 
 
 def train(
@@ -209,6 +211,7 @@ def _write_result(result: RunResult) -> None:
             "ledger": result.ledger,
             "sets": result.sets,
             "tables": result.tables,
+            **result.curves,
         },
     )
 
@@ -224,6 +227,7 @@ def _read_result(folder: Path) -> RunResult:
             ledger=data["ledger"],
             sets=tuple(data.get("sets", ())),
             tables=data.get("tables", {}),
+            curves={k: v for k, v in data.items() if k not in KNOWN},
         )
         check_types(found)
         return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +26,7 @@ def save_checkpoint(
     metrics: Mapping[str, Any] | None = None,
     thresholds: Mapping[str, Mapping[str, float]] | None = None,
     reading: Mapping[str, Any] | None = None,
+    labels: Sequence[str] = (),
 ) -> Checkpoint:
     """Fold `module` and write the checkpoint folder atomically.
 
@@ -40,6 +41,7 @@ def save_checkpoint(
         metrics: Measured values.
         thresholds: Fitted thresholds.
         reading: What was learnt of how inputs and outputs are read, such as a vocabulary.
+        labels: Class names.
     """
     from safetensors.torch import save_file
 
@@ -59,6 +61,7 @@ def save_checkpoint(
             licence=licence,
             weights_sha256=sha256_file(stage / "model.safetensors"),
             thresholds=thresholds or {},
+            labels=tuple(labels),
             metrics=metrics or {},
             cost=student.cost(config),
             provenance=provenance,

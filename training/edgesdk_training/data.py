@@ -17,6 +17,7 @@ from edgesdk.picture_sets import Pictures, Progress
 from edgesdk.picture_sets.names import some
 from edgesdk.picture_sets.people import people_of
 from edgesdk.picture_sets.stores import open_store
+from edgesdk_training.class_sets import holds_classes, read_class_set
 from edgesdk_training.joint_space import FeatureSet, holds_features
 from edgesdk_training.packs import PackDataset
 
@@ -216,11 +217,17 @@ def open_dataset(path: Path, strict: bool = False, progress: Progress | None = N
     """
     if str(path) == "synthetic":
         return SyntheticFaces()
-    if path.suffix == ".npz":
+    if path.suffix == ".npz" or path.name.endswith(".npz.xz"):
         if not path.is_file():
             raise UsageError(f"face pack {path} does not exist; check the path")
-        return FeatureSet(path) if holds_features(path) else PackDataset(path)
+        return _open_arrays(path)
     return TreeDataset(path, strict, progress)
+
+
+def _open_arrays(path: Path) -> Any:
+    if holds_features(path):
+        return FeatureSet(path)
+    return read_class_set(path) if holds_classes(path) else PackDataset(path)
 
 
 def join(paths: Sequence[Path], strict: bool = False, progress: Progress | None = None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,14 +24,9 @@ def leave(
     config: Any,
     model: Any,
     *,
-    data: str,
-    metrics: Mapping[str, Any],
-    data_licence: str = "research, non-commercial",
-    thresholds: Mapping[str, Mapping[str, float]] | None = None,
-    begun: Mapping[str, Checkpoint | None] | None = None,
     artefacts: Mapping[str, Path] | None = None,
-    reading: Mapping[str, Any] | None = None,
-    **origin: Any,
+    metrics: Mapping[str, Any],
+    **told: Any,
 ) -> RunResult:
     """Store the trained network of `context.student` and return the run's result.
 
@@ -41,18 +36,52 @@ def leave(
         settings: Of the recipe, a dataclass.
         config: Of the student.
         model: The network, BatchNorm still inside or not; moved to the CPU.
+        artefacts: Other files of the run, by name.
+        metrics: Measured values.
+        **told: As `store` takes it.
+    """
+    folder = store(context, recipe, settings, config, model, metrics=metrics, **told)
+    return RunResult(context.folder, {"student": folder}, artefacts or {}, metrics)
+
+
+def store(
+    context: RunContext,
+    recipe: str,
+    settings: Any,
+    config: Any,
+    model: Any,
+    *,
+    data: str,
+    metrics: Mapping[str, Any],
+    place: str = "checkpoint",
+    data_licence: str = "research, non-commercial",
+    thresholds: Mapping[str, Mapping[str, float]] | None = None,
+    labels: Sequence[str] = (),
+    begun: Mapping[str, Checkpoint | None] | None = None,
+    reading: Mapping[str, Any] | None = None,
+    **origin: Any,
+) -> Path:
+    """Store one trained network of `context.student` and return its folder.
+
+    Args:
+        context: Of the run.
+        recipe: Its name.
+        settings: Of the recipe, a dataclass.
+        config: Of the student.
+        model: The network, BatchNorm still inside or not; moved to the CPU.
         data: Name of the sets trained on; no path of this machine.
         metrics: Measured values.
+        place: Folder inside the run's.
         data_licence: What the sets allow.
         thresholds: Fitted thresholds, by name.
+        labels: Class names.
         begun: Weights that a setting named, by the setting's name; None where it was empty.
-        artefacts: Other files of the run, by name.
         reading: What was learnt of how inputs and outputs are read, such as a vocabulary.
         **origin: What else tells where the weights come from: teacher, pictures, ….
     """
     from edgesdk_training.checkpoint import save_checkpoint
 
-    folder = context.folder / "checkpoint"
+    folder = context.folder / place
     given = {name: stored for name, stored in (begun or {}).items() if stored is not None}
     if context.rank == 0:
         save_checkpoint(
@@ -77,5 +106,6 @@ def leave(
             metrics=metrics,
             thresholds=thresholds,
             reading=reading,
+            labels=labels,
         )
-    return RunResult(context.folder, {"student": folder}, artefacts or {}, metrics)
+    return folder

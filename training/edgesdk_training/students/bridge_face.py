@@ -35,6 +35,7 @@ class BridgeFaceStudent(FaceStudent):
 
     name = "bridge-face"
     config = Config
+    sizes = SIZES
 
     def build(self, config: Config) -> Any:
         """Return the torch module in training form."""

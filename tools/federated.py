@@ -1,0 +1,142 @@
+"""What the federated methods are worth against their rivals, over several seeds, as one file.
+
+    python tools/digits.py -o digits25.npz --noise 0.25
+    python tools/federated.py digits-shards --data digits25.npz \
+        -o training/results/federated-digits-shards.json
+
+Every run is one of `edgesdk train`, with the settings below and nothing else; a finished run is
+not done again, an interrupted one goes on. Methods are compared seed by seed: one seed is one
+division of the pictures, one first network and one choice of clients, for all of them.
+"""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import edgesdk
+from edgesdk.core.files import sha256_file, write_json
+from edgesdk.core.protocols import RunResult
+from tools.command import told
+
+# Student's t, two-sided 95 %, by the number of seeds.
+T = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262}
+FIGURES = ("global_accuracy", "personal_accuracy", "generality")
+
+GLOBAL = {
+    "fedavg": ("fedlmd", {"method": "fedavg"}),
+    "fedprox": ("fedlmd", {"method": "fedprox"}),
+    "fedntd": ("fedlmd", {"method": "fedntd"}),
+    "fedlmd": ("fedlmd", {}),
+    "fedlmd, no teacher": ("fedlmd", {"teacher_free": True}),
+}
+PERSONAL = {
+    "local only": ("fedckd", {"method": "local"}),
+    "fedavg": ("fedckd", {"method": "fedavg"}),
+    "fedper": ("fedbsd", {"method": "fedper"}),
+    "pfedsd": ("fedckd", {"method": "pfedsd"}),
+    "global teacher only": ("fedckd", {"own": 0.0}),
+    "fedckd": ("fedckd", {}),
+    "fedbsd": ("fedbsd", {}),
+    "fedbsd, lambda 10, T 1": ("fedbsd", {"distil": 10.0, "temperature": 1.0}),
+    "fedbsd, uniform mean": ("fedbsd", {"mean": "uniform"}),
+}
+DIGITS = {"width": 16, "hidden": 64, "judged": 0}
+DIGITS_PERSONAL = {
+    **DIGITS, "participation": 1.0, "rounds": 25, "batch": 12, "holdout": 0.65, "lr_decay": 1.0,
+}  # fmt: skip
+CIFAR = {"size": 16, "width": 16, "hidden": 64, "pictures": 5000, "judged": 2000}
+CAMPAIGNS: dict[str, tuple[Mapping[str, tuple[str, Mapping[str, Any]]], Mapping[str, Any]]] = {
+    "digits-shards": (GLOBAL, {**DIGITS, "skew": "shards:2"}),
+    "digits-dirichlet": (PERSONAL, {**DIGITS_PERSONAL, "skew": "dirichlet:0.3"}),
+    "cifar10-shards": (GLOBAL, {**CIFAR, "skew": "shards:2"}),
+    "cifar10-dirichlet": (PERSONAL, {**CIFAR, "skew": "dirichlet:0.1", "participation": 0.6}),
+}
+# Id, figure, the method, its rival, points that it shall be better at least.
+CLAIMS = (
+    ("6a", "personal_accuracy", "fedckd", "pfedsd", 0.5),
+    ("6b", "generality", "fedckd", "pfedsd", 5.0),
+    ("7a", "personal_accuracy", "fedbsd", "fedper", 0.8),
+    ("7a, lambda 10, T 1", "personal_accuracy", "fedbsd, lambda 10, T 1", "fedper", 0.8),
+    ("8a", "global_accuracy", "fedlmd", "fedavg", 8.0),
+    ("8b", "global_accuracy", "fedlmd, no teacher", "fedlmd", -3.0),
+)
+
+
+def interval(values: list[float]) -> dict[str, Any]:
+    """Return mean and 95 % interval, by Student's t over the seeds."""
+    mean = fmean(values)
+    if len(values) not in T:
+        return {"mean": mean, "low": None, "high": None}
+    half = T[len(values)] * stdev(values) / len(values) ** 0.5
+    return {"mean": mean, "low": mean - half, "high": mean + half}
+
+
+def row(runs: Mapping[int, RunResult]) -> dict[str, Any]:
+    """Return one method's figures over its seeds."""
+    found: dict[str, Any] = {}
+    for name in FIGURES:
+        values = {seed: run.metrics[name] for seed, run in runs.items() if name in run.metrics}
+        if values:
+            found[name] = {**interval(list(values.values())), "by_seed": values}
+    first = next(iter(runs.values()))
+    for name in ("bytes_up", "bytes_down", "teacher_pictures"):
+        found[f"{name}_first_round"] = first.curves[name][0]
+    found["teacher_pictures"] = sum(n or 0 for n in first.curves["teacher_pictures"])
+    return found
+
+
+def claim(rows: Mapping[str, Any], told: tuple[str, str, str, str, float]) -> dict[str, Any] | None:
+    """Return a claim's verdict: "holds" judges the mean, "proven" the interval's lower end."""
+    key, figure, mine, rival, least = told
+    if figure not in rows.get(mine, {}) or figure not in rows.get(rival, {}):
+        return None
+    ours, theirs = (rows[name][figure]["by_seed"] for name in (mine, rival))
+    points = [100 * (ours[seed] - theirs[seed]) for seed in ours if seed in theirs]
+    found = interval(points)
+    return {
+        "id": key, "claim": f"{mine}: {figure} at least {least:+g} points against {rival}",
+        "points": found, "holds": found["mean"] >= least,
+        "proven": found["low"] is not None and found["low"] >= least,
+    }  # fmt: skip
+
+
+def parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    options.add_argument("campaign", choices=CAMPAIGNS)
+    options.add_argument("--data", required=True, type=Path)
+    options.add_argument("--seeds", type=int, default=3)
+    options.add_argument("--runs", type=Path, default=Path("runs/federated"))
+    options.add_argument("-o", "--output", required=True, type=Path)
+    return options
+
+
+def main() -> None:
+    asked = parser().parse_args()
+    methods, common = CAMPAIGNS[asked.campaign]
+    runs: dict[str, dict[int, RunResult]] = {}
+    for seed in range(asked.seeds):
+        for name, (recipe, settings) in methods.items():
+            run = edgesdk.train(
+                recipe, data=[f"clients={asked.data}"], settings={**common, **settings},
+                seed=seed, output_dir=asked.runs,
+            )  # fmt: skip
+            runs.setdefault(name, {})[seed] = run
+            print(asked.campaign, seed, name, {k: round(v, 4) for k, v in run.metrics.items()})
+            rows = {label: row(found) for label, found in runs.items()}
+            claims = [found for told in CLAIMS if (found := claim(rows, told))]
+            write_json(asked.output, {
+                "command": f"python tools/federated.py {asked.campaign} --data {asked.data.name}",
+                "data": {"name": asked.data.name, "sha256": sha256_file(asked.data)},
+                "seeds": seed + 1, "settings": common,
+                "methods": {
+                    label: {"recipe": methods[label][0], "settings": methods[label][1], **found}
+                    for label, found in rows.items()
+                },
+                "claims": claims,
+            })  # fmt: skip
+
+
+if __name__ == "__main__":
+    told(main)

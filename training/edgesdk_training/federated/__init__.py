@@ -1,0 +1,1 @@
+"""Training on clients' own data: one harness of three functions, and what drives it."""
