@@ -2,10 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgesdk_training._train import train
 
+FEDERATED = {
+    "clients": 4, "rounds": 2, "participation": 1.0, "local_epochs": 1, "size": 8, "width": 2,
+    "hidden": 6, "batch": 16, "skew": "shards:2", "last": 1,
+}  # fmt: skip
+CLASSES = 5
 TINY = {"epochs": 2, "adapt_epochs": 2, "holdout": 4, "batch": 32}
 
 
@@ -31,3 +37,25 @@ def tiny(coarse_teacher, tmp_path):
         )
 
     return run
+
+
+@pytest.fixture
+def small_digits(tmp_path):
+    """Return an .npz like mnist.npz: smooth 8 x 8 greys of five kinds, with noise."""
+    random = np.random.default_rng(0)
+    kinds = random.integers(60, 200, (CLASSES, 8, 8))
+    labels = np.arange(120) % CLASSES
+    pictures = (kinds[labels] + random.normal(0, 20, (120, 8, 8))).clip(0, 255).astype(np.uint8)
+    np.savez(tmp_path / "drawn.npz", x_train=pictures, y_train=labels)
+    return tmp_path / "drawn.npz"
+
+
+@pytest.fixture
+def federated(small_digits, tmp_path):
+    def start(recipe="fedlmd", out="runs", seed=0, data=None, **settings):
+        given = {"clients": [data or small_digits]}
+        return train(
+            recipe, settings=FEDERATED | settings, data=given, seed=seed, out=tmp_path / out
+        )  # fmt: skip
+
+    return start

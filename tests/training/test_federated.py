@@ -5,7 +5,6 @@ import re
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from edgesdk.core import plugins
 from edgesdk.core.bundle import read_checkpoint
@@ -13,6 +12,7 @@ from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk_training._train import train
 from edgesdk_training.federated import split
 from edgesdk_training.federated.plot import distribution
+from tests.training.conftest import CLASSES, FEDERATED
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
@@ -24,34 +24,6 @@ from edgesdk_training.federated.settings import FederatedSettings  # noqa: E402
 from edgesdk_training.methods.fedavg import FedAvg  # noqa: E402
 from edgesdk_training.students.bridge_face import PLUGIN as BRIDGE_FACE  # noqa: E402
 from edgesdk_training.students.class_net import Config  # noqa: E402
-
-SMALL = {
-    "clients": 4, "rounds": 2, "participation": 1.0, "local_epochs": 1, "size": 8, "width": 2,
-    "hidden": 6, "batch": 16, "skew": "shards:2", "last": 1,
-}  # fmt: skip
-CLASSES = 5
-
-
-@pytest.fixture
-def drawn(tmp_path):
-    """Return an .npz like mnist.npz: smooth 8 x 8 greys of five kinds, with noise."""
-    random = np.random.default_rng(0)
-    kinds = random.integers(60, 200, (CLASSES, 8, 8))
-    labels = np.arange(120) % CLASSES
-    pictures = (kinds[labels] + random.normal(0, 20, (120, 8, 8))).clip(0, 255).astype(np.uint8)
-    np.savez(tmp_path / "drawn.npz", x_train=pictures, y_train=labels)
-    return tmp_path / "drawn.npz"
-
-
-@pytest.fixture
-def run(drawn, tmp_path):
-    def start(recipe="fedlmd", out="runs", seed=0, data=None, **settings):
-        given = {"clients": [data or drawn]}
-        return train(
-            recipe, settings=SMALL | settings, data=given, seed=seed, out=tmp_path / out
-        )  # fmt: skip
-
-    return start
 
 
 def scores(seed, count=50, classes=10):
@@ -296,42 +268,42 @@ def is_stale(update):
 
 class TestEngine:
     @pytest.mark.parametrize("how", [dies, sends_nothing_finite, is_stale])
-    def test_a_bad_client_harms_nobody(self, run, monkeypatch, how):
+    def test_a_bad_client_harms_nobody(self, federated, monkeypatch, how):
         found = {}
         for name, method in (("bad", Faulty(how)), ("again", Faulty(dies))):
             monkeypatch.setattr("edgesdk_training.methods.fedavg.PLUGIN", method)
-            found[name] = run(method="fedavg", out=name)
+            found[name] = federated(method="fedavg", out=name)
         assert found["bad"].curves["clients"] == [3, 3]
         weights = [read_checkpoint(r.checkpoints["global"]).weights_sha256 for r in found.values()]
         assert weights[0] == weights[1]
 
-    def test_where_no_client_can_learn_the_run_says_why(self, run, monkeypatch):
+    def test_where_no_client_can_learn_the_run_says_why(self, federated, monkeypatch):
         class Broken(FedAvg):
             def local(self, job):
                 raise RuntimeError("out of memory")
 
         monkeypatch.setattr("edgesdk_training.methods.fedavg.PLUGIN", Broken())
         with pytest.raises(EdgeSdkError, match=r"no client could learn in round 1: .*memory"):
-            run(method="fedavg")
+            federated(method="fedavg")
 
-    def test_bytes_are_those_of_what_travels(self, run):
-        result = run("fedbsd")
+    def test_bytes_are_those_of_what_travels(self, federated):
+        result = federated("fedbsd")
         tensors = whole_state(network("class-net", Config(8, CLASSES, 2, 6), CLASSES, 0))
         backbone = sum(4 * t.numel() for n, t in tensors.items() if not n.startswith("head."))
         assert result.curves["bytes_up"] == [4 * backbone, 4 * backbone]
         assert result.curves["global_accuracy"] == [None, None]
-        assert run("fedbsd", method="local").curves["bytes_up"] == [0, 0]
+        assert federated("fedbsd", method="local").curves["bytes_up"] == [0, 0]
 
-    def test_the_result_holds_a_value_per_round(self, run):
-        result = run()
+    def test_the_result_holds_a_value_per_round(self, federated):
+        result = federated()
         for name in ("global_accuracy", "personal_accuracy", "generality", "bytes_up"):
             assert len(result.curves[name]) == 2
             assert result.metrics[name] == pytest.approx(result.curves[name][-1])
         assert "<svg" in result.artefacts["distribution"].read_text()
-        assert run() == result
+        assert federated() == result
 
-    def test_every_client_has_a_model_of_its_own_that_tells_classes(self, run):
-        result = run("fedckd")
+    def test_every_client_has_a_model_of_its_own_that_tells_classes(self, federated):
+        result = federated("fedckd")
         path = result.folder / "personal" / "client-3"
         assert result.checkpoints["client-3"] == path
         checkpoint = read_checkpoint(path)
@@ -340,86 +312,14 @@ class TestEngine:
         hashes = {read_checkpoint(p).weights_sha256 for p in result.checkpoints.values()}
         assert len(hashes) == 5
 
-    def test_as_many_clients_at_once_as_threads(self, run, drawn, tmp_path):
-        given = {"settings": SMALL, "data": {"clients": [drawn]}}
+    def test_as_many_clients_at_once_as_threads(self, federated, small_digits, tmp_path):
+        given = {"settings": FEDERATED, "data": {"clients": [small_digits]}}
         both = train("fedlmd", **given, out=tmp_path / "two", threads=2)
-        one = run()
+        one = federated()
         torch.set_num_threads(1)
         for name, path in one.checkpoints.items():
             same = read_checkpoint(both.checkpoints[name]).weights_sha256
             assert read_checkpoint(path).weights_sha256 == same
-
-
-class TestData:
-    def picture(self, path, level):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        noise = np.random.default_rng(level).integers(0, 40, (8, 8, 3))
-        Image.fromarray((noise + level).astype(np.uint8)).save(path)
-
-    def test_a_folder_per_class(self, run, tmp_path):
-        for label, level in (("cat", 20), ("dog", 160)):
-            for n in range(12):
-                self.picture(tmp_path / "set" / label / f"{n}.png", level + n)
-        result = run(data=tmp_path / "set", clients=3, skew="even")
-        assert read_checkpoint(result.checkpoints["global"]).labels == ("cat", "dog")
-
-    def test_a_folder_per_client_needs_no_skew(self, run, tmp_path):
-        for owner in ("anna", "ben", "cleo"):
-            for label, level in (("cat", 20), ("dog", 160)):
-                for n in range(4):
-                    self.picture(tmp_path / "set" / owner / label / f"{n}.png", level + n)
-        result = run(data=tmp_path / "set", clients=7)
-        assert "client anna: 8" in result.artefacts["distribution"].read_text()
-        assert [name for name in result.checkpoints if name != "global"] == [
-            "client-0", "client-1", "client-2",
-        ]  # fmt: skip
-
-    def test_encoded_pictures_in_one_file_with_their_own_tests(self, run, tmp_path):
-        import io
-        import lzma
-
-        files = []
-        for n in range(60):
-            self.picture(tmp_path / "one.png", 20 + 70 * (n % 3))
-            files.append((tmp_path / "one.png").read_bytes())
-        stream = io.BytesIO()
-        np.savez(
-            stream,
-            blob=np.frombuffer(b"".join(files), np.uint8),
-            offsets=np.cumsum([0, *map(len, files)]),
-            labels=(np.arange(60) % 3).astype(np.uint8),
-            split=(np.arange(60) >= 50).astype(np.uint8),
-            classes=np.array(["ash", "elm", "oak"]),
-        )
-        (tmp_path / "set.npz.xz").write_bytes(lzma.compress(stream.getvalue()))
-        result = run(data=tmp_path / "set.npz.xz", clients=3, skew="even", rounds=1)
-        assert result.sets[0]["line"].endswith("60 pictures of 3 classes, 10 kept for tests")
-        assert read_checkpoint(result.checkpoints["global"]).labels == ("ash", "elm", "oak")
-
-    @pytest.mark.parametrize(
-        "arrays",
-        [
-            {"x_train": np.zeros((4, 8, 8), np.uint8), "y_train": np.zeros(4, int)},
-            {"x_train": np.ones((4, 8, 8, 7), np.uint8), "y_train": np.zeros(4, int)},
-            {"x_train": np.ones((4, 8, 8), np.uint8), "y_train": np.zeros(3, int)},
-            {"x_train": np.full((4, 8, 8), np.nan), "y_train": np.zeros(4, int)},
-            {"x_train": np.ones((4, 8, 8), np.uint8), "y_train": np.full(4, -1)},
-            {"blob": np.ones(4, np.uint8), "offsets": np.array([0, 9]), "labels": np.zeros(1, int)},
-        ],
-    )
-    def test_arrays_that_disagree_are_refused(self, run, tmp_path, arrays):
-        np.savez(tmp_path / "bad.npz", **arrays)
-        with pytest.raises(UsageError, match="is no set of pictures with classes"):
-            run(data=tmp_path / "bad.npz")
-
-    def test_the_largest_number_is_white(self, tmp_path):
-        from edgesdk_training.class_sets import read_class_set
-
-        pictures = np.arange(32).reshape(2, 4, 4) % 17
-        np.savez(tmp_path / "digits.npz", x_train=pictures, y_train=np.array([0, 1]))
-        found = read_class_set(tmp_path / "digits.npz")
-        assert found[0].shape == (4, 4, 3)
-        assert found[1].max() == 255
 
 
 @pytest.mark.parametrize(

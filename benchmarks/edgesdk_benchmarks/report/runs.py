@@ -78,7 +78,7 @@ def read_run(folder: Path) -> Run:
             name=folder.name,
             facts=_facts(about),
             settings=dict(about.get("settings", {})),
-            courses=[*_logged(folder / LOG), *_by_round(result)],
+            courses=_once([*_logged(folder / LOG), *_by_round(result)]),
             metrics=dict(result.get("metrics", {})),
             ledger=dict(result.get("ledger", {})),
             tables={k: [dict(r) for r in v] for k, v in result.get("tables", {}).items()},
@@ -139,6 +139,11 @@ def _by_round(result: Mapping[str, Any]) -> Iterator[Course]:
             points = [(float(i + 1), float(v)) for i, v in enumerate(values) if v is not None]
             if points:
                 yield "rounds", name, points
+
+
+def _once(courses: Sequence[Course]) -> list[Course]:
+    """Return one course of each phase and name: what a result tells again was logged before."""
+    return list({(phase, name): (phase, name, c) for phase, name, c in courses}.values())
 
 
 def _number(value: Any) -> bool:

@@ -1,0 +1,81 @@
+"""Clients' pictures, as people have them: arrays, a blob, a folder per class or per client."""
+
+import io
+import lzma
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgesdk.core.bundle import read_checkpoint
+from edgesdk.core.errors import UsageError
+from edgesdk_training.class_sets import read_class_set
+
+pytest.importorskip("torch", reason="needs the train extra")
+
+
+class TestData:
+    def picture(self, path, level):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(level).integers(0, 40, (8, 8, 3))
+        Image.fromarray((noise + level).astype(np.uint8)).save(path)
+
+    def test_a_folder_per_class(self, federated, tmp_path):
+        for label, level in (("cat", 20), ("dog", 160)):
+            for n in range(12):
+                self.picture(tmp_path / "set" / label / f"{n}.png", level + n)
+        result = federated(data=tmp_path / "set", clients=3, skew="even")
+        assert read_checkpoint(result.checkpoints["global"]).labels == ("cat", "dog")
+
+    def test_a_folder_per_client_needs_no_skew(self, federated, tmp_path):
+        for owner in ("anna", "ben", "cleo"):
+            for label, level in (("cat", 20), ("dog", 160)):
+                for n in range(4):
+                    self.picture(tmp_path / "set" / owner / label / f"{n}.png", level + n)
+        result = federated(data=tmp_path / "set", clients=7)
+        assert "client anna: 8" in result.artefacts["distribution"].read_text()
+        assert [name for name in result.checkpoints if name != "global"] == [
+            "client-0", "client-1", "client-2",
+        ]  # fmt: skip
+
+    def test_encoded_pictures_in_one_file_with_their_own_tests(self, federated, tmp_path):
+        files = []
+        for n in range(60):
+            self.picture(tmp_path / "one.png", 20 + 70 * (n % 3))
+            files.append((tmp_path / "one.png").read_bytes())
+        stream = io.BytesIO()
+        np.savez(
+            stream,
+            blob=np.frombuffer(b"".join(files), np.uint8),
+            offsets=np.cumsum([0, *map(len, files)]),
+            labels=(np.arange(60) % 3).astype(np.uint8),
+            split=(np.arange(60) >= 50).astype(np.uint8),
+            classes=np.array(["ash", "elm", "oak"]),
+        )
+        (tmp_path / "set.npz.xz").write_bytes(lzma.compress(stream.getvalue()))
+        result = federated(data=tmp_path / "set.npz.xz", clients=3, skew="even", rounds=1)
+        assert result.sets[0]["line"].endswith("60 pictures of 3 classes, 10 kept for tests")
+        assert read_checkpoint(result.checkpoints["global"]).labels == ("ash", "elm", "oak")
+
+    @pytest.mark.parametrize(
+        "arrays",
+        [
+            {"x_train": np.zeros((4, 8, 8), np.uint8), "y_train": np.zeros(4, int)},
+            {"x_train": np.ones((4, 8, 8, 7), np.uint8), "y_train": np.zeros(4, int)},
+            {"x_train": np.ones((4, 8, 8), np.uint8), "y_train": np.zeros(3, int)},
+            {"x_train": np.full((4, 8, 8), np.nan), "y_train": np.zeros(4, int)},
+            {"x_train": np.ones((4, 8, 8), np.uint8), "y_train": np.full(4, -1)},
+            {"blob": np.ones(4, np.uint8), "offsets": np.array([0, 9]), "labels": np.zeros(1, int)},
+        ],
+    )
+    def test_arrays_that_disagree_are_refused(self, federated, tmp_path, arrays):
+        np.savez(tmp_path / "bad.npz", **arrays)
+        with pytest.raises(UsageError, match="is no set of pictures with classes"):
+            federated(data=tmp_path / "bad.npz")
+
+    def test_the_largest_number_is_white(self, tmp_path):
+        pictures = np.arange(32).reshape(2, 4, 4) % 17
+        np.savez(tmp_path / "digits.npz", x_train=pictures, y_train=np.array([0, 1]))
+        found = read_class_set(tmp_path / "digits.npz")
+        assert found[0].shape == (4, 4, 3)
+        assert found[1].max() == 255
