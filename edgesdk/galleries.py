@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,19 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.shipped import open_bundle
 from edgesdk.core.tensors import Array
 from edgesdk.gallery_files import Content, read_gallery, write_gallery
-from edgesdk.nearest import Nearest
+from edgesdk.nearest import Coarse, highest
 
 __all__ = ["Gallery", "Limit", "Match", "read_gallery"]
 
 FPIR = 0.01
-# Above it an index is worth its time to make, see benchmarks/results/gallery.json.
+# So many faces are compared exactly; of more, the best by 4 bits a value are. Fitted, see
+# benchmarks/results/gallery.json.
 EXACT = 100_000
 SAMPLED = 1000  # faces that play strangers where a threshold is fitted
 BLOCK = 16_384  # faces that these are compared with at once
-CANDIDATES = 32  # least number that the index gives, to be compared exactly
+CANDIDATES = 64  # least number that is compared exactly
 LEAST_COSINE = 0.98
 LEAST_CHECKED = 32
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +86,7 @@ class Gallery:
         # Of the bundle that began the gallery: hash and name.
         self._made_by = opened.sha256, opened.name
         self._parts = [np.empty((0, self.dim), np.float32)]
-        self._index: Nearest | None = None
-        self._ids = np.empty(0, np.int64)  # the faces' numbers in the index, ascending
+        self._coarse: Coarse | None = None  # of the first faces, once there are many
 
     def __len__(self) -> int:
         return len(self.names)
@@ -141,16 +139,11 @@ class Gallery:
             k: Number of people.
         """
         row = self._checked(probe)[0]
-        numbers, scores = self._all(row) if self._index is None else self._nearest(row, k)
-        best: dict[str, Match] = {}
-        for place in np.argsort(-scores, kind="stable"):
-            number = int(numbers[place])
-            name = self.names[number]
-            if name not in best:
-                best[name] = Match(name, float(scores[place]), self.pictures[number])
-            if len(best) == k:
-                break
-        return list(best.values())
+        numbers = highest(self._scores(row), max(8 * k, CANDIDATES))
+        found = self._people_of(row, numbers, k)
+        if len(found) < k and len(numbers) < len(self):
+            found = self._people_of(row, np.arange(len(self)), k)
+        return found
 
     def identify(self, probe: Array, limit: Limit | None = None) -> Match | None:
         """Return who this is, None for nobody here; `limit` None: that of `limit()`."""
@@ -221,27 +214,6 @@ class Gallery:
                 f"with those of {bundle.name}; enrol again, or check both with Gallery.accept"
             )
 
-    @property
-    def indexed(self) -> bool:
-        """Whether an index answers; without one every face is looked at."""
-        return self._index is not None
-
-    def index(self, progress: Progress | None = None) -> None:
-        """Make an index, which answers faster and now and then misses the nearest face.
-
-        It takes minutes for a million faces and is kept from then on: what is added or removed
-        is so in it too, and `save` stores it.
-
-        Args:
-            progress: Called with (done, total, label).
-
-        Raises:
-            MissingDependencyError: usearch is not installed.
-        """
-        index, ids = Nearest(self.dim), np.arange(len(self))
-        index.add(ids, self._rows, progress)
-        self._index, self._ids = index, ids
-
     def save(self, path: Path | str) -> None:
         """Write the gallery; an older file stays as it was until the new one is whole.
 
@@ -252,7 +224,6 @@ class Gallery:
             EdgeSdkError: the file cannot be written.
         """
         sha256, name = self._made_by
-        index = None if self._index is None else self._index.stored()
         content = Content(
             bundle_sha256=sha256,
             names=self.names,
@@ -261,8 +232,6 @@ class Gallery:
             bundle=name,
             model=self.model,
             compatible=self.compatible,
-            ids=None if index is None else self._ids,
-            index=index or b"",
         )
         write_gallery(Path(path), content)
 
@@ -290,8 +259,6 @@ class Gallery:
         gallery.names, gallery.pictures = found.names, found.pictures
         if len(found.rows):
             gallery._append(gallery._checked(found.rows))
-        if found.ids is not None:
-            gallery._ids, gallery._index = found.ids, Nearest(gallery.dim, found.index)
         return gallery
 
     @property
@@ -303,18 +270,11 @@ class Gallery:
 
     def _append(self, rows: Array) -> None:
         self._parts.append(rows)
-        if self._index is not None:
-            first = int(self._ids[-1]) + 1 if len(self._ids) else 0
-            ids = np.arange(first, first + len(rows))
-            self._index.add(ids, rows)
-            self._ids = np.concatenate([self._ids, ids])
 
     def _keep(self, numbers: list[int]) -> None:
         if len(numbers) == len(self):
             return
-        if self._index is not None:
-            self._index.forget(np.delete(self._ids, numbers))
-            self._ids = self._ids[numbers]
+        self._coarse = None
         self._parts = [self._rows[numbers]]  # a copy: nothing of the others stays behind it
         self.names = [self.names[n] for n in numbers]
         self.pictures = [self.pictures[n] for n in numbers]
@@ -332,14 +292,26 @@ class Gallery:
             raise UsageError("an embedding is not finite, or zero; embed the picture again")
         return unit(rows)
 
-    def _all(self, row: Array) -> tuple[Array, Array]:
-        return np.arange(len(self)), self._rows @ row
+    def _scores(self, row: Array) -> Array:
+        """Return the similarities to all faces; of many faces about, but to the last added."""
+        known = 0 if self._coarse is None else len(self._coarse)
+        if len(self) - known > EXACT:
+            self._coarse, known = Coarse(self._rows), len(self)
+        exact = self._rows[known:] @ row
+        return exact if self._coarse is None else np.append(self._coarse.products(row), exact)
 
-    def _nearest(self, row: Array, k: int) -> tuple[Array, Array]:
-        """Return the index's candidates and their exact similarities."""
-        assert self._index is not None
-        near = np.searchsorted(self._ids, self._index.search(row, max(8 * k, CANDIDATES)))
-        return near, self._rows[near] @ row
+    def _people_of(self, row: Array, numbers: Array, k: int) -> list[Match]:
+        """Return the `k` most similar people among some faces, by their exact similarity."""
+        scores = self._rows[numbers] @ row
+        best: dict[str, Match] = {}
+        for place in np.argsort(-scores, kind="stable"):
+            number = int(numbers[place])
+            name = self.names[number]
+            if name not in best:
+                best[name] = Match(name, float(scores[place]), self.pictures[number])
+            if len(best) == k:
+                break
+        return list(best.values())
 
     def _strangers(self) -> Array:
         """Return, for up to SAMPLED faces, the similarity to the nearest other person."""

@@ -4,7 +4,7 @@ A gallery is a safetensors file (`edgesdk.core.tensor_file`), the same that the 
 reads and writes: `embeddings` float32 [N, D] of unit length; `person` int32 [N], whose face each
 is; `names` and `pictures`, UTF-8 JSON lists of the people's names and of where each face came
 from. The header tells `schema_version` 2, `bundle_sha256`, `bundle`, `model` and `compatible`, a
-JSON text. With an index come `index` and `ids` int64 [N], the faces' numbers in it.
+JSON text.
 
 A file whose name ends in `.json` is text with the same content, as all were before: `faces`,
 rows of `name`, `embedding` and `picture`. It holds some 40,000 faces.
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from edgesdk.core.errors import UsageError
-from edgesdk.core.files import LARGEST_JSON, encoded, read_json, sha256_bytes, write_atomic
+from edgesdk.core.files import LARGEST_JSON, encoded, read_json, write_atomic
 from edgesdk.core.tensor_file import holds_tensors, read_tensors, write_tensors
 from edgesdk.core.tensors import Array
 from edgesdk.core.typed import MALFORMED, check_known, check_plain, fits
@@ -45,8 +45,6 @@ class Content:
         bundle: The bundle's name.
         model: What to open it by.
         compatible: SHA-256 of bundles of other precisions that may search, with their check.
-        ids: int64 [N], the faces' numbers in the index, ascending.
-        index: The index as its library stores it; b"" for none.
     """
 
     bundle_sha256: str
@@ -56,8 +54,6 @@ class Content:
     bundle: str = ""
     model: str = ""
     compatible: Mapping[str, Any] = field(default_factory=dict)
-    ids: Array | None = None
-    index: bytes = b""
 
 
 def write_gallery(path: Path, content: Content) -> None:
@@ -84,9 +80,6 @@ def write_gallery(path: Path, content: Content) -> None:
         "model": content.model,
         "compatible": json.dumps(content.compatible),
     }
-    if content.ids is not None:
-        arrays |= {"ids": content.ids, "index": np.frombuffer(content.index, np.uint8)}
-        about["index_sha256"] = sha256_bytes(content.index)
     write_tensors(path, about, arrays)
 
 
@@ -169,7 +162,6 @@ def _read_binary(path: Path) -> Content:
         bundle=about.get("bundle", ""),
         model=about.get("model", ""),
         compatible=dict(compatible),
-        **_index(about, arrays, len(rows)),
     )
 
 
@@ -178,17 +170,6 @@ def _rows(arrays: Mapping[str, Array]) -> tuple[Array, Array]:
     if rows.ndim != 2 or rows.dtype != np.float32 or person.shape != rows.shape[:1]:
         raise ValueError(f"embeddings {rows.shape} of {person.shape} faces")
     return rows, person
-
-
-def _index(about: Mapping[str, str], arrays: Mapping[str, Array], count: int) -> dict[str, Any]:
-    """Return the stored index; one that is not as it was written is never opened."""
-    if "index" not in arrays:
-        return {}
-    ids, index = arrays["ids"], arrays["index"].tobytes()
-    ascending = ids.shape == (count,) and ids.dtype == np.int64 and (np.diff(ids) > 0).all()
-    if not ascending or sha256_bytes(index) != about["index_sha256"]:
-        raise ValueError("its index is not the one that was written")
-    return {"ids": ids, "index": index}
 
 
 def _packed(words: Sequence[str]) -> Array:

@@ -34,6 +34,7 @@ from edgesdk.core.result import (
 from edgesdk.core.session import Session
 from edgesdk.core.task import task_of
 from edgesdk.core.verify import read_verification
+from edgesdk_benchmarks._pipeline import pipelines
 from edgesdk_benchmarks._timing import Call, Series, interleaved, timed, warm
 from edgesdk_benchmarks._worker import cold_start
 from edgesdk_benchmarks.validity import flag_pooling, judge
@@ -94,6 +95,7 @@ def bench(
     force: bool = False,
     progress: Progress | None = None,
     skipped: dict[str, str] | None = None,
+    files: Sequence[Path] = (),
 ) -> list[BenchResult]:
     """Measure every bundle with every runtime that opens it, interleaved.
 
@@ -108,6 +110,7 @@ def bench(
         progress: Called with (done, total, label).
         skipped: Filled with folder -> why for bundles that cannot be measured here, which are
             errors otherwise; where none can, the first one's error is raised all the same.
+        files: What the scenario pipeline begins with; none for what the task draws.
 
     Raises:
         UsageError: nothing to measure.
@@ -130,7 +133,7 @@ def bench(
         done, todo = _known(pairs, one, where, out, force)
         results += done
         if todo:
-            results += _measure(todo, one, where, progress or (lambda *_: None))
+            results += _measure(todo, one, where, progress or (lambda *_: None), files)
     refuse_invalid(results)
     return told_apart(results)
 
@@ -232,6 +235,7 @@ def _measure(
     plan: BenchPlan,
     where: Mapping[str, str],
     progress: Progress,
+    files: Sequence[Path],
 ) -> list[BenchResult]:
     with ExitStack() as stack:
         contenders = []
@@ -245,7 +249,10 @@ def _measure(
         if not right:
             told = "; ".join(f"{name}: {reasons[0]}" for name, reasons in wrong.items())
             raise GateFailedError(f"no contender gives its golden outputs ({told}); export again")
-        times = _times(right, plan, progress)
+        if plan.scenario == "pipeline":
+            times = pipelines(right, plan, files, progress)
+        else:
+            times = _inference(right, plan, progress)
         results = [_result(c, plan, times[c.name], right, wrong) for c in right]
     results = flag_pooling(results)
     for contender, result in zip(right, results, strict=True):
@@ -257,6 +264,26 @@ def _measure(
 def _golden_reasons(contender: Contender) -> list[str]:
     golden = contender.golden
     return golden.reasons(in_batches(contender.session.run, golden.inputs, contender.fixed))
+
+
+def _inference(
+    contenders: Sequence[Contender], plan: BenchPlan, progress: Progress
+) -> dict[str, list[Measurement]]:
+    """Return contender -> inference times per batch size, and those of its pre-processing."""
+    return {
+        name: [_infer(size, series) for size, series in sizes.items()]
+        for name, sizes in _times(contenders, plan, progress).items()
+    }
+
+
+def _infer(size: int, series: Series) -> Measurement:
+    return Measurement(
+        stage="infer",
+        samples=tuple(series.samples),
+        warmups=tuple(series.warmups),
+        batch=size,
+        repeat=series.repeat,
+    )
 
 
 def _times(
@@ -287,23 +314,13 @@ def _times(
 def _result(
     contender: Contender,
     plan: BenchPlan,
-    times: Mapping[int, Series],
+    times: Sequence[Measurement],
     all_of_them: Sequence[Contender],
     wrong: Mapping[str, list[str]],
 ) -> BenchResult:
     cold = cold_start(contender.bundle, contender.runtime, contender.session.device, plan.threads)
-    measurements = [
-        Measurement(
-            stage="infer",
-            samples=tuple(s.samples),
-            warmups=tuple(s.warmups),
-            batch=size,
-            repeat=s.repeat,
-        )
-        for size, s in times.items()
-    ]
-    measurements += _cold(cold) + _preprocessing(contender)
-    plan = replace(plan, batch=min(times))
+    measurements = [*times, *_cold(cold), *_preprocessing(contender)]
+    plan = replace(plan, batch=min(m.batch for m in times))
     validity = judge(plan, measurements)
     notes = [f"dropped for wrong outputs: {name} ({r[0]})" for name, r in wrong.items()]
     if "error" in cold:

@@ -17,7 +17,8 @@ def judge(plan: BenchPlan, measurements: Sequence[Measurement]) -> Validity:
     """Return the verdict on the inference times of one result."""
     wrong: list[str] = []
     doubt: list[str] = []
-    series = [m for m in measurements if m.stage == "infer"]
+    stage = "overlapped" if plan.scenario == "pipeline" else "infer"
+    series = [m for m in measurements if m.stage == stage]
     for one in series:
         found_wrong, found_doubt = _series(plan, one, len(series))
         wrong += found_wrong

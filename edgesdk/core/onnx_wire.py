@@ -21,13 +21,15 @@ Field = tuple[int, int | bytes, bytes]  # number, value or body, the whole field
 
 # Field numbers of onnx.proto.
 _MODEL_GRAPH = 7
-_GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
+_GRAPH_NODE, _GRAPH_NAME, _GRAPH_INITIALIZER = 1, 2, 5
 _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE_INFO = 11, 12, 13
-_NODE_INPUT, _NODE_OUTPUT, _NODE_OP = 1, 2, 4
+_NODE_INPUT, _NODE_OUTPUT, _NODE_OP, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 4, 5, 7
+_ATTRIBUTE_NAME, _ATTRIBUTE_INT, _ATTRIBUTE_TYPE, _INT = 1, 3, 20, 2
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW, _TENSOR_EXTERNAL = 1, 2, 8, 9, 13
-_MODEL_OPSET, _OPSET_DOMAIN, _OPSET_VERSION = 8, 1, 2
+_MODEL_IR, _MODEL_OPSET, _OPSET_DOMAIN, _OPSET_VERSION = 1, 8, 1, 2
 _DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 2: np.dtype("u1"), 3: np.dtype("i1")}
-_FLOAT = 1
+_FLOAT, _UINT8 = 1, 2
+_MICROSOFT = "com.microsoft"
 
 
 def mended(model: bytes, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape]) -> bytes:
@@ -50,6 +52,35 @@ def mended(model: bytes, inputs: Mapping[str, Shape], outputs: Mapping[str, Shap
     if graphs != 1:
         raise UsageError("the file holds no ONNX graph; get it again")
     return bytes(changed)
+
+
+def product_of_4_bits(codes: Array, scales: Array, depth: int, block: int) -> bytes:
+    """Return a model that multiplies a row with many stored rows of 4 bits a value.
+
+    It takes "row" [1, D] and gives "products" [1, N], both float32, by ONNX Runtime's
+    MatMulNBits.
+
+    Args:
+        codes: uint8 [N, blocks, block / 2]: values + 8, the first of two in the lower half.
+        scales: float32 [N * blocks], of each block.
+        depth: D, `blocks` times `block` at most.
+        block: Values of one scale; a power of two from 16 on.
+    """
+    count = len(codes)
+    told = {"K": depth, "N": count, "bits": 4, "block_size": block, "accuracy_level": 4}
+    node = b"".join(_field(_NODE_INPUT, name) for name in (b"row", b"codes", b"scales"))
+    node += _field(_NODE_OUTPUT, b"products") + _field(_NODE_OP, b"MatMulNBits")
+    node += b"".join(_field(_NODE_ATTRIBUTE, _int_attribute(*item)) for item in told.items())
+    node += _field(_NODE_DOMAIN, _MICROSOFT.encode())
+    graph = _field(_GRAPH_NODE, node) + _field(_GRAPH_NAME, b"product")
+    graph += _field(_GRAPH_INITIALIZER, _stored("codes", codes, _UINT8))
+    graph += _field(_GRAPH_INITIALIZER, _stored("scales", scales.astype("<f4"), _FLOAT))
+    graph += _field(_GRAPH_INPUT, _value_info("row", (1, depth)))
+    graph += _field(_GRAPH_OUTPUT, _value_info("products", (1, count)))
+    opsets = [_field(_MODEL_OPSET, _number(_OPSET_VERSION, 17))]
+    named = _field(_OPSET_DOMAIN, _MICROSOFT.encode()) + _number(_OPSET_VERSION, 1)
+    opsets.append(_field(_MODEL_OPSET, named))
+    return b"".join([_number(_MODEL_IR, 8), _field(_MODEL_GRAPH, graph), *opsets])
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +188,18 @@ def _tensor(body: int | bytes) -> tuple[str, Array | None]:
 
 
 def _float_tensor(name: str, value: Array) -> bytes:
+    return _stored(name, value.astype("<f4"), _FLOAT)
+
+
+def _stored(name: str, value: Array, kind: int) -> bytes:
     sizes = b"".join(_number(_TENSOR_DIMS, size) for size in value.shape)
-    raw = _field(_TENSOR_RAW, value.astype("<f4").tobytes())
-    return sizes + _number(_TENSOR_TYPE, _FLOAT) + _field(_TENSOR_NAME, name.encode()) + raw
+    raw = _field(_TENSOR_RAW, value.tobytes())
+    return sizes + _number(_TENSOR_TYPE, kind) + _field(_TENSOR_NAME, name.encode()) + raw
+
+
+def _int_attribute(name: str, value: int) -> bytes:
+    kind = _number(_ATTRIBUTE_TYPE, _INT)
+    return _field(_ATTRIBUTE_NAME, name.encode()) + _number(_ATTRIBUTE_INT, value) + kind
 
 
 def _value_info(name: str, shape: Shape) -> bytes:

@@ -206,8 +206,10 @@ class Task(Plugin, Protocol):
     `run` may take keyword-only arguments of its own, documented in its "Args:" section: the
     command line and `edgesdk.run` offer them under the same names.
 
-    One method may be left out: `reads(outputs)`, which returns the `postprocess` of a model from
-    outside with those outputs, where nobody tells it.
+    Two methods may be left out: `reads(outputs)`, which returns the `postprocess` of a model from
+    outside with those outputs, where nobody tells it; and `from_files(bundle, runtime, device,
+    threads, files)`, a context manager that gives a `FromFiles`, which the scenario `pipeline`
+    measures.
     """
 
     @property

@@ -22,8 +22,14 @@ SCHEMA_VERSION = 1
 # One entry per old schema: version -> function that lifts its dictionary by one.
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
-SCENARIOS = ("latency", "throughput", "offline")
-STAGES = ("load", "first", "warmup", "decode", "detect", "align", "pre", "infer", "post", "match")
+SCENARIOS = ("latency", "throughput", "offline", "pipeline")
+# Of a pipeline `infer` is a part; `plain` is the whole one picture after the other, `overlapped`
+# with its stages at work at once.
+STAGES = (
+    "load", "first", "warmup", "decode", "detect", "align", "pre", "infer", "post", "match",
+    "plain", "overlapped",
+)  # fmt: skip
+PARTS = ("decode", "detect", "align", "infer")  # of a pipeline
 VERDICTS = ("VALID", "NOISY", "INVALID")
 PERCENTILES = (50, 90, 95, 99)
 # Batch sizes of the offline sweep, and of throughput where none is asked.
@@ -50,8 +56,8 @@ class BenchPlan:
     """What to measure.
 
     Attributes:
-        scenario: latency (one item after the other), throughput (batches of one size) or
-            offline (a sweep of batch sizes).
+        scenario: latency (one item after the other), throughput (batches of one size),
+            offline (a sweep of batch sizes) or pipeline (from files to answers).
         warmup: Least number of warm-up runs; warm-up also lasts 200 ms at least.
         iterations: Least number of samples.
         duration_s: Least time measured.
@@ -72,7 +78,7 @@ class BenchPlan:
         """Return the batch sizes to measure; `fixed` is the one that the file demands."""
         if fixed is not None:
             return (fixed,)
-        if self.scenario == "latency":
+        if self.scenario in ("latency", "pipeline"):
             return (1,)
         if self.scenario == "throughput":
             return (self.batch,)
@@ -206,6 +212,21 @@ class BenchResult:
         return self.stage("infer")[0]
 
     @property
+    def main(self) -> Measurement:
+        """What stands for the result where one number does."""
+        if self.plan.scenario == "pipeline":
+            return self.stage("overlapped")[0]
+        return self.best if self.plan.scenario == "offline" else self.infer
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of each part of a pipeline in the plain loop's time, {} for other scenarios."""
+        if self.plan.scenario != "pipeline":
+            return {}
+        spent = {part: sum(self.stage(part)[0].samples) for part in PARTS if self.stage(part)}
+        return {part: ns / sum(spent.values()) for part, ns in spent.items()}
+
+    @property
     def best(self) -> Measurement:
         """Inference at the batch size with most items per second."""
         return max(self.stage("infer"), key=lambda m: float(m.statistics["items_s"]))
@@ -256,7 +277,8 @@ def _rebuilt(data: Mapping[str, Any]) -> BenchResult:
     check_known("runtime", result.runtime, RUNTIME, ("name",))
     if result.validity.verdict not in VERDICTS or result.plan.scenario not in SCENARIOS:
         raise ValueError("unknown verdict or scenario")
-    if not result.stage("infer"):
+    needed = ("infer", "plain", "overlapped") if result.plan.scenario == "pipeline" else ("infer",)
+    if not all(map(result.stage, needed)):
         raise ValueError("it holds no inference times")
     return result
 

@@ -227,3 +227,19 @@ def picture_inputs(info: ModelInfo, pictures: Sequence[Array]) -> dict[str, Arra
             )
         made[spec.name] = info.preprocess[spec.name](list(pictures))
     return made
+
+
+class FromFiles(Protocol):
+    """A model's whole way from files to answers, to be timed.
+
+    Attributes:
+        items: Number of items in the files.
+    """
+
+    items: int
+
+    def plain(self) -> Mapping[str, float]:
+        """Do all files one after the other; return the nanoseconds of each of PARTS."""
+
+    def overlapped(self) -> None:
+        """Do all files as the task does them for a user."""

@@ -20,7 +20,7 @@ from edgesdk.core.files import write_atomic
 from edgesdk.core.tensors import Array
 from edgesdk.core.typed import MALFORMED, check_known, check_plain
 
-KINDS = {"I64": "<i8", "F32": "<f4", "I32": "<i4", "U8": "|u1"}
+KINDS = {"F32": "<f4", "I32": "<i4", "U8": "|u1"}
 LARGEST_HEAD = 2**20
 ABOUT = "__metadata__"
 ENTRY = {"dtype": str, "shape": list[int], "data_offsets": list[int]}
@@ -33,7 +33,7 @@ def write_tensors(path: Path, about: Mapping[str, str], arrays: Mapping[str, Arr
     Args:
         path: The file.
         about: Words by name.
-        arrays: Arrays by name, of int64, float32, int32 or uint8.
+        arrays: Arrays by name, of float32, int32 or uint8.
 
     Raises:
         EdgeSdkError: the file cannot be written.

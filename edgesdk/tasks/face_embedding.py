@@ -1,9 +1,12 @@
 """Faces to vectors: two pictures show one person where their embeddings point the same way."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +31,10 @@ from edgesdk.core.task import (
 from edgesdk.core.tensors import Array, TensorSpec
 from edgesdk.pairs import PairSet, embed_pictures, impostor_scores, judge, read_pairs, thresholds
 from edgesdk.tasks._inputs import draw_inputs, read_pictures
+
+if TYPE_CHECKING:
+    from edgesdk.core.bundle import Bundle
+    from edgesdk.tasks._photos import Photos
 
 ABOUT = "Synthetic faces drawn from a normal distribution in eigenface space; nobody is shown."
 LFW_FOLDS_1_TO_5 = 3000
@@ -130,6 +137,14 @@ class FaceEmbedding:
         folds = " folds 1-5" if metrics.get("lfw_pairs") == LFW_FOLDS_1_TO_5 else ""
         size = f" at {metrics['lfw_face_px']} px" if "lfw_face_px" in metrics else ""
         return Headline("accuracy", f"LFW{folds}{size}", float(value))
+
+    def from_files(
+        self, bundle: Bundle, runtime: str, device: str, threads: int, files: Sequence[Path]
+    ) -> AbstractContextManager[Photos]:
+        """Open the way from photos to embeddings, to be timed; no files: drawn photos."""
+        from edgesdk.tasks._photos import photos
+
+        return photos(bundle, runtime, device, threads, files)
 
     def run(
         self,

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from edgesdk.core.bundle import Bundle
     from edgesdk.core.result import BenchPlan, BenchResult
 
-SCENARIOS = ("latency", "throughput", "offline")
+SCENARIOS = ("latency", "throughput", "offline", "pipeline")
+PASSES = 5  # least ones of a pipeline over all its files
 # Whoever asks for more has mistyped: a day, and samples that still fit into a result file.
 MOST = {"threads": 256, "iterations": 10**6, "duration": 86400, "timeout": 86400}
 # More would measure the memory's allocator, or fill it.
@@ -31,6 +32,7 @@ def bench(
     threads: int = 1,
     allow_fallback: bool = False,
     batch: int | None = None,
+    photos: Path | str | None = None,
     warmup: int = 10,
     iterations: int = 100,
     duration: float | None = None,
@@ -47,11 +49,12 @@ def bench(
         bundles: Bundle folders or shipped names; of several, those that cannot run here are
             listed with the reason.
         runtime: Runtime to measure with; repeat for several; default: each bundle's first one.
-        scenario: latency, throughput or offline; repeat for several.
+        scenario: latency, throughput, offline or pipeline (photos to embeddings); repeatable.
         device: cpu, cuda:0 or auto; android[:SERIAL] or browser measure there.
         threads: Threads of the CPU.
         allow_fallback: Accept another device than the one asked for.
         batch: Batch size of the throughput scenario.
+        photos: Folder of photos for the pipeline scenario; default: drawn ones.
         warmup: Least number of warm-up runs (and 200 ms).
         iterations: Least number of samples.
         duration: Least time measured per bundle, in seconds; 3 by default, 30 on a phone.
@@ -90,12 +93,12 @@ def bench(
 
     settings = {"warmup": warmup, "iterations": iterations, "threads": threads}
     plans = _plans(scenario, batch, {**settings, "duration_s": duration})
+    files = _files(photos, scenario)
     skipped: dict[str, str] = {}
     opened = _opened(bundles, skipped)
     _check_batch(opened, batch)
     if runner is not None:
-        if runtime:
-            raise UsageError(f"--device {device} brings its own runtime; leave --runtime out")
+        _check_remote(device, runtime, scenario)
         reach = Reach(lan, https, timeout, progress)
         return bench_remote(opened, plans, runner, device, reach, out=Path(output_dir), force=force)
     if lan or https:
@@ -110,6 +113,7 @@ def bench(
         force=force,
         progress=progress,
         skipped=skipped if len(bundles) > 1 else None,
+        files=files,
     )
     return Measured(results, skipped)
 
@@ -138,6 +142,13 @@ def _opened(bundles: Sequence[Path | str | Bundle], skipped: dict[str, str]) -> 
     if errors and not opened:
         raise errors[0]
     return opened
+
+
+def _check_remote(device: str, runtimes: Sequence[str], scenarios: Sequence[str]) -> None:
+    if runtimes:
+        raise UsageError(f"--device {device} brings its own runtime; leave --runtime out")
+    if "pipeline" in scenarios:
+        raise UsageError(f"scenario pipeline runs here, not on {device}; leave --device out")
 
 
 def _default_duration(runner: str | None) -> float:
@@ -169,7 +180,26 @@ def _plans(
     from edgesdk.core.result import THROUGHPUT_BATCH, BenchPlan
 
     sizes = {s: (batch or THROUGHPUT_BATCH) if s == "throughput" else 1 for s in scenarios}
-    return [BenchPlan(scenario=s, batch=sizes[s], **settings) for s in scenarios]
+    passes = {"warmup": 1, "iterations": max(PASSES, settings["iterations"] // 10)}
+    return [
+        BenchPlan(scenario=s, batch=sizes[s], **{**settings, **(passes if s == "pipeline" else {})})
+        for s in scenarios
+    ]
+
+
+def _files(photos: Path | str | None, scenarios: Sequence[str]) -> list[Path]:
+    """Return the photos of a folder, checked; [] where none was named."""
+    if photos is None:
+        return []
+    if "pipeline" not in scenarios:
+        raise UsageError("--photos are those of --scenario pipeline; add it, or leave them out")
+    from edgesdk.picture_sets import Pictures
+
+    found = Pictures(photos)
+    found.check()
+    if not found.names:
+        raise UsageError(f"{photos} holds no photo; {found.line()}")
+    return [found.file(name) for name in found.names]
 
 
 def _check_batch(bundles: Sequence[Bundle], batch: int | None) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesdk.core.errors import MissingDependencyError, UsageError, did_you_mean
+from edgesdk.core.errors import UsageError, did_you_mean
 from edgesdk.core.files import check_target, exists, write_atomic
 from edgesdk.core.jobs import Progress
 from edgesdk.verbs._text import table
@@ -189,7 +189,6 @@ def _build(
     kept.forget_pictures({one.label for one in seen})
     for one in seen:
         kept.add(one.source.person, one.faces[0].embedding, one.label)
-    note = _indexed(kept, progress)
     kept.save(place)
     return {
         "action": "build",
@@ -198,21 +197,7 @@ def _build(
         "added": len(seen),
         "skipped": look.skipped,
         "people": _people(kept.names),
-        "index": note,
     }
-
-
-def _indexed(kept: Gallery, progress: Progress | None) -> str:
-    """Give a large gallery an index; return what a user should know of it."""
-    from edgesdk.galleries import EXACT
-
-    if len(kept) <= EXACT or kept.indexed:
-        return ""
-    try:
-        kept.index(progress)
-    except MissingDependencyError as error:
-        return f"every search looks at all {len(kept):,} faces: {error}"
-    return f"an index of {len(kept):,} faces was made"
 
 
 def _named(paths: Sequence[Path], person: str | None) -> list[Source]:
@@ -330,8 +315,6 @@ def show(data: Mapping[str, Any]) -> str:
     else:
         body = [[row["name"], str(row["faces"])] for row in data["people"]]
         lines = [table(["person", "faces"], body)]
-    if data.get("index"):
-        lines.append(data["index"])
     if "accepted" in data:
         told = data["accepted"]
         lines.append(

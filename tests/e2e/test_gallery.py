@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -145,21 +144,6 @@ def test_another_precision_is_accepted_where_both_agree(built, people, make_face
         assert {row["name"] for row in found["found"]} == {"bo"}
     with pytest.raises(UsageError, match="--model"):
         edgesdk.gallery("accept", built, people)
-
-
-def test_a_large_gallery_gets_an_index(people, make_face_bundle, tmp_path, monkeypatch):
-    pytest.importorskip("usearch", reason="needs the extra gallery")
-    monkeypatch.setattr("edgesdk.galleries.EXACT", 3)
-    bundle, place = make_face_bundle(), tmp_path / "many.gallery"
-    data = edgesdk.gallery("build", place, people, model=bundle.path, aligned=True)
-    assert "an index of 4 faces was made" in show(data)
-    assert edgesdk.Gallery.load(place, bundle).indexed
-    found = edgesdk.gallery("search", place, people / "bo", aligned=True)
-    assert {row["name"] for row in found["found"]} == {"bo"}
-    monkeypatch.setitem(sys.modules, "usearch.index", None)
-    other = tmp_path / "other.gallery"
-    data = edgesdk.gallery("build", other, people, model=bundle.path, aligned=True)
-    assert "looks at all 4 faces" in show(data)
 
 
 @needs_weights

@@ -63,7 +63,7 @@ def ratios(results: Sequence[BenchResult]) -> str:
         value, low, high = (
             (1.0, 1.0, 1.0)
             if result is base
-            else ratio_interval(base.infer.samples, result.infer.samples)
+            else ratio_interval(base.main.samples, result.main.samples)
         )
         text = "baseline" if result is base else f"{value:.2f}x"
         rows.append(Bar(result.name, value, low, high, text, i))

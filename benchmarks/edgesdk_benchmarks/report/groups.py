@@ -13,6 +13,7 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.files import read_small
 from edgesdk.core.result import SCENARIOS, BenchResult, item_of, read_result, told_apart
 from edgesdk.core.task import rate_unit
+from edgesdk_benchmarks.stats import ratio_interval
 
 HEAD = (
     "contender",
@@ -105,7 +106,7 @@ def _comparable(a: BenchResult, b: BenchResult) -> bool:
 
 def row(result: BenchResult) -> list[Any]:
     """Return one line of the table of results, as text."""
-    best = result.best if result.plan.scenario == "offline" else result.infer
+    best = result.main
     facts = best.statistics
     load = result.stage("load")
     peak = result.memory.get("peak_mb")
@@ -118,6 +119,21 @@ def row(result: BenchResult) -> list[Any]:
         "unknown" if peak is None else f"{peak:.0f}",
         _verdict(result),
     ]
+
+
+def split(result: BenchResult) -> str:
+    """Return how a pipeline's time splits and what its overlap gains; "" for other scenarios."""
+    if result.plan.scenario != "pipeline":
+        return ""
+    plain, overlapped = result.stage("plain")[0], result.main
+    gain, low, high = ratio_interval(plain.samples, overlapped.samples)
+    shares = ", ".join(f"{part} {share:.0%}" for part, share in result.shares.items())
+    unit = rate_unit(result.item)
+    return (
+        f"{result.name}: {plain.statistics['items_s']:,.4g} {unit} one after the other, "
+        f"{overlapped.statistics['items_s']:,.4g} overlapped: {gain:.2f}x ({low:.2f} to "
+        f"{high:.2f}); of the time {shares}"
+    )
 
 
 def head(results: Sequence[BenchResult]) -> list[str]:

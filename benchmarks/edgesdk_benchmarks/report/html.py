@@ -11,7 +11,7 @@ from edgesdk.core.result import BenchResult, item_of
 from edgesdk.core.task import Headline, plural, task_of
 from edgesdk.core.verify import proof_words
 from edgesdk_benchmarks.report import charts
-from edgesdk_benchmarks.report.groups import Group, head, row
+from edgesdk_benchmarks.report.groups import Group, head, row, split
 from edgesdk_benchmarks.report.markdown import LIMITS, machine
 from edgesdk_benchmarks.report.parts import facts, figure, scroll
 from edgesdk_benchmarks.report.run_page import run_section
@@ -22,6 +22,8 @@ INTRO = {
     "latency": "One item after the other: how long a single answer takes.",
     "throughput": "Batches of one size: how many items a second.",
     "offline": "A sweep of batch sizes: the table shows each contender's best one.",
+    "pipeline": "From files to answers: one run is a pass over all files, with the stages at work "
+    "at once on the cores.",
 }
 
 
@@ -54,7 +56,9 @@ def _section(group: Group) -> str:
     first = group.results[0]
     threads = f"{first.plan.threads} thread{'s' * (first.plan.threads != 1)}"
     parts = [f"<section><h2>{escape(group.scenario.capitalize())}, {threads}</h2>"]
-    parts.append(f"<p>{INTRO[group.scenario]}</p>{_table(group)}{_reasons(group)}")
+    parts.append(f"<p>{INTRO[group.scenario]}</p>{_table(group)}")
+    parts += [f"<p>{escape(line)}.</p>" for line in filter(None, map(split, group.results))]
+    parts.append(_reasons(group))
     ranked = group.ranked
     if ranked:
         parts.append(_legend(ranked))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgesdk.core.result import BenchResult
-from edgesdk_benchmarks.report.groups import Group, head, row
+from edgesdk_benchmarks.report.groups import Group, head, row, split
 from edgesdk_benchmarks.report.parts import told
 from edgesdk_benchmarks.report.runs import Run
 
@@ -24,6 +24,7 @@ def text(title: str, groups: Sequence[Group], runs: Sequence[Run] = ()) -> str:
         first = group.results[0]
         parts.append(f"## {group.scenario}, {first.plan.threads} thread(s)")
         parts.append(markdown_table(head(group.results), [row(r) for r in group.results]))
+        parts += filter(None, map(split, group.results))
         reasons = [
             f"- {_cell(r.name)}: {_cell(w)}" for r in group.results for w in r.validity.reasons
         ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgesdk.core.files import clean, encoded, os_errors, write_atomic
 from edgesdk.core.result import BenchResult
-from edgesdk_benchmarks.report.groups import Group, grouped, head, read_results, row
+from edgesdk_benchmarks.report.groups import Group, grouped, head, read_results, row, split
 from edgesdk_benchmarks.report.html import page
 from edgesdk_benchmarks.report.markdown import plain_table, text
 from edgesdk_benchmarks.report.runs import plain_run, read_run, run_folders
@@ -50,7 +50,8 @@ def result_table(results: Sequence[BenchResult]) -> str:
     for group in grouped(results):
         lines = [f"{group.scenario}, {group.results[0].plan.threads} thread(s)"]
         lines.append(plain_table(head(group.results), [row(r) for r in group.results]))
-        blocks.append("\n".join([*lines, *filter(None, map(_brief_reason, group.results))]))
+        lines += [*map(split, group.results), *map(_brief_reason, group.results)]
+        blocks.append("\n".join(filter(None, lines)))
     return "\n\n".join(blocks)
 
 
@@ -71,6 +72,7 @@ def _plain(group: Group) -> dict[str, Any]:
                 "artefact": dict(r.artefact),
                 "runtime": dict(r.runtime),
                 "statistics_ms": {str(m.batch): m.statistics for m in r.stage("infer")},
+                **({"shares": r.shares, "split": split(r)} if r.shares else {}),
             }
             for r in group.results
         ],
