@@ -81,10 +81,7 @@ def bench(
     runner = runner_of(device)
     duration = _default_duration(runner) if duration is None else duration
     times = {"duration": duration, "timeout": timeout}
-    if not 0 <= warmup <= MOST["iterations"]:
-        raise UsageError(
-            f"--warmup must be 0 or more, {MOST['iterations']:,} at most, found {warmup}"
-        )
+    _check_warmup(warmup)
     counts = {"threads": threads, "iterations": iterations}
     _check(scenario, {**counts, **times}, batch)
     from edgesdk.core.protocols import Reach
@@ -142,6 +139,13 @@ def _opened(bundles: Sequence[Path | str | Bundle], skipped: dict[str, str]) -> 
     if errors and not opened:
         raise errors[0]
     return opened
+
+
+def _check_warmup(warmup: int) -> None:
+    if not 0 <= warmup <= MOST["iterations"]:
+        raise UsageError(
+            f"--warmup must be 0 or more, {MOST['iterations']:,} at most, found {warmup}"
+        )
 
 
 def _check_remote(device: str, runtimes: Sequence[str], scenarios: Sequence[str]) -> None:
