@@ -20,6 +20,18 @@ METAVARS = {"settings": "NAME=VALUE", "data": "ROLE=PATH", "output_dir": "DIR", 
 HIDDEN = {"progress"}
 
 
+class _Once(argparse.Action):
+    """Stores one value; a second one would silently win."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        """Store `values`, or report that the option was there before."""
+        given = vars(namespace).setdefault("given_once", set())
+        if self.dest in given:
+            parser.error(f"option {option} is given twice; give it once")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
 def summary(function: Callable[..., Any]) -> str:
     """Return the first sentence of a function's docstring."""
     return (inspect.getdoc(function) or "").split("\n\n")[0]
@@ -64,14 +76,21 @@ def add_more(
                 f"{who}: {_with_default(helps[name], parameter.default)}"
             )
     for name, parameter in found.items():
-        _add(parser, parameter.replace(default=None), " ".join(texts[name]))
+        _add(parser, parameter, " ".join(texts[name]), left_out=True)
     return list(found)
 
 
-def _add(parser: argparse.ArgumentParser, parameter: inspect.Parameter, text: str) -> None:
+def _add(
+    parser: argparse.ArgumentParser,
+    parameter: inspect.Parameter,
+    text: str,
+    left_out: bool = False,
+) -> None:
+    """Add one argument or flag; `left_out`: what is not given is None, and text tells defaults."""
     name, default, kind = parameter.name, parameter.default, _kind(parameter)
     required = default is inspect.Parameter.empty
-    options: dict[str, Any] = {"help": _with_default(text, default).replace("%", "%%")}
+    shown = text if left_out else _with_default(text, default)
+    options: dict[str, Any] = {"help": shown.replace("%", "%%")}
     many = kind.startswith("Sequence")
     if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
         count = ("+" if required else "*") if many else None if required else "?"
@@ -83,15 +102,17 @@ def _add(parser: argparse.ArgumentParser, parameter: inspect.Parameter, text: st
     if kind.startswith("bool"):
         both = default is not False
         action: Any = argparse.BooleanOptionalAction if both else "store_true"
-        parser.add_argument(*flags, action=action, default=default, **options)
+        unset = None if left_out else default
+        parser.add_argument(*flags, action=action, default=unset, **options)
     elif many:
         options["metavar"] = METAVARS.get(name, name.upper())
         parser.add_argument(*flags, action="append", default=None, **options)
     else:
         value = float if kind.startswith("float") else int if kind.startswith("int") else str
         metavar = METAVARS.get(name, name.upper()) if name != "data" else "PATH"
+        unset = None if required or left_out else default
         parser.add_argument(
-            *flags, type=value, metavar=metavar, default=None if required else default, **options
+            *flags, action=_Once, type=value, metavar=metavar, default=unset, **options
         )
 
 

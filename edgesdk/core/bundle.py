@@ -311,6 +311,12 @@ class Checkpoint:
         """Path of the safetensors file."""
         return self.path / "model.safetensors"
 
+    @property
+    def network_sha256(self) -> str:
+        """Hash of the weights and the network they belong to: that of all bundles made of them."""
+        network = [self.weights_sha256, self.student, clean(self.student_config)]
+        return sha256_bytes(canonical(network))
+
     def config(self, student: Any) -> Any:
         """Return the configuration of the network, of the student plug-in that built it.
 

@@ -13,11 +13,20 @@ from edgesdk.core.protocols import Session as RawSession
 from edgesdk.core.tensors import Array, Arrays, InputCheck, all_finite
 
 Run = Callable[[Arrays], Mapping[str, Any]]
+# Square of the least length of a vector that is to be of unit length: coded ones come close to
+# 1, and one whose squares left the range of float32 comes as zeros.
+LEAST_LENGTH = 0.25
 CLOSED = "the session is closed; open it again with edgesdk.load"
 FORKED = (
     "the session was opened before this process was forked: neither threads nor a GPU survive "
     "that; open it again here with edgesdk.load"
 )
+
+
+def _squares(array: Array) -> Array:
+    """Return the square of the length of each row."""
+    squares: Array = np.einsum("...i,...i->...", array, array)
+    return squares
 
 
 def guarded(run: Run, who: str, kind: type[EdgeSdkError] = EdgeSdkError) -> Run:
@@ -61,6 +70,8 @@ class Session:
         self.threads = threads
         self._who = f"runtime {self.runtime!r} of {self.bundle.path}"
         self._check = InputCheck(self.bundle.inputs)
+        unit = self.bundle.outputs[0].name if self.bundle.postprocess.get("normalised") else ""
+        self._unit = unit
         _OPEN.add(self)
 
     @property
@@ -82,7 +93,8 @@ class Session:
         Raises:
             UsageError: it is no dictionary of arrays, a name, shape or dtype differs, or a
                 value is not finite.
-            EdgeSdkError: the runtime itself fails, or answers finite inputs with NaN or infinity.
+            EdgeSdkError: the runtime itself fails, or answers finite inputs with NaN, infinity,
+                or zeros where the bundle promises unit length.
         """
         # Written out, not composed of `raw` and `guarded`: each call costs as much as a check.
         raw = self._raw
@@ -94,6 +106,8 @@ class Session:
             for name, array in found.items():
                 if not all_finite(array):
                     raise EdgeSdkError(self._not_finite(name, array, arrays))
+                if name == self._unit and (_squares(array) < LEAST_LENGTH).any():
+                    raise EdgeSdkError(self._no_length(name, array, arrays))
         except EdgeSdkError:
             raise
         except Exception as error:
@@ -103,11 +117,17 @@ class Session:
     def _not_finite(self, name: str, array: Array, inputs: Arrays) -> str:
         items = array.reshape(len(array), -1)
         item = int((~np.isfinite(items)).any(1).argmax())
+        return self._unusable("NaN or infinity", name, item, inputs)
+
+    def _no_length(self, name: str, array: Array, inputs: Arrays) -> str:
+        item = int(_squares(array).argmin())
+        return self._unusable("a vector that is not of unit length", name, item, inputs)
+
+    def _unusable(self, what: str, name: str, item: int, inputs: Arrays) -> str:
         ranges = ", ".join(f"{n} from {a.min():.3g} to {a.max():.3g}" for n, a in inputs.items())
         return (
-            f"{self._who} answers finite inputs ({ranges}) with NaN or infinity in output "
-            f"{name!r}, item {item}; check the range of the inputs, and the bundle with: "
-            "edgesdk verify"
+            f"{self._who} answers finite inputs ({ranges}) with {what} in output {name!r}, "
+            f"item {item}; check the range of the inputs, and the bundle with: edgesdk verify"
         )
 
     def placement(self) -> Mapping[str, int] | None:

@@ -1,14 +1,17 @@
 """The models that come with edgesdk, and which bundle a word means."""
 
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 
-from edgesdk.core.bundle import Bundle, Checkpoint, read_bundle, read_checkpoint
-from edgesdk.core.errors import UsageError, did_you_mean
+from edgesdk.core.bundle import MANIFEST, Bundle, Checkpoint, read_bundle, read_checkpoint
+from edgesdk.core.errors import EdgeSdkError, UsageError, did_you_mean
 from edgesdk.core.files import exists
 from edgesdk.core.notes import note
 
 SHIPPED_TARGET = "onnx-fp32"
+# Where training and export leave what they make, unless told otherwise.
+BUNDLES, CHECKPOINT = "bundles", "checkpoint"
 
 
 def zoo() -> Path:
@@ -49,15 +52,36 @@ def open_checkpoint(checkpoint: Path | str) -> Checkpoint:
     )
 
 
+def _bundle_of_run(run: Path) -> Bundle:
+    """Return the bundle in `bundles/` that was made of a run: of several, that for ONNX Runtime."""
+    wanted = read_checkpoint(run / CHECKPOINT).network_sha256
+    found = []
+    for manifest in sorted(Path(BUNDLES).glob(f"*/{MANIFEST}")):
+        with suppress(EdgeSdkError):
+            found.append(read_bundle(manifest.parent))
+    made = [bundle for bundle in found if bundle.source_sha256 == wanted]
+    if not made:
+        raise UsageError(
+            f"run {run.name} has no bundle in {BUNDLES}/ yet; make one with: "
+            f"edgesdk export {run.name} --target onnx"
+        )
+    chosen = next((b for b in made if b.name.endswith(SHIPPED_TARGET)), made[0])
+    note(f"bundle {chosen.path}: made of the run {run.name}")
+    return chosen
+
+
 def open_bundle(bundle: Path | str | Bundle, force: bool = False) -> Bundle:
-    """Return the bundle behind a path or a shipped name.
+    """Return the bundle behind a path, a shipped name or the name of a training run.
 
     Raises:
-        UsageError: there is neither such a folder nor such a name.
+        UsageError: there is neither such a folder nor such a name, or the run has no bundle yet.
     """
     if isinstance(bundle, Bundle):
         return bundle
     path = Path(bundle)
+    run = next((r for r in (Path("runs") / path, path) if (r / CHECKPOINT).is_dir()), None)
+    if run is not None and not (path / MANIFEST).is_file():
+        return _bundle_of_run(run)
     if exists(path):
         return read_bundle(path, allow_rejected=force)
     if str(bundle) in shipped():

@@ -27,6 +27,7 @@ BUILD: Mapping[str, Any] = {
     "export_sha256": str,
     "mark": str,
     "effective": Mapping[str, Any],
+    "placement": Mapping[str, int],
     "proof": Mapping[str, Any],
 }
 

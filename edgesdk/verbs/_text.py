@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgesdk.core.table import table as table
-
 
 def pairs(values: Mapping[str, Any]) -> str:
     """Return a mapping as "name=value, …"."""

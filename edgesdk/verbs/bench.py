@@ -46,8 +46,8 @@ def bench(
     """Measure bundles side by side, interleaved in one run.
 
     Args:
-        bundles: Bundle folders or shipped names; of several, those that cannot run here are
-            listed with the reason.
+        bundles: Bundle folders, shipped names or runs that have a bundle; of several, those that
+            cannot run here are listed with the reason.
         runtime: Runtime to measure with; repeat for several; default: each bundle's first one.
         scenario: latency, throughput, offline or pipeline (photos to embeddings); repeatable.
         device: cpu, cuda:0 or auto; android[:SERIAL] or browser measure there.

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from typing import Any
 
 from edgesdk.core import plugins
-from edgesdk.verbs._text import table
+from edgesdk.core.table import table
 from edgesdk.verbs._verb import Verb
 
 # Distributions that own the same import name: installed together, the later one wins.

@@ -15,10 +15,10 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.licence import require_commercial as refuse_research_only
 from edgesdk.core.notes import note
 from edgesdk.core.source import ONNX, Told
-from edgesdk.core.target import precision_name
+from edgesdk.core.table import table
+from edgesdk.core.target import precision_name, read_target
 from edgesdk.core.verify import proof_words
 from edgesdk.verbs._find import find_source
-from edgesdk.verbs._text import table
 from edgesdk.verbs._verb import Progress, Verb
 from edgesdk.verbs.targets import targets as target_rows
 
@@ -80,7 +80,8 @@ def export(
         data: Set with the truth, as the task reads it: measures accuracy, fits thresholds.
         max_drop: Largest loss of accuracy on `data`, absolute.
         verify: Compare the artefact with its source.
-        require_proof: Refuse what was proven on another file of its numbers, or not at all.
+        require_proof: Refuse what was proven on another file of its numbers, or not at all; the
+            artefact itself in an interpreter counts, and is called so.
         flush_denormals: Take denormal weights for zero; see `edgesdk verify --audit`.
         require_commercial: Refuse weights that may not be used commercially.
         require_precision: Fail where most weights or products of the artefact are at another
@@ -240,9 +241,16 @@ def _after(bundle: Bundle) -> str:
     """Return what to type next: a speed is measured where the artefact itself runs."""
     if bundle.verify["verdict"] == "skipped":
         return f"edgesdk verify {bundle.path} --update"
+    if not read_target(bundle.target, _package(bundle.target)).options.get("device", True):
+        return f"edgesdk run {bundle.path} FILE"
     if bundle.verify["level"] == "proxy":
         return f"on the device it is for: edgesdk bench {bundle.path}"
     return f"edgesdk bench {bundle.path}"
+
+
+def _package(target: str) -> str:
+    exporter = plugins.load(plugins.EXPORTERS, target)
+    return type(exporter).__module__.partition(".")[0]
 
 
 def _proof(verify: Mapping[str, Any]) -> str:

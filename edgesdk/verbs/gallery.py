@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from edgesdk.core.errors import UsageError, did_you_mean
 from edgesdk.core.files import check_target, exists, write_atomic
 from edgesdk.core.jobs import Progress
-from edgesdk.verbs._text import table
+from edgesdk.core.shipped import shipped
+from edgesdk.core.table import table
 from edgesdk.verbs._verb import Verb, listed
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def gallery(
     place, files = Path(gallery), listed(files)
     if action not in ACTIONS:
         raise UsageError(f"gallery does not know {action!r}. {did_you_mean(action, ACTIONS)}")
+    _refuse_mistaken(place)
     if action == "list":
         return _list(place)
     if action == "remove":
@@ -104,6 +106,16 @@ def gallery(
         found = _Search(kept, kept.limit(fpir), top)(look, sources(paths), progress)
     crops = found.pop("crops")
     return {"gallery": str(place), **found, "output": _written(output, crops, found)}
+
+
+def _refuse_mistaken(place: Path) -> None:
+    """Raise UsageError where the word for the gallery's file is a model or a folder."""
+    what = "a folder" if place.is_dir() else "a model" if str(place) in shipped() else ""
+    if what:
+        raise UsageError(
+            f"the word behind the action is the gallery's file, and {place} is {what}; type such "
+            "as: edgesdk gallery build people.gallery PICTURES --model NAME"
+        )
 
 
 def _list(place: Path) -> dict[str, Any]:

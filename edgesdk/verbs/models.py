@@ -10,8 +10,9 @@ from edgesdk._options import own_options, summary
 from edgesdk.core import plugins
 from edgesdk.core.files import read_json
 from edgesdk.core.shipped import shipped, shipped_bundle, shipped_checkpoint
+from edgesdk.core.table import table
 from edgesdk.core.task import task_of
-from edgesdk.verbs._text import pairs, table
+from edgesdk.verbs._text import pairs
 from edgesdk.verbs._verb import Verb
 
 

@@ -38,7 +38,7 @@ def run(
     """Do with files what the model's task does: compare faces, name pictures, run arrays.
 
     Args:
-        bundle: Bundle folder or shipped name.
+        bundle: Bundle folder, shipped name, or a run that has a bundle.
         files: Pictures, folders or whatever the task reads.
         runtime: Runtime; default: the first one of the bundle that works here.
         device: cpu, cuda:0 or auto; browser serves a live page for a camera until Ctrl-C.

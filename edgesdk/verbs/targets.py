@@ -7,8 +7,8 @@ from typing import Any
 
 from edgesdk.core import plugins
 from edgesdk.core.source import ONNX, TORCH
+from edgesdk.core.table import table
 from edgesdk.core.target import profile_names, read_profile, read_target
-from edgesdk.verbs._text import table
 from edgesdk.verbs._verb import Verb
 
 

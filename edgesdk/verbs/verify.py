@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgesdk.core.shipped import open_bundle
-from edgesdk.verbs._text import pairs, short, table
+from edgesdk.core.table import table
+from edgesdk.verbs._text import pairs, short
 from edgesdk.verbs._verb import Progress, Verb
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 def verify(
     bundle: Path | str | Bundle,
     *,
+    source: Path | str | None = None,
     data: Path | str | None = None,
     max_drop: float = 0.01,
     update: bool = False,
@@ -29,11 +31,13 @@ def verify(
     """Check a bundle on this machine: hashes, golden vectors, and its source where it is known.
 
     Args:
-        bundle: Bundle folder or shipped name.
+        bundle: Bundle folder, shipped name, or a run that has a bundle.
+        source: What it was made of; default: looked for by its hash among shipped models, runs,
+            and the files beside the bundle and in this folder.
         data: Folder or tar with pairs.txt for the accuracy.
         max_drop: Largest loss of accuracy on `data`, absolute.
         update: Write the new verdict into the bundle.
-        require_proof: Fail where the artefact itself did not run here.
+        require_proof: Fail where the artefact itself did not run here, be it in an interpreter.
         bisect: Name the first layer whose values leave the source.
         audit: Count denormal numbers and dead channels among the weights.
         progress: Called with (done, total, label).
@@ -42,15 +46,18 @@ def verify(
         The verdict with its numbers.
 
     Raises:
-        UsageError: it is no bundle.
+        UsageError: it is no bundle, or `source` is not what it was made of.
         EdgeSdkError: a file was altered.
         GateFailedError: see `require_proof`.
     """
+    from edgesdk_export._find import named_source
     from edgesdk_export._pipeline import refuse_unproven, verify_bundle
 
     opened = open_bundle(bundle, force=True)
+    origin = None if source is None else named_source(opened, str(source))
     found = verify_bundle(
         opened,
+        origin,
         data=None if data is None else Path(data),
         max_drop=max_drop,
         update=update,

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgesdk.core.batches import in_batches
 from edgesdk.core.bundle import Bundle, list_files
-from edgesdk.core.errors import EdgeSdkError, MissingDependencyError
+from edgesdk.core.errors import EdgeSdkError, MissingDependencyError, UnsupportedError
 from edgesdk.core.jobs import REST
 from edgesdk.core.protocols import Artefact
 from edgesdk.core.task import task_of
@@ -19,6 +19,7 @@ from edgesdk_export._in_float import ALL_BUT
 from edgesdk_export._plan import Plan
 from edgesdk_export._proof import Opened, batch_share, opened
 from edgesdk_export._source import Run, batch_of, info
+from edgesdk_export._verify import source_run
 
 TOGETHER = 3
 Assemble = Callable[[Plan, Artefact, Path], Bundle]
@@ -51,6 +52,7 @@ def convert(plan: Plan, stage: Path, assemble: Assemble) -> tuple[Plan, Artefact
         refusal, why = error, _cause(error)
     if not why:
         return plan, artefact
+    _refuse_joined(plan)
     _empty(stage)
     said = f"batch 1: a free one does not hold: {why}"
     alone = replace(plan, batch=1, decisions=(*plan.decisions, said))
@@ -92,6 +94,27 @@ def _why_not_free(bundle: Bundle, artefact: Artefact, plan: Plan) -> str:
     whole = replace(bundle, files=list_files(bundle.path))
     with opened(whole, artefact.not_run) as here:
         return why_tied(here.run, arrays, plan.precision) if isinstance(here, Opened) else ""
+
+
+def _refuse_joined(plan: Plan) -> None:
+    """Raise UnsupportedError where the source itself cannot be judged item by item."""
+    arrays = task_of(plan.source.task).draw(info(plan.source), TOGETHER, VERIFY_SEED).arrays
+    run, name = source_run(plan.source)[0], plan.source.name
+    try:
+        one, other = run(arrays), run(arrays)
+    except EdgeSdkError:
+        return
+    if any(not np.array_equal(one[n], other[n], equal_nan=True) for n in one):
+        raise UnsupportedError(
+            f"{name} gives other numbers each time it is run, so nothing can be compared with it; "
+            "export the network without what draws at random"
+        )
+    why = why_tied(run, arrays, "fp32")
+    if why:
+        raise UnsupportedError(
+            f"{name} itself joins the items of a batch ({why}); export the network without that, "
+            "or with the one batch it is for written into it"
+        )
 
 
 def why_tied(run: Run, arrays: Arrays, precision: str) -> str:

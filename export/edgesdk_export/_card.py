@@ -33,6 +33,7 @@ def write_card(bundle: Bundle, verification: Verification) -> None:
         _section("Tensors", [*_tensors("in", bundle.inputs), *_tensors("out", bundle.outputs)]),
         _section("Pre-processing", [_preprocess(*item) for item in bundle.preprocess.items()]),
         _section("Precision read back from the file", _effective(bundle)),
+        _section("Operators by the unit that ran them", _placement(bundle)),
         _section("Cost of one item", [f"{k}: {v:,}" for k, v in bundle.cost.items()]),
         _section("Accuracy of the source", [f"{k}: {_text(v)}" for k, v in bundle.metrics.items()]),
         _section("Verification", _verdict(verification)),
@@ -97,6 +98,10 @@ def _verdict(found: Verification) -> list[str]:
 def _effective(bundle: Bundle) -> list[str]:
     found = bundle.build.get("effective", {})
     return [f"{key}: {_text(value)}" for key, value in found.items()]
+
+
+def _placement(bundle: Bundle) -> list[str]:
+    return [f"{unit}: {count}" for unit, count in bundle.build.get("placement", {}).items()]
 
 
 def _thresholds(bundle: Bundle) -> list[str]:

@@ -215,10 +215,22 @@ def _prove(
     with opened(bundle, artefact.not_run) as here:
         if not isinstance(here, Opened):
             return bundle, Verification(verdict="not-run", level="host", reasons=here)
+        bundle = _with_placement(bundle, here)
         found = compare_all(bundle, here, plan.source, run, by, plan.data, plan.tolerance)
         if plan.data is None or found.failed:
             return bundle, found
         return with_task(bundle, found, (run, here.run), plan.data, plan.options.max_drop)
+
+
+def _with_placement(bundle: Bundle, here: Opened) -> Bundle:
+    """Return the bundle with the units that its own operators run on, where that is told."""
+    try:
+        placed = None if here.proxy else here.placed()
+    except Exception:  # noqa: BLE001 - runtimes raise classes of their own; the run tells them
+        placed = None
+    if not placed:
+        return bundle
+    return replace(bundle, build={**bundle.build, "placement": dict(placed)})
 
 
 def refuse_unproven(name: str, found: Verification, itself: bool) -> None:

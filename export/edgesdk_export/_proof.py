@@ -1,6 +1,6 @@
 """Run an artefact beside its source and say whether the numbers survived."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -44,6 +44,7 @@ class Opened:
         by: runtime, kind and version.
         proxy: Whether it is the proxy.
         notes: Why the artefact itself does not run, for a proxy.
+        placed: Returns the number of operators per unit, None where the runtime does not tell.
     """
 
     run: Run
@@ -51,6 +52,7 @@ class Opened:
     by: Mapping[str, str]
     proxy: bool
     notes: tuple[str, ...]
+    placed: Callable[[], Mapping[str, int] | None]
 
 
 @contextmanager
@@ -91,6 +93,7 @@ def opened(bundle: Bundle, not_run: str = "") -> Iterator[Opened | tuple[str, ..
             by={"runtime": live.runtime, "kind": kind, "version": runtime.version()},
             proxy=is_proxy,
             notes=tuple(reasons),
+            placed=live.placement,
         )
 
 

@@ -35,7 +35,10 @@ def to_fp16(source: Path, path: Path, texts: Mapping[str, str]) -> list[str]:
     from onnxconverter_common import float16
 
     with converting("onnxconverter_common"):
-        model = float16.convert_float_to_float16(onnx.load(source), keep_io_types=True)
+        exact = onnx.load(source)
+        # Its casts are named after the nodes they feed: two without a name would be one.
+        _named(exact.graph)
+        model = float16.convert_float_to_float16(exact, keep_io_types=True)
     _restore_factors(model.graph, onnx.load(source).graph)
     stamp(model, texts)
     onnx.save(model, path)

@@ -17,7 +17,7 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.result import BenchPlan, BenchResult, Measurement, Validity, write_result
 from edgesdk_benchmarks.report import report, result_table
 from edgesdk_benchmarks.report.charts import accuracy_cost
-from edgesdk_benchmarks.report.groups import grouped
+from edgesdk_benchmarks.report.groups import computes_in, grouped
 from edgesdk_benchmarks.report.html import accuracy_points
 from edgesdk_benchmarks.report.svg import LETTER, Axis, Bar, Chart, around, bars, short
 from tools.chromium import executable
@@ -76,7 +76,7 @@ def test_one_page_with_markdown_and_json_beside_it(stored, tmp_path):
     data = json.loads((tmp_path / "out" / "report.json").read_text())
     assert [g["scenario"] for g in data["groups"]] == ["latency", "offline"]
     markdown = (tmp_path / "out" / "report.md").read_text()
-    assert "| a onnx fp32 ort | 1 | 1 |" in markdown
+    assert "| a onnx fp32 ort | unknown | 1 | 1 |" in markdown
     assert "because of a reason" in page
     assert "because of a reason" in markdown
 
@@ -268,3 +268,17 @@ def test_the_picture_of_a_report_is_drawn_by_a_command(stored, tmp_path):
     gone = subprocess.run([*command[:2], tmp_path / "no.html"], capture_output=True, text=True)
     assert gone.returncode == 2
     assert "make demo" in gone.stderr
+
+
+@pytest.mark.parametrize(
+    ("effective", "said"),
+    [
+        ({"arithmetic": {"fp32": 3}}, "fp32"),
+        ({"arithmetic": {"fp32": 1, "int8": 3}}, "int8 75%, fp32 25%"),
+        ({"weights": {"fp16": 8}, "arithmetic": {}}, "fp16"),
+        ({}, "unknown"),
+    ],
+)
+def test_the_table_tells_in_which_precision_products_compute(effective, said):
+    plain = result("a")
+    assert computes_in(replace(plain, artefact={**plain.artefact, "effective": effective})) == said

@@ -19,8 +19,9 @@ def inputs(count=1, fill=0.0):
     return {"x": np.full((count, 2), fill, np.float32), "y": np.zeros(count, np.int64)}
 
 
-def opened(run):
-    bundle = SimpleNamespace(inputs=SPECS, path="b")
+def opened(run, **postprocess):
+    outputs = (TensorSpec("out", (None, 2)),)
+    bundle = SimpleNamespace(inputs=SPECS, outputs=outputs, path="b", postprocess=postprocess)
     raw = SimpleNamespace(bundle=bundle, runtime="mine", run=run, close=lambda: None)
     return Session(raw, "cpu", 1)
 
@@ -116,3 +117,14 @@ def test_a_forked_process_is_told_to_open_its_own():
     said, *answers = done.stdout.splitlines()
     assert "opened before this process was forked" in said
     assert answers == ["1 output"] * 2
+
+
+@pytest.mark.parametrize(("value", "refused"), [(0.0, True), (0.3, True), (0.98, False)])
+def test_a_vector_promised_of_unit_length_is_one(value, refused):
+    rows = np.array([[1, 0], [0, value]], np.float32)
+    with opened(lambda _: {"out": rows}, normalised=True) as session:
+        if refused:
+            with pytest.raises(EdgeSdkError, match=r"not of unit length in output 'out', item 1"):
+                session.run(inputs(2, 1e25))
+        else:
+            assert session.run(inputs(2, 1e25))["out"] is rows

@@ -134,3 +134,50 @@ def test_train_without_data_says_what_to_type(capsys, monkeypatch, tmp_path):
     assert code == 2
     assert "--data public=synthetic" in err.splitlines()[-1]
     assert "two times 25 epochs (adapt_epochs); distil, 1 epochs (epochs)" in err
+
+
+def test_an_option_given_twice_is_refused(capsys):
+    code, _, said = call(capsys, "export", "--target", "onnx", "--target=tflite")
+    assert code == 2
+    assert "option --target is given twice" in said
+    # What may be repeated still may.
+    code, _, said = call(capsys, "bench", "no-such", "--scenario", "latency", "--scenario", "x")
+    assert "twice" not in said
+
+
+def test_what_is_off_unless_asked_has_no_word_for_off(capsys):
+    code, _, said = call(capsys, "run", "bridge-face", "--no-all")
+    assert code == 2
+    assert "no option '--no-all'" in said
+
+
+@pytest.mark.parametrize("word", ["bridge-face", "."])
+def test_a_model_or_folder_is_not_taken_for_the_file_of_a_gallery(capsys, word):
+    code, _, said = call(capsys, "gallery", "build", word, "split")
+    assert code == 2
+    assert "is the gallery's file" in said
+
+
+def test_the_name_of_a_run_leads_to_the_bundle_made_of_it(capsys, tmp_path, monkeypatch):
+    from shutil import copytree
+
+    from edgesdk.core.shipped import open_bundle, shipped_bundle, shipped_checkpoint
+
+    monkeypatch.chdir(tmp_path)
+    copytree(shipped_checkpoint("bridge-face"), tmp_path / "runs" / "mine" / "checkpoint")
+    code, _, said = call(capsys, "bench", "mine", *FEW)
+    assert code == 2
+    assert "run mine has no bundle" in said
+    copytree(shipped_bundle("bridge-face-32"), tmp_path / "bundles" / "other-onnx-fp32")
+    copytree(shipped_bundle("bridge-face"), tmp_path / "bundles" / "bridge-face-onnx-fp32")
+    for word in ("mine", "runs/mine"):
+        assert open_bundle(word).path.name == "bridge-face-onnx-fp32"
+
+
+def test_after_a_target_without_a_device_comes_no_bench(capsys, tmp_path):
+    pytest.importorskip("onnx", reason="needs the onnx extra")
+    words = ("export", "bridge-face", "--target", "reference", "-o", tmp_path, "-q")
+    code, out, _ = call(capsys, *words)
+    assert code == 0
+    assert "bench" not in out
+    assert f"next: edgesdk run {tmp_path}" in out

@@ -31,6 +31,8 @@ def read_settings(kind: type, config: Path | None, words: Mapping[str, Any]) -> 
 
 # The least value of what must be above zero.
 ABOVE_0 = 1e-12
+# The largest batch: more items than that are kept in memory for hours before one step fails.
+MOST_AT_ONCE = 65536
 
 
 def check_ranges(settings: Any, ranges: Mapping[str, tuple[float, float]]) -> None:

@@ -17,6 +17,7 @@ from edgesdk_benchmarks.stats import ratio_interval
 
 HEAD = (
     "contender",
+    "computes in",
     "batch",
     "p50 ms",
     "p90 ms",
@@ -112,6 +113,7 @@ def row(result: BenchResult) -> list[Any]:
     peak = result.memory.get("peak_mb")
     return [
         result.name,
+        computes_in(result),
         best.batch,
         *(f"{facts[p]:.4g}" for p in ("p50", "p90", "p99")),
         f"{facts['items_s']:,.0f}",
@@ -134,6 +136,17 @@ def split(result: BenchResult) -> str:
         f"{overlapped.statistics['items_s']:,.4g} overlapped: {gain:.2f}x ({low:.2f} to "
         f"{high:.2f}); of the time {shares}"
     )
+
+
+def computes_in(result: BenchResult) -> str:
+    """Return the precisions of the artefact's products as read back from it, the usual first."""
+    effective = result.artefact.get("effective") or {}
+    counts = effective.get("arithmetic") or effective.get("weights") or {}
+    total = sum(counts.values())
+    if len(counts) < 2:
+        return next(iter(counts), "unknown")
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{name} {count / total:.0%}" for name, count in ordered)
 
 
 def head(results: Sequence[BenchResult]) -> list[str]:

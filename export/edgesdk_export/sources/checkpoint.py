@@ -5,7 +5,6 @@ from typing import Any
 
 from edgesdk.core import plugins
 from edgesdk.core.bundle import Checkpoint, read_checkpoint
-from edgesdk.core.files import canonical, clean, sha256_bytes
 from edgesdk.core.protocols import SourceKind
 from edgesdk.core.source import NOTHING_TOLD, Told
 from edgesdk.core.tensors import TensorSpec
@@ -21,8 +20,7 @@ class CheckpointSource(TorchSource):
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__(checkpoint)
         self._checkpoint = checkpoint
-        network = [checkpoint.weights_sha256, checkpoint.student, clean(checkpoint.student_config)]
-        self.sha256 = sha256_bytes(canonical(network))
+        self.sha256 = checkpoint.network_sha256
         known = ("recipe", "recipe_sha256", "commit")
         self.lineage = {name: str(checkpoint.provenance.get(name, "")) for name in known}
 

@@ -3,12 +3,13 @@
 It runs as it is in ONNX Runtime, and every artefact is compared with that.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgesdk.core.bundle import Bundle
-from edgesdk.core.errors import UnsupportedError
+from edgesdk.core.errors import EdgeSdkError, UnsupportedError
 from edgesdk.core.files import canonical, sha256_bytes, sha256_file
 from edgesdk.core.onnx_wire import outline
 from edgesdk.core.protocols import SourceKind
@@ -16,6 +17,7 @@ from edgesdk.core.source import NOTHING_TOLD, TORCH, Run, Told
 from edgesdk.core.tensors import DTYPES, TensorSpec
 from edgesdk_export._foreign import normalised, parameters_of, precision_of, read_model
 from edgesdk_export._graph import set_batch, stamp
+from edgesdk_export._quiet import brief
 from edgesdk_export._source import BaseSource, facts
 from edgesdk_export._told import about, postprocess_of
 from edgesdk_export.sources._look import look
@@ -28,7 +30,8 @@ class OnnxFileSource(BaseSource):
     def __init__(self, path: Path, told: Told = NOTHING_TOLD) -> None:
         self._model, notes = normalised(read_model(path), path.name)
         beside = outline(path.read_bytes()).beside
-        inputs = tensors_of(self._model.graph.input, path)
+        fed = [value.name for value in self._model.graph.input]
+        inputs = tensors_of(self._model.graph.input, path, fed)
         known = about(path, told, inputs, {"parameters": parameters_of(self._model)})
         super().__init__(known)
         self.name = path.name
@@ -39,7 +42,7 @@ class OnnxFileSource(BaseSource):
         self.own = [[spec.name, list(spec.shape)] for spec in known.inputs]
         names = [value.name for value in self._model.graph.output]
         self._bundle = self._as_bundle(known.inputs, tensors_of(self._model.graph.output, path))
-        inputs, outputs, more = look(self.runner()[0], self.name, known.inputs, names)
+        inputs, outputs, more = look(self._opened(), self.name, known.inputs, names)
         self._bundle = replace(self._bundle, inputs=inputs, outputs=outputs)
         self.notes = [*notes, *more]
         self.postprocess = postprocess_of(known, outputs)
@@ -78,6 +81,22 @@ class OnnxFileSource(BaseSource):
         """See Source."""
         return onnx_runner(self._bundle)
 
+    def _opened(self) -> Run:
+        """Return what runs the file as it came.
+
+        Raises:
+            UnsupportedError: ONNX Runtime does not take it.
+        """
+        try:
+            return self.runner()[0]
+        except UnsupportedError:
+            raise
+        except EdgeSdkError as error:
+            raise UnsupportedError(
+                f"{self.name} does not open where its numbers would be compared: {brief(error)}; "
+                "export it again, with float32 in place of float64 and an opset from 7 to 22"
+            ) from None
+
     def _as_bundle(self, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> Bundle:
         """Return what ONNX Runtime opens: the file itself."""
         return Bundle(
@@ -98,7 +117,7 @@ class OnnxFileSource(BaseSource):
         )
 
 
-def tensors_of(values: Any, path: Path) -> tuple[TensorSpec, ...]:
+def tensors_of(values: Any, path: Path, fed: Collection[str] = ()) -> tuple[TensorSpec, ...]:
     """Return the specs of a graph's inputs or outputs; a size that is not written is None.
 
     Raises:
@@ -115,6 +134,11 @@ def tensors_of(values: Any, path: Path) -> tuple[TensorSpec, ...]:
                 f"{value.name!r} of {path} is no tensor of numbers; export the network without it"
             )
         sizes = tuple(d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim)
+        if not sizes and value.name in fed:
+            raise UnsupportedError(
+                f"input {value.name!r} of {path} has no axes; its first one must be the batch: "
+                "export the network with it as a constant, or with its shape"
+            )
         specs.append(TensorSpec(value.name, sizes, dtype))
     return tuple(specs)
 

@@ -30,7 +30,7 @@ from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError
 from edgesdk_training.leave import leave
 from edgesdk_training.loop import check_optimiser
-from edgesdk_training.settings import ABOVE_0, check_ranges
+from edgesdk_training.settings import ABOVE_0, MOST_AT_ONCE, check_ranges
 
 if TYPE_CHECKING:
     from edgesdk.core.bundle import Checkpoint
@@ -40,7 +40,9 @@ LOSSES = ("classes", "mimic", "identity", "relation", "contrast")
 RANGES = {
     **dict.fromkeys(("epochs", "adapt_epochs", "qat_epochs", "base", "smallest"), (0, inf)),
     **dict.fromkeys(("morphs", "class_bank", "bank", "holdout"), (0, inf)),
-    **dict.fromkeys(("batch", "morph_batch", "class_pictures"), (1, inf)),
+    "batch": (1, MOST_AT_ONCE),
+    "morph_batch": (1, MOST_AT_ONCE),
+    "class_pictures": (1, inf),
     **dict.fromkeys((*LOSSES, "alpha", "weight_decay", "whiten", "light", "blur"), (0, inf)),
     **dict.fromkeys(("lr", "qat_lr", "scale", "temperature"), (ABOVE_0, inf)),
     **dict.fromkeys(("centre", "flip", "keep"), (0, 1)),

@@ -29,7 +29,7 @@ from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError
 from edgesdk_training.leave import leave
 from edgesdk_training.loop import check_optimiser
-from edgesdk_training.settings import ABOVE_0, check_ranges
+from edgesdk_training.settings import ABOVE_0, MOST_AT_ONCE, check_ranges
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,8 @@ LOSSES = ("classes", "identity", "relation", "pair", "triplet", "predictions")
 COMPLETION = ("hidden", "visible", "segment", "perceptual", "adversarial")
 RANGES = {
     **dict.fromkeys(("epochs", "complete_epochs", "base", "class_bank", "holdout"), (0, inf)),
-    **dict.fromkeys(("batch", "class_pictures", "bank", "occluders"), (1, inf)),
+    "batch": (1, MOST_AT_ONCE),
+    **dict.fromkeys(("class_pictures", "bank", "occluders"), (1, inf)),
     **dict.fromkeys((*LOSSES, *COMPLETION, "weight_decay", "whiten", "light", "blur"), (0, inf)),
     **dict.fromkeys(("lr", "complete_lr", "scale"), (ABOVE_0, inf)),
     **dict.fromkeys(("centre", "flip", "share"), (0, 1)),

@@ -26,7 +26,7 @@ from edgesdk.core.biometrics import auc
 from edgesdk.generated import band, calibration, probability
 from edgesdk_training.leave import leave
 from edgesdk_training.loop import check_optimiser
-from edgesdk_training.settings import ABOVE_0, check_ranges
+from edgesdk_training.settings import ABOVE_0, MOST_AT_ONCE, check_ranges
 
 if TYPE_CHECKING:
     from edgesdk.core.protocols import Recipe, RunContext, RunResult
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from edgesdk_training.clue_data import Sample
 
 RANGES = {
-    "epochs": (0, inf), "batch": (1, inf), "lr": (ABOVE_0, inf), "weight_decay": (0, inf),
+    "epochs": (0, inf), "batch": (1, MOST_AT_ONCE), "lr": (ABOVE_0, inf), "weight_decay": (0, inf),
     "average": (0, 0.999999), "soft": (0, 1), "worked": (0, 1), "smooth": (0, 0.5),
 }  # fmt: skip
 # Of the pictures whose clue gives mean and deviation, and of JPEG when calibrating.

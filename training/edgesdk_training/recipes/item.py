@@ -27,14 +27,14 @@ from edgesdk.generated import band, calibration, probability
 from edgesdk_training.item_spaces import SPACES
 from edgesdk_training.leave import leave
 from edgesdk_training.loop import check_optimiser
-from edgesdk_training.settings import ABOVE_0, check_ranges
+from edgesdk_training.settings import ABOVE_0, MOST_AT_ONCE, check_ranges
 
 if TYPE_CHECKING:
     from edgesdk.core.protocols import Recipe, RunContext, RunResult
     from edgesdk.core.tensors import Array
 
 RANGES = {
-    "epochs": (0, inf), "batch": (1, inf), "lr": (ABOVE_0, inf), "weight_decay": (0, inf),
+    "epochs": (0, inf), "batch": (1, MOST_AT_ONCE), "lr": (ABOVE_0, inf), "weight_decay": (0, inf),
     "holdout": (0.05, 0.5), "space_epochs": (0, inf), "word_epochs": (0, inf),
 }  # fmt: skip
 
