@@ -14,6 +14,7 @@ import numpy as np
 
 from edgesdk.core.errors import UsageError
 from edgesdk.core.tensors import Array
+from edgesdk.core.typed import check_plain
 from edgesdk.picture_sets import Pictures
 
 INSIDE = ("captions.json", "meta.json")
@@ -103,6 +104,7 @@ def captions_inside(pictures: Pictures) -> Captions:
 def _parsed(content: bytes, origin: str) -> Captions:
     try:
         data = json.loads(content)
+        check_plain(data)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{origin} is no JSON ({str(error)[:80]}); see docs") from None
     if isinstance(data, list):

@@ -1,9 +1,10 @@
 """Put a trained detector of generated pictures into the zoo, with what it was measured to do.
 
     python tools/ship_detector.py runs/f2c-f2c-detector-12345678 --judged training/results/f2c.json
+    python tools/ship_detector.py runs/item-… --judged training/results/item.json
 
-The figures come from tools/judge_detectors.py, of the same weights; `--data` (a set with folders
-real and fake) lets the export's gate judge its AUC as well.
+The figures come from tools/judge_detectors.py or tools/judge_misalignment.py, of the same weights;
+`--data` (a set with folders real and fake) lets the export's gate judge its AUC as well.
 """
 
 import argparse
@@ -28,9 +29,11 @@ from tools.command import told
 LICENCE = """Licence of the weights in this folder
 
 These weights were trained by the edgesdk project on photos that allow research and forbid
-commercial use (ImageNet, Flickr8k, COCO), and on what small generators taught on the same
-photos drew. Until that is cleared, treat the weights as bound by the strictest term of their
-data: research and evaluation only, no commercial use.
+commercial use (ImageNet, Flickr8k, COCO), with their captions, and on what generators drew.
+item-detector begins with MobileNetV2 as torchvision gives it (BSD 3-Clause, taught on ImageNet)
+and learnt its words from all-MiniLM-L6-v2 (Apache-2.0). Until that is cleared, treat the
+weights as bound by the strictest term of their data: research and evaluation only, no commercial
+use.
 
 What they say of a picture is a hint, no proof; see the model card for what they were measured
 to do, and to miss. No picture of these sets is part of this repository. The code of edgesdk
@@ -45,7 +48,9 @@ def measured(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
         UsageError: the file is about other weights.
     """
     data = read_json(path, "judgement")
-    names = [n for n, d in data["detectors"].items()
+    if data.get("weights_sha256") == checkpoint.weights_sha256:
+        return _of_captions(data, path)
+    names = [n for n, d in data.get("detectors", {}).items()
              if d["weights_sha256"] == checkpoint.weights_sha256]  # fmt: skip
     if not names:
         raise UsageError(f"{path} does not tell of these weights; judge them first")
@@ -59,6 +64,20 @@ def measured(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
         "unseen_auc": float(np.mean([rows["all"]["auc"] for rows in generators])),
         "unseen_fair_pairs_auc": float(np.mean(fair)),
         "measured_by": "python tools/judge_detectors.py, see " + path.name,
+    }
+
+
+def _of_captions(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Return the figures of a detector that reads captions."""
+    head = data["heads"][data["settings"]["head"]]
+    return {
+        "metric": "AUC",
+        "value": head["found"]["mean"],
+        "data": "pictures held out, captions found alike",
+        "percent": False,
+        "captions_given_auc": head["given"]["mean"],
+        "global_alone_auc": data["heads"]["global"]["found"]["mean"],
+        "measured_by": "python tools/judge_misalignment.py, see " + path.name,
     }
 
 

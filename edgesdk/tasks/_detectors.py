@@ -21,6 +21,7 @@ class Crops:
 
     column = "crops"
     told = "crops of pictures"
+    caution = ""
 
     def __init__(self, info: ModelInfo) -> None:
         if len(info.inputs) != 1 or info.inputs[0].name not in info.preprocess:
@@ -72,6 +73,10 @@ class Captioned:
 
     column = "caption"
     told = "pictures with captions"
+    caution = (
+        " It tells how far a picture lies from its caption: a caption of another style lies far "
+        "as well, so fit the thresholds on pictures and captions like your own."
+    )
 
     def __init__(self, info: ModelInfo, image: TensorSpec, tokens: TensorSpec) -> None:
         vocabulary = str(info.postprocess.get("vocabulary", "")).split()
@@ -84,11 +89,19 @@ class Captioned:
         self._objects = (tokens.shape[1] or 1) - 1
 
     def captions(self, given: Captions | None, places: Sequence[Pictures]) -> Captions:
-        """Return the captions that were given, else those that lie in the folders."""
-        if given is not None:
-            return given
-        inside = [captions_inside(pictures) for pictures in places]
-        return next((found for found in inside if len(found)), Captions({}))
+        """Return the captions that were given, else those that lie in the folders.
+
+        Raises:
+            UsageError: there are none.
+        """
+        inside = [given] if given is not None else map(captions_inside, places)
+        found = next((captions for captions in inside if len(captions)), None)
+        if found is None:
+            raise UsageError(
+                f"{self._info.model} judges a picture by what is said of it; give --captions FILE, "
+                'JSON such as {"name.jpg": "a dog on a beach"}, or put captions.json beside them'
+            )
+        return found
 
     def sample(
         self, picture: Array, said: Sequence[str], random: np.random.Generator

@@ -128,7 +128,7 @@ class GeneratedImageDetection:
             "skipped": skipped,
             "thresholds": {side: cut["value"] for side, cut in _cuts(info).items()},
             "prevalence": info.postprocess.get("prevalence", 0.5),
-            "warning": _warning(job.bundle.metrics),
+            "warning": _warning(job.bundle.metrics) + detector.caution,
             "csv": csv,
             "output": None if job.output is None else str(job.output),
         }

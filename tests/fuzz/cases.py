@@ -29,6 +29,7 @@ from tests.fuzz.media import (
     a_picture,
     an_app,
     an_archive_of_pairs,
+    captions_of_a_set,
 )
 from tests.fuzz.place import LARGEST, MODEL, ROOT, place, write
 from tests.fuzz.place import forget as forget
@@ -286,7 +287,7 @@ CASES = {
         a_manifest, a_card, a_golden_index, a_verdict, a_result, a_text_of_json, a_checkpoint,
         a_picture, a_list_of_pairs, an_archive_of_pairs, a_list_of_classes, a_network, an_app,
         a_manifest_of_an_app, a_library, a_face_pack, a_file_of_samples, a_gallery,
-        what_a_model_is_told,
+        what_a_model_is_told, captions_of_a_set,
         a_settings_file, a_target, a_report_of_a_page, a_graph_of_the_reference,
     )
 }  # fmt: skip

@@ -1,11 +1,12 @@
 """Cases of pictures, sets, networks and apps; see `tests.fuzz.cases`."""
 
 import io
+import json
 from functools import cache
 
 import numpy as np
 
-from tests.fuzz.choices import changed_bytes
+from tests.fuzz.choices import changed_bytes, changed_json
 from tests.fuzz.place import place, whole, write
 
 
@@ -97,6 +98,20 @@ def a_list_of_classes(choices):
     set_of_pairs()
     seed = b'path,label\nAnn/Ann_0001.png,ann\n"Bob/Bob_0001.png","b ob"\n'
     assert len(read_labelled(write("pairs/labels.csv", changed_bytes(choices, seed))))
+
+
+def captions_of_a_set(choices):
+    from edgesdk.captions import noun_phrases, read_captions
+
+    rows = [{"file": "a.jpg", "text": "a red dog"}, {"file": "b/c.png", "text": None}]
+    told = {"a.jpg": "a red dog", "b/c.png": ["two", "birds on a wire"]}
+    document = changed_json(choices, rows if choices.below(2) else told)
+    content = json.dumps(document).encode()
+    content = changed_bytes(choices, content) if choices.below(2) else content
+    found = read_captions(write("captions.json", content))
+    for name in ("a.jpg", "x/b/c.png"):
+        for sentence in found.of(name):
+            assert all(phrase.encode() for phrase in noun_phrases(sentence, 4))
 
 
 @cache
