@@ -1,8 +1,10 @@
 """Read pictures safely: any file a user may hand in gives RGB uint8 or one clear sentence."""
 
 import io
+import re
 import stat
 import struct
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -35,6 +37,7 @@ SUFFIXES = (
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF", "GIF", "AVIF", "HEIF")
 _HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 _AVIF = (b"avif", b"avis")
+_SIXTEEN = re.compile(r"RGB[AaX]?;16[BLN]")
 # What Pillow's readers raise for damaged files, found by fuzzing and in its sources.
 _DAMAGE = (
     OSError,
@@ -54,8 +57,8 @@ _DAMAGE = (
 def read_image(source: Path | str | bytes) -> Array:
     """Return a picture as HxWx3 uint8 RGB, turned upright by its EXIF tag.
 
-    Transparent parts become grey, greys of more than 8 bits are scaled to 0..255, of an
-    animation the first picture is taken. Colour profiles are not applied.
+    Transparent parts become grey, values of more than 8 bits are scaled to 0..255 by their own
+    range, of an animation the first picture is taken. Colour profiles are not applied.
 
     Args:
         source: A file's path, or its content.
@@ -74,6 +77,8 @@ def read_image(source: Path | str | bytes) -> Array:
     try:
         with quiet_pillow(), Image.open(io.BytesIO(data), formats=_known()) as image:
             _check_size(name, *image.size)
+            if _is_sixteen(image):
+                return _to_rgb(_upright(_by_its_range(image, data)), name, deep=False)
             image.load()
             return _to_rgb(_upright(image), name, deep=image.format == "PPM")
     except UnidentifiedImageError:
@@ -156,6 +161,47 @@ def _upright(image: Any) -> Any:
     with suppress(*_DAMAGE):
         ImageOps.exif_transpose(image, in_place=True)
     return image
+
+
+def _is_sixteen(image: Any) -> bool:
+    """Tell whether an image that is not loaded yet has colours of 16 bits."""
+    return bool(image.tile) and all(_SIXTEEN.fullmatch(_raw_mode(tile)) for tile in image.tile)
+
+
+def _raw_mode(tile: Any) -> str:
+    return str(tile[3] if isinstance(tile[3], str) else (tile[3] or [""])[0])
+
+
+def _by_its_range(image: Any, data: bytes) -> Any:
+    """Load colours of 16 bits; 12 of them in 16 have their own white, 4095.
+
+    Pillow keeps the upper byte alone. Read as numbers of the other byte order, the lower byte
+    is the upper one.
+    """
+    from PIL import Image
+
+    image.load()
+    high = np.asarray(image)
+    if high[..., :3].max() >= 16:
+        return image
+    other: Any = Image.open(io.BytesIO(data), formats=_known())
+    with other:
+        other.tile = [_other_order(tile) for tile in other.tile]
+        other.load()
+        low = np.asarray(other)
+    values = high[..., :3].astype(np.float32) * 256 + low[..., :3]
+    scaled = (values * (255 / 4095)).round().astype(np.uint8)
+    # In place: what the file tells beside its pixels stays.
+    image.paste(Image.fromarray(np.concatenate([scaled, high[..., 3:]], 2)))
+    return image
+
+
+def _other_order(tile: Any) -> tuple[Any, ...]:
+    mode, order = _raw_mode(tile).rsplit("16", 1)
+    native = "L" if sys.byteorder == "little" else "B"
+    swapped = mode + "16" + {"L": "B", "B": "L"}[native if order == "N" else order]
+    codec, extents, offset, args = tile
+    return codec, extents, offset, swapped if isinstance(args, str) else (swapped, *args[1:])
 
 
 def _to_rgb(image: Any, name: str, deep: bool) -> Array:

@@ -23,15 +23,14 @@ def encode(image, kind="PNG", **options) -> bytes:
     return stream.getvalue()
 
 
-def png_header(width: int, height: int, depth: int = 8, colour: int = 2) -> bytes:
-    def chunk(name, data):
-        return (
-            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        )
+def png_chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
+
+def png_header(width: int, height: int, depth: int = 8, colour: int = 2) -> bytes:
     size = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    body = chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + body
+    body = png_chunk(b"IDAT", zlib.compress(b"\0" * 100)) + png_chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", size) + body
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "PPM", "TIFF"])
@@ -94,6 +93,55 @@ def test_png_colour_modes(mode, value, rgb):
 )
 def test_tiff_greys(mode, value, grey):
     assert read_image(encode(Image.new(mode, (2, 2), value), "TIFF"))[0, 0].tolist() == [grey] * 3
+
+
+def deep_png(values):
+    """A PNG of 16 bits with filters of all kinds, so that both bytes of a value hang on others."""
+    height, width, channels = values.shape
+    rows, before = [], np.zeros(width * channels * 2, np.uint8)
+    for number, row in enumerate(values.astype(">u2")):
+        plain = np.frombuffer(row.tobytes(), np.uint8)
+        left = np.concatenate([np.zeros(2 * channels, np.uint8), plain[: -2 * channels]])
+        mean = ((left.astype(int) + before) // 2).astype(np.uint8)
+        part = [plain, plain - left, plain - before, plain - mean][number % 4]
+        rows.append(bytes([number % 4]) + part.tobytes())
+        before = plain
+    head = png_header(width, height, 16, {3: 2, 4: 6}[channels])[:33]
+    body = zlib.compress(b"".join(rows))
+    return head + png_chunk(b"IDAT", body) + png_chunk(b"IEND", b"")
+
+
+def deep_tiff(values, order):
+    height, width, channels = values.shape
+    entries = [(256, width), (257, height), (258, 0), (259, 1), (262, 2), (273, 8), (277, channels)]
+    entries += [(278, height), (279, values.size * 2)]
+    place = 8 + values.size * 2
+    out = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", place + 6)
+    out += values.astype(f"{order}u2").tobytes() + struct.pack(order + "3H", 16, 16, 16)
+    out += struct.pack(order + "H", len(entries))
+    for tag, value in entries:
+        count, value = (3, place) if tag == 258 else (1, value)
+        out += struct.pack(order + "HHII", tag, 3 if tag == 258 else 4, count, value)
+    return out + b"\0" * 4
+
+
+DEEP = (RAMP.astype(np.uint16) * 257 // 16)[..., :3]  # 0 to 4095
+
+
+@pytest.mark.parametrize("form", ["png", "<", ">"])
+@pytest.mark.parametrize("white", [4095, 65535])
+def test_colours_of_16_bits_are_read_by_their_own_range(form, white):
+    values = RAMP.astype(np.uint16) * 257 if white == 65535 else DEEP
+    content = deep_png(values) if form == "png" else deep_tiff(values, form)
+    assert np.abs(read_image(content).astype(int) - RAMP).max() <= 1
+
+
+def test_a_dark_picture_of_16_bits_keeps_its_transparency():
+    alpha = np.full((6, 4, 1), 65535, np.uint16)
+    alpha[0] = 0
+    picture = read_image(deep_png(np.concatenate([DEEP, alpha], 2)))
+    assert picture[0].tolist() == [[128] * 3] * 4
+    assert np.abs(picture[1:].astype(int) - RAMP[1:]).max() <= 1
 
 
 def test_a_heic_photo_is_read_by_pillow_heif(tmp_path):
