@@ -6,7 +6,8 @@ Three forms of list are read, from a folder or a tar archive:
 fold), then per fold the genuine lines `Name 1 2` and the impostor lines
 `Name 1 Other 3`; the file is `Name/Name_0001.jpg` (or another picture suffix).
 `pairs.txt` without that first line, as MFR2 has it: any order, one fold.
-`pairs.csv`: lines `same,path_a,path_b` or `same,path_a,path_b,fold`, same = 1 or 0.
+`pairs.csv`: lines `same,path_a,path_b` or `same,path_a,path_b,fold`, same = 1 or 0. Where a
+first line names the columns, further ones may follow: words that the pairs are split by.
 
 A picture is found whatever the case, Unicode form, slashes and suffix of its name in the list;
 docs/pictures.md tells more. All pictures are looked at first: a list is judged whole or not at all.
@@ -14,8 +15,8 @@ docs/pictures.md tells more. All pictures are looked at first: a list is judged 
 
 import csv
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -55,6 +56,7 @@ class PairSet:
         fold: int [N].
         people: int [P] person of each picture, None where the list does not tell.
         source: The pictures' folder or archive.
+        columns: Name -> word of each pair, of further columns of the list.
     """
 
     path: Path
@@ -64,6 +66,7 @@ class PairSet:
     fold: Array
     people: Array | None
     source: Pictures
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.same)
@@ -87,6 +90,7 @@ class _Line:
     same: bool
     sides: tuple[tuple[str, str], tuple[str, str]]
     fold: int
+    more: tuple[tuple[str, str], ...] = ()  # column and word
 
 
 def read_pairs(path: Path | str) -> PairSet:
@@ -162,11 +166,13 @@ def _lfw_line(line: str, fold: int, where: str) -> _Line:
 
 
 def _csv(rows: list[tuple[int, str]], where: str) -> list[_Line]:
-    lines = []
+    lines, further = [], list[str]()
     for number, line in rows:
         words = [w.strip() for w in next(csv.reader([line]))]
         if number == rows[0][0] and words[0] == "same":
+            further = [w for w in words[3:] if w != "fold"]
             continue
+        words, more = words[: len(words) - len(further)], words[len(words) - len(further) :]
         good = len(words) in (3, 4) and words[0] in ("0", "1") and words[3:][:1] != [""]
         if not good or not all(w.isdecimal() for w in words[3:]):
             raise UsageError(
@@ -174,7 +180,8 @@ def _csv(rows: list[tuple[int, str]], where: str) -> list[_Line]:
                 "with same = 1 or 0"
             )
         fold = int(words[3]) if len(words) == 4 else 0
-        lines.append(_Line(words[0] == "1", (("", words[1]), ("", words[2])), fold))
+        sides = ("", words[1]), ("", words[2])
+        lines.append(_Line(words[0] == "1", sides, fold, tuple(zip(further, more, strict=False))))
     return lines
 
 
@@ -192,7 +199,14 @@ def _assemble(
         fold=np.array([line.fold for line in lines]),
         people=np.array([persons.index(p) for p, _ in sides]) if with_people else None,
         source=source,
+        columns=_columns(lines),
     )
+
+
+def _columns(lines: list[_Line]) -> dict[str, tuple[str, ...]]:
+    """Return the further columns; those of a line that is too short have been refused."""
+    rows = [dict(line.more) for line in lines]
+    return {name: tuple(row[name] for row in rows) for name in rows[0]}
 
 
 def _files(source: Pictures, names: list[str]) -> tuple[str, ...]:

@@ -16,6 +16,9 @@ their pairs as well: the people of two sets may overlap where names are unknown.
 that OUTPUT names, so that only what is new is judged; times are always measured again.
 Artefacts are always exported again, and judged where other files come out than before.
 
+`--split mask` tells the accuracy on masked and bare faces apart, as the segmenter of the shipped
+`masked-face` sees them; `--split NAME` by a further column of pairs.csv.
+
 Each row also tells the median time of one face on the threads asked for, from an aligned
 crop to its embedding; all models are timed in turns in one run. A file of a fixed batch is
 timed with its batch full, per face. `--plot FILE.svg` draws accuracy against that time.
@@ -39,13 +42,14 @@ from typing import Any
 import numpy as np
 
 from edgesdk.core.arrays import read_npz
-from edgesdk.core.biometrics import unit
+from edgesdk.core.biometrics import cosine, decided_rightly, unit
 from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.files import check_target, read_json, write_atomic, write_json
 from edgesdk.core.shipped import shipped
 from edgesdk.core.tensors import Array
 from edgesdk.core.typed import check_known
 from edgesdk.pairs import PairSet, embed_pictures, judge, read_pairs
+from edgesdk.strata import split
 from edgesdk_benchmarks import _artefacts, _sface
 from edgesdk_benchmarks._models import (
     Model,
@@ -130,20 +134,38 @@ def judge_model(
     asked: Sequence[int],
     leaked: Array | None,
     known: Known | None = None,
+    strata: Mapping[str, Array] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield one row of the result per face size; what `known` holds is not judged again."""
     for size in sizes_of(model, asked):
         found = (known or {}).get((model.facts.get("sha256"), size))
-        yield {**model.facts, "face_px": size, **(found or _judged(model, pairs, size, leaked))}
+        judged = found or _judged(model, pairs, size, leaked, strata or {})
+        yield {**model.facts, "face_px": size, **judged}
 
 
-def _judged(model: Model, pairs: PairSet, size: int, leaked: Array | None) -> dict[str, Any]:
+def _judged(
+    model: Model, pairs: PairSet, size: int, leaked: Array | None, strata: Mapping[str, Array]
+) -> dict[str, Any]:
     embeddings = embed_pictures(model.embed, pairs, size)
     row = judge(embeddings, pairs).to_json()
+    if strata:
+        row["strata"] = _by_stratum(embeddings, pairs, strata)
     if leaked is not None:
         keep = np.asarray(~leaked[pairs.pairs].any(0))
         row["without_leaks"] = judge(embeddings, pairs, keep).to_json()
     return row
+
+
+def _by_stratum(
+    embeddings: Array, pairs: PairSet, strata: Mapping[str, Array]
+) -> dict[str, dict[str, Any]]:
+    """Return per stratum its pairs and their accuracy at the thresholds of the other folds."""
+    scores = cosine(*embeddings[pairs.pairs])
+    right = decided_rightly(scores, pairs.same, pairs.fold)
+    return {
+        name: {"pairs": int(keep.sum()), "accuracy": float(right[keep].mean())}
+        for name, keep in strata.items()
+    }
 
 
 def earlier_result(path: Path, pairs: PairSet) -> dict[str, Any]:
@@ -208,6 +230,8 @@ def _run(asked: argparse.Namespace, words: list[str], stack: ExitStack) -> None:
             "no model was given; name one with --bundle, --shipped, --checkpoint, --sface, "
             "--mobilefacenet, --dlib or --artefacts"
         )
+    if asked.split and asked.keep:
+        raise UsageError("--split judges every model anew; leave --keep out")
     if asked.mirrored and asked.keep:
         raise UsageError("--mirrored judges every model anew; leave --keep out")
     for target in filter(None, (asked.output, asked.plot)):
@@ -224,10 +248,11 @@ def _run(asked: argparse.Namespace, words: list[str], stack: ExitStack) -> None:
     earlier = earlier_result(asked.output, pairs) if asked.keep else {}
     known = known_rows(earlier, leaks)
     costs = time_models(models, pairs)
+    strata = split(pairs, asked.split, threads) if asked.split else None
     rows: list[dict[str, Any]] = []
     for model, cost in zip(models, costs, strict=True):
         model.facts.update(cost)
-        for row in judge_model(model, pairs, asked.sizes, leaked, known):
+        for row in judge_model(model, pairs, asked.sizes, leaked, known, strata):
             rows.append(row)
             _say(_line(row))
     artefacts = []
@@ -346,6 +371,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--calib", help="folder or tar of crops for artefacts in int8; default: synthetic faces")
     add("--sizes", type=_sizes, default=list(SIZES), help="face sizes in pixels, such as 16,32")
     add("--train-embeddings", action="append", default=[], help=".npz or a run's cache")
+    add("--split", help="a further column of pairs.csv, or mask: masked and bare faces apart")
     add("--mirrored", action="store_true", help="add the mirrored view of every face")
     add("--keep", action="store_true", help="judge only what OUTPUT does not hold yet")
     add("--runtime", help="runtime of the bundles")

@@ -16,8 +16,9 @@ from edgesdk.core.jobs import RunJob
 from edgesdk.core.tensors import Array
 from edgesdk.face import Face, FacePipeline
 from edgesdk.face_files import Look, sources
+from edgesdk.tasks._masks import completes, views
 from edgesdk.tasks._output import PICTURES, check_suffix, write_picture
-from edgesdk.tasks._sheet import sheet
+from edgesdk.tasks._sheet import MOST, sheet
 from edgesdk.videos import EVERY_S
 
 COLUMNS = (
@@ -72,8 +73,8 @@ def run_pictures(
             more = f" (and {len(look.skipped) - 1} more were skipped)" * (len(look.skipped) > 1)
             raise UsageError(f"{look.skipped[0]['why']}{more}")
         data = _data(pipeline, found)
-    if job.output is not None:
-        _write(job.output, data, [face for _, _, face in found])
+        if job.output is not None:
+            _write(job.output, data, pipeline, [face for _, _, face in found])
     output = None if job.output is None else str(job.output)
     return {**data, "skipped": look.skipped, "output": output}
 
@@ -131,7 +132,9 @@ def _face_json(label: str, number: int, face: Face) -> dict[str, Any]:
     }
 
 
-def _write(path: Path, data: Mapping[str, Any], faces: Sequence[Face]) -> None:
+def _write(
+    path: Path, data: Mapping[str, Any], pipeline: FacePipeline, faces: Sequence[Face]
+) -> None:
     suffix = path.suffix.lower()
     if suffix == ".npy":
         stream = io.BytesIO()
@@ -140,7 +143,9 @@ def _write(path: Path, data: Mapping[str, Any], faces: Sequence[Face]) -> None:
     elif suffix == ".csv":
         write_atomic(path, _csv(data).encode())
     else:
-        write_picture(path, _sheet(data, [face.crop for face in faces]))
+        crops = [face.crop for face in faces[:MOST]]
+        shown = views(pipeline, crops) if completes(pipeline.bundle) else crops
+        write_picture(path, _sheet(data, shown))
 
 
 def _csv(data: Mapping[str, Any]) -> str:

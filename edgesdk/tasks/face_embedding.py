@@ -30,6 +30,7 @@ from edgesdk.core.task import (
 )
 from edgesdk.core.tensors import Array, TensorSpec
 from edgesdk.pairs import PairSet, embed_pictures, impostor_scores, judge, read_pairs, thresholds
+from edgesdk.strata import split
 from edgesdk.tasks._inputs import draw_inputs, read_pictures
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from edgesdk.tasks._photos import Photos
 
 ABOUT = "Synthetic faces drawn from a normal distribution in eigenface space; nobody is shown."
+STRATUM = "stratum"  # column of pairs.csv whose words split the accuracy
 LFW_FOLDS_1_TO_5 = 3000
 
 
@@ -196,6 +198,7 @@ def _judged(embeddings: Array, pairs: PairSet) -> Judged:
     return Judged(
         metrics=(
             Metric(key="accuracy", value=found.accuracy, items=right),
+            *_strata(right, pairs),
             *_tar(dict(found.tar_all or found.tar), scores[pairs.same]),
         ),
         thresholds=fitted,
@@ -204,6 +207,16 @@ def _judged(embeddings: Array, pairs: PairSet) -> Judged:
         },
         numbers={"auc": found.auc, "eer": found.eer},
     )
+
+
+def _strata(right: Array, pairs: PairSet) -> list[Metric]:
+    """Return the accuracy on each stratum that a column "stratum" of the list tells."""
+    if STRATUM not in pairs.columns:
+        return []
+    return [
+        Metric(key=f"accuracy, {name}", value=float(right[keep].mean()), items=right[keep])
+        for name, keep in split(pairs, STRATUM).items()
+    ]
 
 
 def _tar(points: dict[str, Any], genuine: Array) -> list[Metric]:
