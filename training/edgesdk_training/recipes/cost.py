@@ -1,0 +1,240 @@
+"""COST: a tracker that listens.
+
+Independent implementation from the published figure of COST (contrastive one-stage transformer):
+template, search crop and a sentence in, a box out; language tokens, visual tokens and a learnt
+[OBJ] in one encoder, and an alignment of pooled tokens by InfoNCE. What the figure leaves open is
+our choice: [OBJ] scores the visual tokens and each of them holds a box, since a box regressed from
+[OBJ] alone does not learn. The light form stands on NanoTrack V2: with `nanotrack` its weights are
+what training begins with, and its answers what real pairs are held to.
+
+Pairs come from labelled sequences (`video`) and from made-up worlds (edgesdk.worlds); `synthetic`
+gives worlds alone. The backbone is frozen first, so its features are computed once; `whole_steps`
+then trains everything on fresh crops.
+
+    edgesdk train cost --data video=sequences.tar --set nanotrack=FOLDER
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgesdk.core import plugins
+from edgesdk.core.protocols import RunResult
+from edgesdk_training.loop import check_optimiser
+from edgesdk_training.settings import ABOVE_0, check_ranges
+
+if TYPE_CHECKING:
+    from edgesdk.core.protocols import Recipe, RunContext
+
+RANGES = {
+    "pairs": (1, inf), "epochs": (0, inf), "whole_steps": (0, inf), "batch": (1, inf),
+    "lr": (ABOVE_0, inf), "weight_decay": (0, inf), "average": (0, 0.999999), "made": (0, 1),
+    "silent": (0, 1), "align": (0, inf), "teach": (0, inf), "temperature": (ABOVE_0, inf),
+}  # fmt: skip
+LICENCE = "research-only; trained on sequences that allow research alone"
+MADE_LICENCE = "Apache-2.0"
+SYNTHETIC = "synthetic"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of `cost`.
+
+    Attributes:
+        form: light or faithful.
+        size: Side of the crops in pixels.
+        width: Of all tokens.
+        words: Places for words.
+        layers: Transformer layers of the fusion.
+        nanotrack: Folder of NanoTrack V2's two files to begin with and to learn from, "" for
+            neither.
+        pairs: Pairs whose features are computed once.
+        epochs: Passes over them with a frozen backbone.
+        whole_steps: Steps on fresh crops that train the backbone as well.
+        batch: Pairs per step and process.
+        lr: Highest learning rate; a tenth of it where the backbone is trained.
+        optimiser: sgd, adamw or muon.
+        weight_decay: Of kernels and matrices.
+        average: Decay of the averaged weights, 0 for none.
+        made: Part of the pairs that comes from made-up worlds.
+        silent: Part of the sentences that is left out.
+        align: Weight of the contrastive alignment.
+        temperature: Of the alignment.
+        teach: Weight of the teacher's scores on real pairs.
+    """
+
+    form: str = "light"
+    size: int = 256
+    width: int = 64
+    words: int = 16
+    layers: int = 1
+    nanotrack: str = ""
+    pairs: int = 12000
+    epochs: int = 2
+    whole_steps: int = 0
+    batch: int = 32
+    lr: float = 1e-3
+    optimiser: str = "adamw"
+    weight_decay: float = 0.01
+    average: float = 0.995
+    made: float = 0.5
+    silent: float = 0.3
+    align: float = 0.2
+    temperature: float = 0.1
+    teach: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant before anything is read, written or trained."""
+        check_optimiser(self.optimiser)
+        check_ranges(self, RANGES)
+
+
+class Cost:
+    """The plug-in."""
+
+    aliases = ()
+    extra = "train"
+    requires = ("torch", "safetensors")
+    students = ("tracker",)
+    needs = ("video",)
+    settings = Settings
+
+    def run(self, settings: Settings, context: RunContext) -> RunResult:
+        """Train: pairs, features, listen, the whole, judge on scenes held out, save."""
+        import torch
+
+        from edgesdk_training.checkpoint import save_checkpoint
+        from edgesdk_training.track_data import Pairs, split
+        from edgesdk_training.track_trial import judged
+
+        student = plugins.load(plugins.STUDENTS, context.student)
+        config = student.config(
+            form=settings.form, size=settings.size, words=settings.words, width=settings.width,
+            layers=settings.layers,
+        )  # fmt: skip
+        tracks, name = _tracks(context)
+        learnt, held = split(tracks)
+        pairs = Pairs(learnt, settings.size, settings.made, settings.silent)
+        teacher = _teacher(settings)
+        torch.manual_seed(context.seed)
+        model = student.build(config)
+        if teacher is not None:
+            teacher.begin(model)
+        listen(settings, context, config, model, pairs, teacher)
+        whole(settings, context, config, model, pairs)
+        metrics = judged(model.cpu().eval(), student, config, held)
+        folder = context.folder / "checkpoint"
+        if context.rank == 0:
+            save_checkpoint(
+                folder, context.student, student, config, model,
+                licence={
+                    "weights": LICENCE if tracks else MADE_LICENCE,
+                    "data": f"research, non-commercial: {name}" if tracks else "made up by seed",
+                },
+                provenance={
+                    "recipe": "cost", "recipe_sha256": context.recipe_sha256,
+                    "settings": asdict(settings) | {"nanotrack": bool(settings.nanotrack)},
+                    "data": name, "sequences": len(learnt), "held_out": [t.name for t in held],
+                    "teacher": "" if teacher is None else teacher.name,
+                    "teacher_sha256": "" if teacher is None else teacher.sha256,
+                    "seed": context.seed,
+                },
+                metrics=metrics,
+            )  # fmt: skip
+        return RunResult(context.folder, checkpoints={"student": folder}, metrics=metrics)
+
+
+def _tracks(context: RunContext) -> tuple[list[Any], str]:
+    """Return the labelled sequences of the role `video`, and the sets' names."""
+    from edgesdk.sequences import read_tracks
+
+    name = context.data("video").name
+    places = [p for p in context.paths("video") if str(p) != SYNTHETIC]
+    return [track for place in places for track in read_tracks(place).tracks], name
+
+
+def _teacher(settings: Settings) -> Any:
+    if not settings.nanotrack:
+        return None
+    from edgesdk_training.nano_track import NanoTrack
+
+    return NanoTrack(Path(settings.nanotrack))
+
+
+def listen(
+    settings: Settings, context: RunContext, config: Any, model: Any, pairs: Any, teacher: Any
+) -> None:
+    """Train all but the backbone on features that are computed once."""
+    import torch
+
+    from edgesdk_training.loop import Plan, fit
+    from edgesdk_training.track_data import gather
+    from edgesdk_training.track_losses import Aligned, objective
+
+    if not settings.epochs:
+        return
+    found = context.load("pairs")
+    if found is None:
+        taught = teacher is not None and hasattr(model, "head")
+        see = teacher.see if taught else _eye(model)
+        arrays = gather(
+            pairs, settings.pairs, context.seed, see, teacher.find if taught else None,
+            (settings.words, config.dims), context.progress,
+        )  # fmt: skip
+        found = {key: torch.from_numpy(value) for key, value in arrays.items()}
+        context.save("pairs", found)
+    model.backbone.requires_grad_(False)
+
+    def draw(order: Any, generator: Any) -> Any:
+        rows = {key: value[order.to(value.device)] for key, value in found.items()}
+        floats = {k: v.float() for k, v in rows.items() if v.dtype == torch.float16}
+        return {k: v.to(context.device) for k, v in {**rows, **floats}.items()}
+
+    both = Aligned(model, config)
+    plan = Plan(
+        "listen", settings.pairs, settings.epochs, settings.batch, settings.lr,
+        settings.optimiser, settings.weight_decay, average=settings.average,
+    )  # fmt: skip
+    fit(context, plan, both, draw, objective(both, config, settings))
+    model.backbone.requires_grad_(True)
+
+
+def whole(settings: Settings, context: RunContext, config: Any, model: Any, pairs: Any) -> None:
+    """Train everything on fresh crops."""
+    if not settings.whole_steps:
+        return
+    import torch
+
+    from edgesdk_training.loop import Plan, fit
+    from edgesdk_training.track_data import fresh
+    from edgesdk_training.track_losses import Aligned, objective
+
+    both = Aligned(model, config)
+    model.to(memory_format=torch.channels_last)
+    plan = Plan(
+        "whole", settings.whole_steps * settings.batch, 1, settings.batch, settings.lr / 10,
+        settings.optimiser, settings.weight_decay, average=settings.average,
+    )  # fmt: skip
+    draw = fresh(pairs, (settings.words, config.dims))
+    fit(context, plan, both, draw, objective(both, config, settings))
+
+
+def _eye(model: Any) -> Any:
+    """Return the student's own backbone as a function of numpy arrays."""
+    import torch
+
+    backbone = model.backbone.eval()
+
+    def see(crop: Any) -> Any:
+        with torch.inference_mode():
+            return backbone(torch.from_numpy(np.ascontiguousarray(crop))).numpy()
+
+    return see
+
+
+PLUGIN: Recipe = Cost()
