@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgesdk.face import FacePipeline as FacePipeline
     from edgesdk.galleries import Gallery as Gallery
     from edgesdk.images import read_image as read_image
+    from edgesdk.track import Tracker as Tracker
 
     # [[[cog
     # from edgesdk.verbs import verb_names
@@ -48,6 +49,7 @@ _HOMES = {
     "Gallery": "edgesdk.galleries",
     "Preprocess": "edgesdk.core.preprocess",
     "Session": "edgesdk.core.session",
+    "Tracker": "edgesdk.track",
     "read_image": "edgesdk.images",
 }
 

@@ -38,6 +38,8 @@ class Scene:
         largest: At most.
         grey: Whether the first frame is grey and noisy.
         occlusion: Chance that a bar passes before everything.
+        jump: Sides of the target that every object jumps from frame to frame, so that its way
+            does not tell which one it is.
     """
 
     width: int = 240
@@ -48,6 +50,7 @@ class Scene:
     largest: float = 48.0
     grey: bool = True
     occlusion: float = 0.2
+    jump: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +138,19 @@ def make_world(
             mover.step(rng, bounds)
         for other in movers[1:]:
             other.speed += PULL * (movers[0].place - other.place)
+        if scene.jump:
+            _jump(rng, movers, scene.jump, bounds)
     noun = shape if cut is None else cut[0]
     text = f"the {_size(side)}{names[0]} {noun}"
     return World(tuple(frames), np.array(boxes), text)
+
+
+def _jump(rng: np.random.Generator, movers: list[_Mover], far: float, bounds: Array) -> None:
+    """Place all objects anew around the middle of the group."""
+    middle = np.mean([mover.place for mover in movers], 0)
+    for mover in movers:
+        place = middle + rng.uniform(-far, far, 2) * mover.side
+        mover.place = np.clip(place, mover.side / 2, bounds - mover.side / 2)
 
 
 def _size(side: float) -> str:

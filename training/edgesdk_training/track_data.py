@@ -17,6 +17,7 @@ from edgesdk.worlds import Scene, make_world
 
 HELD_OUT = 6  # every sixth scene judges, and teaches nothing
 SHIFT, GROW = 0.3, 0.18  # of the crop's half and of its logarithm: how the search is displaced
+WIDE = 0.8  # of the crop's half, instead of SHIFT
 STRANGER, FAR = 0.08, 0.1  # chances of a search without the target, and of a far displacement
 GAP = 20  # frames between both
 FRAMES = 4  # of a made-up world: one to remember, the others to search
@@ -143,7 +144,8 @@ class Pairs:
         side = 2 * target_side(*first_box[2:])
         centre = _middle(first_box)
         memory, close = crop(first, centre, side, size), crop(first, centre, side / 2, 127)
-        reach = 0.8 if rng.random() < FAR else SHIFT
+        # Among look-alikes being near the middle must not tell the target.
+        reach = WIDE if not real or rng.random() < FAR else SHIFT
         wide = 2 * target_side(*around[2:]) * float(np.exp(rng.uniform(-GROW, GROW)))
         shift = rng.uniform(-reach, reach, 2) * wide / 2
         at = np.array(_middle(around)) + shift

@@ -16,7 +16,7 @@ then trains everything on fresh crops.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,20 +24,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgesdk.core import plugins
-from edgesdk.core.protocols import RunResult
+from edgesdk_training.leave import leave
 from edgesdk_training.loop import check_optimiser
 from edgesdk_training.settings import ABOVE_0, check_ranges
 
 if TYPE_CHECKING:
-    from edgesdk.core.protocols import Recipe, RunContext
+    from edgesdk.core.protocols import Recipe, RunContext, RunResult
 
 RANGES = {
     "pairs": (1, inf), "epochs": (0, inf), "whole_steps": (0, inf), "batch": (1, inf),
     "lr": (ABOVE_0, inf), "weight_decay": (0, inf), "average": (0, 0.999999), "made": (0, 1),
     "silent": (0, 1), "align": (0, inf), "teach": (0, inf), "temperature": (ABOVE_0, inf),
 }  # fmt: skip
-LICENCE = "research-only; trained on sequences that allow research alone"
-MADE_LICENCE = "Apache-2.0"
 SYNTHETIC = "synthetic"
 
 
@@ -108,7 +106,6 @@ class Cost:
         """Train: pairs, features, listen, the whole, judge on scenes held out, save."""
         import torch
 
-        from edgesdk_training.checkpoint import save_checkpoint
         from edgesdk_training.track_data import Pairs, split
         from edgesdk_training.track_trial import judged
 
@@ -128,25 +125,13 @@ class Cost:
         listen(settings, context, config, model, pairs, teacher)
         whole(settings, context, config, model, pairs)
         metrics = judged(model.cpu().eval(), student, config, held)
-        folder = context.folder / "checkpoint"
-        if context.rank == 0:
-            save_checkpoint(
-                folder, context.student, student, config, model,
-                licence={
-                    "weights": LICENCE if tracks else MADE_LICENCE,
-                    "data": f"research, non-commercial: {name}" if tracks else "made up by seed",
-                },
-                provenance={
-                    "recipe": "cost", "recipe_sha256": context.recipe_sha256,
-                    "settings": asdict(settings) | {"nanotrack": bool(settings.nanotrack)},
-                    "data": name, "sequences": len(learnt), "held_out": [t.name for t in held],
-                    "teacher": "" if teacher is None else teacher.name,
-                    "teacher_sha256": "" if teacher is None else teacher.sha256,
-                    "seed": context.seed,
-                },
-                metrics=metrics,
-            )  # fmt: skip
-        return RunResult(context.folder, checkpoints={"student": folder}, metrics=metrics)
+        return leave(
+            context, "cost", settings, config, model,
+            data=name, metrics=metrics, sequences=len(learnt), held_out=[t.name for t in held],
+            data_licence="research, non-commercial" if tracks else "made up by seed",
+            teacher="" if teacher is None else teacher.name,
+            teacher_sha256="" if teacher is None else teacher.sha256,
+        )  # fmt: skip
 
 
 def _tracks(context: RunContext) -> tuple[list[Any], str]:
@@ -196,10 +181,7 @@ def listen(
         return {k: v.to(context.device) for k, v in {**rows, **floats}.items()}
 
     both = Aligned(model, config)
-    plan = Plan(
-        "listen", settings.pairs, settings.epochs, settings.batch, settings.lr,
-        settings.optimiser, settings.weight_decay, average=settings.average,
-    )  # fmt: skip
+    plan = Plan.of(settings, "listen", settings.pairs)
     fit(context, plan, both, draw, objective(both, config, settings))
     model.backbone.requires_grad_(True)
 
