@@ -1,19 +1,19 @@
 """Frames of a folder, a video or a camera, and a video of them with boxes drawn."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgesdk import videos
 from edgesdk.core.errors import EdgeSdkError, MissingDependencyError, UsageError
 from edgesdk.core.tensors import Array
-from edgesdk.images import read_image
+from edgesdk.images import SUFFIXES, read_image
 from edgesdk.picture_sets import Pictures
 
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
-RATE = 25.0  # frames per second where nothing tells
+RATE = 25  # frames per second of what is written
 COLOUR, GREY = (0, 220, 90), (150, 150, 150)
 
 
@@ -39,77 +39,68 @@ def frames_of(places: Sequence[Path]) -> tuple[Iterator[Frame], int]:
 
     Raises:
         UsageError: there is nothing to read.
-        MissingDependencyError: a video needs OpenCV, which is not installed.
+        MissingDependencyError: a video needs PyAV, which is not installed.
     """
-    if len(places) == 1 and places[0].suffix.lower() in VIDEOS:
-        return _video(places[0])
-    if len(places) == 1 and not _is_picture(places[0]):
-        source = Pictures(places[0])
-        if not source.names:
-            raise UsageError(f"{places[0]} holds no picture; give a folder of frames or a video")
-        return (_read(name, source.bytes(name)) for name in source.names), len(source.names)
     if not places:
         raise UsageError("no frames were given; give a folder of frames or a video")
-    return (_read(path.name, path) for path in places), len(places)
+    if len(places) > 1 or _is_picture(places[0]):
+        return (_read(path.name, path) for path in places), len(places)
+    if videos.is_video(places[0]):
+        return _numbered(picture for _, picture in videos.frames(places[0], 0)), 0
+    source = Pictures(places[0])
+    if not source.names:
+        raise UsageError(f"{places[0]} holds no picture; give a folder of frames or a video")
+    return (_listed(source, name) for name in source.names), len(source)
 
 
-def _is_picture(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() not in (".tar", ".zip", ".gz", ".xz", ".bz2")
-
-
-def _read(name: str, source: Path | bytes) -> Frame:
+def _listed(source: Pictures, name: str) -> Frame:
     try:
-        return Frame(name, read_image(source))
+        return Frame(name, source.read(name))
     except UsageError as error:
         return Frame(name, None, str(error))
 
 
-def open_cv() -> Any:
-    """Return OpenCV.
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()
 
-    Raises:
-        MissingDependencyError: it is not installed.
-    """
+
+def _read(name: str, path: Path) -> Frame:
     try:
-        import cv2
-    except ImportError:
-        raise MissingDependencyError("videos and cameras", ["cv2"], "video") from None
-    return cv2
-
-
-def _video(path: Path) -> tuple[Iterator[Frame], int]:
-    cv2 = open_cv()
-    if not path.is_file():
-        raise UsageError(f"video {path} does not exist; check the path")
-    capture = cv2.VideoCapture(str(path))
-    if not capture.isOpened():
-        raise UsageError(f"{path} is no video that OpenCV can read; give frames as pictures")
-    return _captured(capture), max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+        return Frame(name, read_image(path))
+    except UsageError as error:
+        return Frame(name, None, str(error))
 
 
 def camera(number: int) -> Iterator[Frame]:
     """Yield the frames of a camera until it stops.
 
     Raises:
-        UsageError: OpenCV finds no such camera.
+        MissingDependencyError: OpenCV is not installed.
+        UsageError: it finds no such camera.
     """
-    capture = open_cv().VideoCapture(number)
-    if not capture.isOpened():
-        raise UsageError(f"OpenCV finds no camera {number} here; give a folder of frames or a video")
-    return _captured(capture)
-
-
-def _captured(capture: Any) -> Iterator[Frame]:
-    number = 0
     try:
-        while True:
-            there, picture = capture.read()
-            if not there:
-                return
-            number += 1
-            yield Frame(f"{number:06d}", np.ascontiguousarray(picture[..., ::-1]))
+        import cv2
+    except ImportError:
+        raise MissingDependencyError(f"camera {number}", ["cv2"], "video") from None
+    capture = cv2.VideoCapture(number)
+    if not capture.isOpened():
+        raise UsageError(
+            f"OpenCV finds no camera {number} here; give a folder of frames or a video"
+        )
+    return _numbered(_captured(capture))
+
+
+def _captured(capture: Any) -> Iterator[Array]:
+    try:
+        while (answer := capture.read())[0]:
+            yield np.ascontiguousarray(answer[1][..., ::-1])
     finally:
         capture.release()
+
+
+def _numbered(pictures: Iterable[Array]) -> Iterator[Frame]:
+    for number, picture in enumerate(pictures, 1):
+        yield Frame(f"{number:06d}", picture)
 
 
 class VideoWriter:
@@ -117,13 +108,19 @@ class VideoWriter:
 
     Args:
         path: Ends in .mp4 or .avi.
-        rate: Frames per second.
+
+    Raises:
+        MissingDependencyError: PyAV is not installed.
     """
 
-    def __init__(self, path: Path, rate: float = RATE) -> None:
-        self._cv2, self._path, self._rate = open_cv(), path, rate
+    def __init__(self, path: Path) -> None:
+        try:
+            import av
+        except ImportError:
+            raise MissingDependencyError(f"writing the video {path}", ["av"], "video") from None
+        self._av, self._path = av, path
         self._part = path.with_name(f".{path.stem}.part{path.suffix}")
-        self._writer: Any = None
+        self._film: Any = None
 
     def __enter__(self) -> "VideoWriter":
         return self
@@ -134,17 +131,24 @@ class VideoWriter:
         Raises:
             EdgeSdkError: the file cannot be written.
         """
-        height, width = picture.shape[:2]
-        if self._writer is None:
-            code = self._cv2.VideoWriter_fourcc(*("mp4v" if self._path.suffix == ".mp4" else "MJPG"))
-            self._writer = self._cv2.VideoWriter(str(self._part), code, self._rate, (width, height))
-            if not self._writer.isOpened():
-                raise EdgeSdkError(f"{self._path} cannot be written; check folder and rights")
-        self._writer.write(np.ascontiguousarray(boxed(picture, box, lost)[..., ::-1]))
+        height, width = (n - n % 2 for n in picture.shape[:2])  # what colour of half a size needs
+        try:
+            if self._film is None:
+                self._film = self._av.open(str(self._part), "w")
+                self._stream = self._film.add_stream("mpeg4", rate=RATE)
+                self._stream.width, self._stream.height = width, height
+                self._stream.pix_fmt, self._stream.bit_rate = "yuv420p", 4_000_000
+            shown = np.ascontiguousarray(boxed(picture, box, lost)[:height, :width])
+            frame = self._av.VideoFrame.from_ndarray(shown, format="rgb24")
+            self._film.mux(self._stream.encode(frame))
+        except (self._av.FFmpegError, OSError) as error:
+            raise EdgeSdkError(f"{self._path} cannot be written ({error})") from None
 
     def __exit__(self, kind: Any, *_: object) -> None:
-        if self._writer is not None:
-            self._writer.release()
+        if self._film is not None:
+            if kind is None:
+                self._film.mux(self._stream.encode(None))
+            self._film.close()
             if kind is None:
                 self._part.replace(self._path)
         self._part.unlink(missing_ok=True)
@@ -154,7 +158,9 @@ def boxed(picture: Array, box: Sequence[float], lost: bool) -> Array:
     """Return a copy with the frame of a box two pixels wide, grey where the target is lost."""
     drawn = picture.copy()
     height, width = picture.shape[:2]
-    left, top = (int(np.clip(round(v), 0, n - 1)) for v, n in zip(box, (width, height), strict=False))
+    left, top = (
+        int(np.clip(round(v), 0, n - 1)) for v, n in zip(box, (width, height), strict=False)
+    )
     right = int(np.clip(round(box[0] + box[2]), left + 1, width))
     bottom = int(np.clip(round(box[1] + box[3]), top + 1, height))
     colour = GREY if lost else COLOUR

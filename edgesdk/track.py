@@ -1,15 +1,15 @@
 """Follow a target through frames: `Tracker`, and the steps behind it for any session.
 
-    tracker = edgesdk.Tracker()
-    tracker.start(frame, (x, y, width, height), "the red car")
-    found = tracker.update(next_frame)
-    found.box, found.score, found.lost
+tracker = edgesdk.Tracker()
+tracker.start(frame, (x, y, width, height), "the red car")
+found = tracker.update(next_frame)
+found.box, found.score, found.lost
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -21,7 +21,7 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.preprocess import check_picture
 from edgesdk.core.task import ModelInfo, info_of
 from edgesdk.core.tensors import Array, Arrays
-from edgesdk.track_steps import Policy, boxes_in, choose, crop, sigmoid, target_side
+from edgesdk.track_steps import Policy, boxes_in, choose, crop, target_side
 from edgesdk.words import sentence_features
 
 CROP = 2.0  # sides of target and surroundings in a crop: the memory is its middle half
@@ -30,7 +30,7 @@ TILES = 2  # of the whole frame looked at per frame while the target is lost
 FARTHEST = 1e6  # pixels
 
 Box = tuple[float, float, float, float]
-Run = Callable[[Arrays], dict[str, Any]]
+Run = Callable[[Arrays], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +131,19 @@ class Follower:
 
     def _find(
         self, frame: Array, at: Array, side: float
-    ) -> tuple[Array, Array, float, float, dict[str, Any]]:
+    ) -> tuple[Array, Array, float, float, Mapping[str, Any]]:
         """Return middle, sides, score, rate of taking over and the answer of one crop."""
         answer = self._look(frame, at, side, self._memory)
         with self._clock("rest"):
             scale = self._size / side
             boxes = boxes_in(np.asarray(answer["box"][0], np.float64), self._stride)
-            scores = sigmoid(np.asarray(answer["score"], np.float64).ravel())
+            scores = np.asarray(answer["score"], np.float64).ravel()
             target = (float(self._sides[0] * scale), float(self._sides[1] * scale))
             best, rate = choose(scores, boxes, target, self.policy)
             found = boxes[:, best] / scale
         return at + found[:2], found[2:], float(scores[best]), rate, answer
 
-    def _look(self, frame: Array, at: Array, side: float, memory: Array) -> dict[str, Any]:
+    def _look(self, frame: Array, at: Array, side: float, memory: Array) -> Mapping[str, Any]:
         with self._clock("crop"):
             image = crop(frame, (float(at[0]), float(at[1])), side, self._size)[None]
         with self._clock("network"):
@@ -166,7 +166,7 @@ class Follower:
         inside = slice(skip, skip + self._memory_side)
         return np.ascontiguousarray(features[:, :, inside, inside])
 
-    def _remember(self, answer: dict[str, Any], awaited: Array, side: float) -> None:
+    def _remember(self, answer: Mapping[str, Any], awaited: Array, side: float) -> None:
         """Mix the target's new features into the memory, from where it stands in the crop."""
         shift = np.round((self._centre - awaited) * self._size / side / self._stride).astype(int)
         moved = np.roll(answer["features"], (-shift[1], -shift[0]), (2, 3))

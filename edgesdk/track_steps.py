@@ -47,8 +47,9 @@ def target_side(width: float, height: float) -> float:
 def crop(frame: Array, centre: tuple[float, float], side: float, size: int) -> Array:
     """Return a square of `frame` as the network's input, float32 [3, size, size] of 0..255.
 
-    A triangle as wide as a pixel of the result weighs the samples; what lies outside the
-    picture is its mean colour.
+    A triangle as wide as a pixel of the result, or of the frame where that is larger, weighs the
+    samples; what lies outside the picture is its mean colour. Pillow does it, on one thread: the
+    products of numpy's own would wait for each other wherever the machine has other work.
 
     Args:
         frame: HxWx3 uint8 RGB.
@@ -56,27 +57,32 @@ def crop(frame: Array, centre: tuple[float, float], side: float, size: int) -> A
         side: Of the square, in pixels of the frame.
         size: Of the result.
     """
-    height, width = frame.shape[:2]
-    rows, top, bottom = _samples(centre[1], side, size, height)
-    columns, left, right = _samples(centre[0], side, size, width)
-    planes = frame[top:bottom, left:right].transpose(2, 0, 1).astype(np.float32)
-    mean = frame[:: max(1, height // 64), :: max(1, width // 64)].reshape(-1, 3).mean(0)
-    mean = mean.astype(np.float32)[:, None, None]
-    cut: Array = rows @ (planes - mean) @ columns.T + mean
+    from PIL import Image
+
+    reach = max(side / size, 1.0) + 1
+    left, top = centre[0] - side / 2, centre[1] - side / 2
+    low = np.floor([top - reach, left - reach]).astype(int)
+    high = np.ceil([top + side + reach, left + side + reach]).astype(int)
+    part = _part(frame, low, high)
+    box = (left - low[1], top - low[0], left - low[1] + side, top - low[0] + side)
+    made = Image.fromarray(part).resize((size, size), Image.Resampling.BILINEAR, box=box)
+    cut: Array = np.asarray(made).transpose(2, 0, 1).astype(np.float32)
     return cut
 
 
-def _samples(centre: float, side: float, size: int, length: int) -> tuple[Array, int, int]:
-    """Return the weights [size, last - first] of one axis and the span of pixels they read."""
-    step = side / size
-    at = centre - side / 2 + (np.arange(size) + 0.5) * step - 0.5
-    reach = max(step, 1.0)
-    first = int(np.clip(np.floor(at[0] - reach), 0, length - 1))
-    last = int(np.clip(np.ceil(at[-1] + reach) + 1, first + 1, length))
-    weights = 1 - np.abs(np.arange(first, last) - at[:, None]) / reach
-    # 1 / reach: whole inside the picture, less at its edge, where the mean fills the rest.
-    found: Array = (weights.clip(0) / reach).astype(np.float32)
-    return found, first, last
+def _part(frame: Array, low: Array, high: Array) -> Array:
+    """Return the rows and columns low..high of a frame, its mean colour beyond it."""
+    sides = np.array(frame.shape[:2])
+    first, last = np.clip(low, 0, sides), np.clip(high, 0, sides)
+    inside = frame[first[0] : last[0], first[1] : last[1]]
+    if (first == low).all() and (last == high).all():
+        return np.ascontiguousarray(inside)
+    step = [max(1, int(n) // 64) for n in sides]
+    part = np.empty((*(high - low), 3), np.uint8)
+    part[:] = frame[:: step[0], :: step[1]].reshape(-1, 3).mean(0)
+    at = first - low
+    part[at[0] : at[0] + len(inside), at[1] : at[1] + inside.shape[1]] = inside
+    return part
 
 
 def boxes_in(distances: Array, stride: int) -> Array:
@@ -100,12 +106,6 @@ def cosine_window(cells: int) -> Array:
     line = np.hanning(cells + 1)[:cells]
     window: Array = np.outer(line, line).ravel()
     return window
-
-
-def sigmoid(x: Array) -> Array:
-    """Return the logistic function."""
-    found: Array = 1 / (1 + np.exp(-x))
-    return found
 
 
 def choose(

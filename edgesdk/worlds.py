@@ -267,8 +267,11 @@ def _bar(rng: np.random.Generator, scene: Scene) -> tuple[float, float, float, A
     if rng.random() >= scene.occlusion:
         return None
     speed = float(rng.choice([-1, 1]) * rng.uniform(4, 9))
-    return float(rng.uniform(0, scene.width)), speed, float(rng.uniform(6, 20)), rng.uniform(
-        40, 210, 3
+    return (
+        float(rng.uniform(0, scene.width)),
+        speed,
+        float(rng.uniform(6, 20)),
+        rng.uniform(40, 210, 3),
     )
 
 

@@ -112,9 +112,7 @@ class Pairs:
         world = make_world(int(rng.integers(2**31)), scene, photos, cuts)
         frames, boxes = world.frames, world.boxes
         return [
-            self._pair(
-                rng, frames[0], boxes[0], frames[i], boxes[i], boxes[i], world.text, False
-            )
+            self._pair(rng, frames[0], boxes[0], frames[i], boxes[i], boxes[i], world.text, False)
             for i in range(1, FRAMES)
         ]
 
@@ -205,9 +203,7 @@ def gather(
         for pair in pairs.draw(rng):
             memory, search = see(pair.memory[None])[0], see(pair.search[None])[0]
             quarter = memory.shape[-1] // 4
-            rows["memory"].append(
-                memory[:, quarter:-quarter, quarter:-quarter].astype(np.float16)
-            )
+            rows["memory"].append(memory[:, quarter:-quarter, quarter:-quarter].astype(np.float16))
             rows["search"].append(search.astype(np.float16))
             rows["box"].append(pair.box.astype(np.float32))
             rows["text"].append(sentence_features(pair.text, *places).astype(np.float16))

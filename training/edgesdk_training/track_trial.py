@@ -68,5 +68,3 @@ def judged(
         if rows:
             found[f"holdout_{key}"] = float(np.mean(rows))
     return found
-
-

@@ -20,6 +20,7 @@ BLOCKS = (
 )  # fmt: skip
 CHANNELS = BLOCKS[-1][2]
 TOWER, DEPTH = 96, 6
+SCALE = 32.0  # of features inside: what a session keeps lies near -1..1 in any precision
 
 
 class Squeeze(nn.Module):
@@ -228,22 +229,23 @@ class LightTracker(nn.Module):
         self.fusion = Fusion(self.side**2, width, layers)
 
     def forward(self, image: Tensor, memory: Tensor, text: Tensor) -> tuple[Tensor, ...]:
-        """Return score [N, 1, H, W] (logits), box [N, 4, H, W] and features [N, 48, H, W].
+        """Return score [N, 1, H, W] in 0..1, box [N, 4, H, W] and features [N, 48, H, W].
 
         Boxes are distances to left, top, right and bottom from the middle of a cell, in pixels
         of the crop.
         """
-        return self.decide(self.backbone(image), memory, text)
+        features = self.backbone(image)
+        score, box = self.decide(features, memory * SCALE, text)
+        return torch.sigmoid(score), box, features / SCALE
 
     def decide(self, features: Tensor, memory: Tensor, text: Tensor) -> tuple[Tensor, ...]:
-        """Return what `forward` does, from features of the crop."""
+        """Return logits and boxes from features of the crop and of the target."""
         score, distances, maps = self.head(memory, features)
         more, moved = self.fusion(self._tokens(features, maps), self.language(text))
         shape = features.shape[2:]
         return (
             score + more.unflatten(2, shape),
             torch.exp((distances + moved.unflatten(2, shape)).clamp(-4, 6)),
-            features,
         )
 
     def visual(self, features: Tensor, memory: Tensor) -> Tensor:
@@ -279,16 +281,18 @@ class FaithfulTracker(nn.Module):
         self.fusion = Fusion(cells**2, width, layers)
 
     def forward(self, image: Tensor, memory: Tensor, text: Tensor) -> tuple[Tensor, ...]:
-        """Return score [N, 1, C, C] (logits), box [N, 4, C, C] and features [N, 48, S, S]."""
-        return self.decide(self.backbone(image), memory, text)
+        """Return score [N, 1, C, C] in 0..1, box [N, 4, C, C] and features [N, 48, S, S]."""
+        features = self.backbone(image)
+        score, box = self.decide(features, memory * SCALE, text)
+        return torch.sigmoid(score), box, features / SCALE
 
     def decide(self, features: Tensor, memory: Tensor, text: Tensor) -> tuple[Tensor, ...]:
-        """Return what `forward` does, from features of the crop."""
+        """Return logits and boxes from features of the crop and of the target."""
         visual = self.visual(features, memory)
         scores, moved = self.fusion(visual, self.language(text))
         cells = (self.side - 4, self.side - 4)
         boxes = torch.exp((moved.unflatten(2, cells) + 3.5).clamp(-4, 6))
-        return scores.unflatten(2, cells), boxes, features
+        return scores.unflatten(2, cells), boxes
 
     def visual(self, features: Tensor, memory: Tensor) -> Tensor:
         """Return the visual tokens [N, C * C, width]."""

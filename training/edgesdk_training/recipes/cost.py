@@ -158,8 +158,8 @@ def listen(
     import torch
 
     from edgesdk_training.loop import Plan, fit
+    from edgesdk_training.nets.track_losses import Aligned, objective
     from edgesdk_training.track_data import gather
-    from edgesdk_training.track_losses import Aligned, objective
 
     if not settings.epochs:
         return
@@ -193,8 +193,8 @@ def whole(settings: Settings, context: RunContext, config: Any, model: Any, pair
     import torch
 
     from edgesdk_training.loop import Plan, fit
+    from edgesdk_training.nets.track_losses import Aligned, objective
     from edgesdk_training.track_data import fresh
-    from edgesdk_training.track_losses import Aligned, objective
 
     both = Aligned(model, config)
     model.to(memory_format=torch.channels_last)

@@ -31,7 +31,7 @@ def objective(both: Aligned, config: Any, settings: Any) -> Callable[[Any], Any]
     def loss(batch: Any) -> tuple[Any, dict[str, Any]]:
         model = both.tracker
         memory, search = _features(model, batch)
-        score, box, _ = model.decide(search, memory, batch["text"])
+        score, box = model.decide(search, memory, batch["text"])
         logits, truth = score.flatten(1), batch["box"]
         present = truth.isfinite().all(1)
         inside, sure = _cells(grid.to(truth.device), truth)
