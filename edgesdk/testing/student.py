@@ -102,6 +102,8 @@ class StudentContract:
 
     @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+    # Of inputs that share the batch; torch says so for each but the first.
+    @pytest.mark.filterwarnings("ignore:# The axis name:UserWarning")
     def test_its_onnx_holds_portable_operators_only(self, plugin: Any, tmp_path: Path) -> None:
         """One graph fits every target."""
         torch = pytest.importorskip("torch")

@@ -91,6 +91,20 @@ def _leaves(kind):
     return {leaf for k in below for leaf in _leaves(k)} if below else {kind}
 
 
+class TestCost(RecipeContract):
+    recipe = "cost"
+    settings: ClassVar = {
+        "pairs": 4, "epochs": 1, "whole_steps": 1, "batch": 2, "size": 64, "width": 16,
+    }  # fmt: skip
+    data: ClassVar = {"video": [Path("synthetic")]}
+
+    @pytest.fixture(autouse=True)
+    def _frequent_states(self, monkeypatch):
+        pytest.importorskip("torch", reason="needs the train extra")
+        monkeypatch.setattr("edgesdk_training.loop.SAVE_EVERY_S", 0.0)
+        monkeypatch.setattr("edgesdk_training.track_trial.WORLDS", 1)
+
+
 def test_every_recipe_is_covered():
     covered = {c.recipe for c in _leaves(RecipeContract)}
     assert covered == set(plugins.names(plugins.RECIPES))

@@ -34,6 +34,11 @@ class TestClassNet(StudentContract):
     most_parameters = 2_200_000
 
 
+class TestTracker(StudentContract):
+    student = "tracker"
+    most_parameters = 3_000_000
+
+
 def test_every_student_is_covered():
     covered = {c.student for c in StudentContract.__subclasses__()}
     assert covered == set(plugins.names(plugins.STUDENTS))

@@ -111,6 +111,38 @@ class TestGeneratedImageDetection(TaskContract):
         return tmp_path / "set"
 
 
+class TestTracking(TaskContract):
+    task = "tracking"
+
+    @pytest.fixture
+    def info(self):
+        image = TensorSpec("image", (None, 3, 32, 32), layout="NCHW", kind="image")
+        memory = TensorSpec("memory", (None, 2, 2, 2), layout="NCHW", kind="features")
+        text = TensorSpec("text", (None, 4, 16), kind="features")
+        maps = (("score", 1), ("box", 4), ("features", 2))
+        return ModelInfo(
+            model="mine",
+            task="tracking",
+            inputs=(image, memory, text),
+            outputs=tuple(TensorSpec(name, (None, n, 4, 4)) for name, n in maps),
+            preprocess={"image": Preprocess((32, 32))},
+            postprocess={"kind": "tracking", "stride": 8},
+        )
+
+    @pytest.fixture
+    def place(self, tmp_path):
+        rng = np.random.default_rng(0)
+        for name in ("a", "b", "c"):
+            for number in range(3):
+                save(
+                    rng.integers(0, 256, (40, 60, 3), np.uint8),
+                    tmp_path / "set" / name / "img" / f"{number}.png",
+                )
+            rows = "\n".join(["10,10,20,15"] * 3)
+            (tmp_path / "set" / name / "groundtruth_rect.txt").write_text(rows)
+        return tmp_path / "set"
+
+
 def test_every_task_is_covered():
     covered = {c.task for c in TaskContract.__subclasses__()}
     assert set(plugins.names(plugins.TASKS)) <= covered

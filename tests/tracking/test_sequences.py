@@ -76,6 +76,7 @@ def test_measures_of_a_perfect_and_a_lost_tracker():
     assert measures(found, truth) == {
         "auc": pytest.approx(20 / 21), "precision": 1.0, "normalised_precision": 1.0
     }  # fmt: skip
-    assert success_curve(found + [100, 0, 0, 0], truth).max() == 0
+    away = np.array([100, 0, 0, 0])
+    assert success_curve(found + away, truth).max() == 0
     half = overlaps(np.array([[0.0, 0, 10, 10]]), np.array([[5.0, 0, 10, 10]]))
     assert half[0] == pytest.approx(1 / 3)

@@ -1,0 +1,73 @@
+"""The tracker's network: the faithful layout, the words, and what it may begin with."""
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the train extra")
+
+from edgesdk.core.errors import UsageError  # noqa: E402
+from edgesdk_training.nano_track import NanoTrack  # noqa: E402
+from edgesdk_training.nets.track_losses import giou  # noqa: E402
+from edgesdk_training.students.tracker import PLUGIN, Config  # noqa: E402
+from edgesdk_training.track_data import Pairs, scene_of, split  # noqa: E402
+
+
+def test_the_faithful_form_has_441_tokens():
+    config = Config.faithful()
+    net = PLUGIN.build(config).eval()
+    example = {k: torch.from_numpy(v[:1]) for k, v in PLUGIN.example(config).items()}
+    with torch.no_grad():
+        features = net.backbone(example["image"])
+        visual = net.visual(features, example["memory"])
+        words = net.language(example["text"])
+        tokens = net.fusion.layout(visual, words)
+    assert features.shape[2:] == (24, 24)
+    assert visual.shape[1] == 400
+    assert words.shape[1] == 40
+    assert tokens.shape == (1, 441, config.width)
+    assert sum(p.numel() for p in net.parameters()) <= 3_000_000
+
+
+def test_words_change_the_answer_once_the_fusion_has_learnt():
+    torch.manual_seed(0)
+    net = PLUGIN.build(Config(size=64, width=16)).eval()
+    example = PLUGIN.example(Config(size=64, width=16))
+    inputs = {k: torch.from_numpy(v[:1]) for k, v in example.items()}
+    torch.nn.init.normal_(net.fusion.ask.weight)
+    with torch.no_grad():
+        spoken = net(*inputs.values())[0]
+        silent = net(inputs["image"], inputs["memory"], inputs["text"] * 0)[0]
+    assert not torch.allclose(spoken, silent)
+
+
+def test_forms_and_sizes_that_are_none_are_refused(tmp_path):
+    for wrong in ({"form": "heavy"}, {"size": 100}, {"width": 3}):
+        with pytest.raises(UsageError):
+            Config(**wrong)
+    with pytest.raises(UsageError, match="NanoTrack"):
+        NanoTrack(tmp_path)
+
+
+def test_related_scenes_are_held_out_together():
+    class Named:
+        def __init__(self, name):
+            self.name = name
+
+    assert scene_of("wakeboard5") == scene_of("wakeboard10") == "wakeboard"
+    names = [f"wakeboard{i}" for i in range(5)] + ["boat1", "boat5", "dog", "car", "gull"]
+    learnt, held = split([Named(n) for n in names])
+    assert len({t.name in {h.name for h in held} for t in map(Named, names[:5])}) == 1
+    assert len(learnt) + len(held) == len(names)
+
+
+def test_pairs_without_films_come_from_worlds():
+    import numpy as np
+
+    drawn = Pairs([], 64, made=0.0, silent=1.0).draw(np.random.default_rng(0))
+    assert len(drawn) == 3
+    assert all(not p.real and p.text == "" and p.search.shape == (3, 64, 64) for p in drawn)
+
+
+def test_overlap_of_boxes_is_generalised():
+    one = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 10]])
+    other = torch.tensor([[0.0, 0, 10, 10], [20, 0, 30, 10]])
+    assert torch.allclose(giou(one, other), torch.tensor([1.0, -1 / 3]))
