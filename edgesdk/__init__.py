@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     # ]]]
     from edgesdk.verbs.bench import bench as bench
     from edgesdk.verbs.doctor import doctor as doctor
+    from edgesdk.verbs.explain import explain as explain
     from edgesdk.verbs.export import export as export
     from edgesdk.verbs.gallery import gallery as gallery
     from edgesdk.verbs.inspect import inspect as inspect

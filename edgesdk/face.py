@@ -26,6 +26,7 @@ from edgesdk.stream import stream
 
 if TYPE_CHECKING:
     from edgesdk.core.bundle import Bundle
+    from edgesdk.core.session import Session
     from edgesdk.detect import Detection, Detector
 
 __all__ = ["Comparison", "Cut", "Face", "FacePipeline", "Picture", "is_aligned"]
@@ -47,6 +48,7 @@ class FacePipeline:
             photo first needs it. One with a true attribute `concurrent` is called by several
             threads at once, any other by one after the other.
         allow_fallback: Accept another device than the one asked for.
+        session: The bundle as it is open already.
 
     Attributes:
         bundle: The model.
@@ -66,6 +68,7 @@ class FacePipeline:
         threads: int = 1,
         detector: Detector | None = None,
         allow_fallback: bool = False,
+        session: Session | None = None,
     ) -> None:
         from edgesdk_runtimes._open import open_session
 
@@ -77,7 +80,9 @@ class FacePipeline:
                 f"{', '.join(s.name for s in self.bundle.inputs)}, not 'face-embedding' from one "
                 "picture; open it with edgesdk.load"
             )
-        self.session = open_session(self.bundle, runtime, device, threads, allow_fallback)
+        self.session = session or open_session(
+            self.bundle, runtime, device, threads, allow_fallback
+        )
         self._detector = detector
         self._threads = threads
         self._looking = RLock()

@@ -55,9 +55,7 @@ class Crops:
 
     def look(self, run: Run, picture: Array, said: Sequence[str]) -> dict[str, Any]:
         """Return the pooled logit, the number of crops and where each lies with its logit."""
-        tensors = picture_inputs(self._info, list(crops(picture, self._side)))
-        found = in_batches(run, tensors, self._info.inputs[0].shape[0])
-        logits = np.asarray(found[self._info.outputs[0].name], np.float64)[:, 0]
+        logits = self._each(run, crops(picture, self._side))
         height, width = mirrored_to(picture, self._side).shape[:2]
         places = corners(height, width, self._side)
         return {
@@ -66,6 +64,19 @@ class Crops:
             "map": list(zip(places, logits.tolist(), strict=True)),
             "side": self._side,
         }
+
+
+    def logits(self, run: Run, pictures: Sequence[Array], said: Sequence[str]) -> Array:
+        """Return the pooled logit of each picture [N]."""
+        every = [crops(picture, self._side) for picture in pictures]
+        ends = np.cumsum([len(part) for part in every])[:-1]
+        found = self._each(run, np.concatenate(every))
+        return np.array([part.mean() for part in np.split(found, ends)])
+
+    def _each(self, run: Run, cut: Array) -> Array:
+        tensors = picture_inputs(self._info, list(cut))
+        found = in_batches(run, tensors, self._info.inputs[0].shape[0])
+        return np.asarray(found[self._info.outputs[0].name], np.float64)[:, 0]
 
 
 class Captioned:
@@ -125,6 +136,10 @@ class Captioned:
         found = in_batches(run, tensors, self._image.shape[0])
         logits = np.asarray(found[self._info.outputs[0].name], np.float64)[:, 0]
         return {"logit": float(logits.mean()), "caption": said[0], **self._far(found, said[0])}
+
+    def logits(self, run: Run, pictures: Sequence[Array], said: Sequence[str]) -> Array:
+        """Return the mean logit of each picture with what is said of it [N]."""
+        return np.array([self.look(run, picture, said)["logit"] for picture in pictures])
 
     def _far(self, found: Mapping[str, Array], sentence: str) -> dict[str, Any]:
         if "distances" not in found:

@@ -15,7 +15,9 @@ from edgesdk.core.errors import UnsupportedError
 from edgesdk.core.files import sha256_bytes
 from edgesdk.core.jobs import RunJob
 from edgesdk.core.protocols import Task
+from edgesdk.core.question import Question
 from edgesdk.core.samples import synthetic_faces
+from edgesdk.core.session import Session
 from edgesdk.core.table import table
 from edgesdk.core.task import (
     Evaluation,
@@ -147,6 +149,12 @@ class FaceEmbedding:
         from edgesdk.tasks._photos import photos
 
         return photos(bundle, runtime, device, threads, files)
+
+    def questions(self, session: Session, files: Sequence[Path]) -> list[Question]:
+        """Ask of two or more pictures whether they show the first one's person."""
+        from edgesdk.tasks._questions import of_faces
+
+        return of_faces(session, files)
 
     def run(
         self,

@@ -11,6 +11,8 @@ from edgesdk.core.biometrics import auc
 from edgesdk.core.errors import UsageError
 from edgesdk.core.jobs import RunJob
 from edgesdk.core.protocols import Task
+from edgesdk.core.question import Question
+from edgesdk.core.session import Session
 from edgesdk.core.table import table
 from edgesdk.core.task import (
     Headline,
@@ -79,6 +81,12 @@ class GeneratedImageDetection:
         if measured(metrics) is None and isinstance(value, int | float):
             return Headline("AUC", "unseen generators", float(value), percent=False)
         return measured(metrics)
+
+    def questions(self, session: Session, files: Sequence[Path]) -> list[Question]:
+        """Ask of each picture whether it was generated; of crops, the part that tells most."""
+        from edgesdk.tasks._questions import of_generated
+
+        return of_generated(session, files)
 
     def run(
         self, job: RunJob, *, csv: str | None = None, captions: str | None = None

@@ -10,6 +10,8 @@ from edgesdk.core.batches import in_batches
 from edgesdk.core.errors import UnsupportedError, UsageError
 from edgesdk.core.jobs import RunJob
 from edgesdk.core.protocols import Task
+from edgesdk.core.question import Question, no_larger
+from edgesdk.core.session import Session
 from edgesdk.core.table import table
 from edgesdk.core.task import (
     Headline,
@@ -30,6 +32,7 @@ from edgesdk.tasks._output import PICTURES, check_suffix, write_picture
 from edgesdk.tasks._sheet import sheet
 
 TOP = 5
+DIGITS = frozenset("0123456789")  # labels of pictures of digits
 BLOCK = 64
 MOST_IN_TABLE = 100  # classes, of a confusion table in results
 
@@ -77,6 +80,21 @@ class ImageClassification:
         """Return what a gate or a training run stored."""
         return measured(metrics)
 
+    def questions(self, session: Session, files: Sequence[Path]) -> list[Question]:
+        """Ask which class each picture shows."""
+        info = info_of(session.bundle)
+        classes = range(info.outputs[0].shape[-1] or len(info.labels))
+        return [
+            Question(
+                name=str(path),
+                picture=no_larger(read_image(path), info.preprocess[info.inputs[0].name].size),
+                answers=tuple(_label(info, index) for index in classes),
+                ask=lambda pictures: _shares(info, session.run, pictures),
+                kind="digits" if DIGITS.issuperset(info.labels or ("none",)) else "pictures",
+            )
+            for path in picture_files(files)
+        ]
+
     def run(self, job: RunJob, *, top: int = TOP) -> dict[str, Any]:
         """Tell the likeliest classes of each picture.
 
@@ -96,11 +114,10 @@ class ImageClassification:
         with open_session(
             job.bundle, job.runtime, job.device, job.threads, job.allow_fallback
         ) as session:
-            tensors, size = picture_inputs(info, pictures), info.inputs[0].shape[0]
-            scores = _scores(info, in_batches(session.run, tensors, size))
+            shares = _shares(info, session.run, pictures)
         rows = [
             {"picture": name, "top": _top(info, row, top)}
-            for name, row in zip(names, _probabilities(info, scores), strict=True)
+            for name, row in zip(names, shares, strict=True)
         ]
         if job.output is not None:
             write_picture(job.output, sheet(pictures, [_caption(row) for row in rows]))
@@ -142,6 +159,12 @@ def _read(files: Sequence[Path]) -> tuple[list[str], list[Array], list[dict[str,
         why = f" ({skipped[0]['why']})" if skipped else ""
         raise UsageError(f"no picture can be read{why}; give pictures or folders of them")
     return names, pictures, skipped
+
+
+def _shares(info: ModelInfo, run: Run, pictures: Sequence[Array]) -> Array:
+    """Return the probability of each class for each picture [N, classes]."""
+    found = in_batches(run, picture_inputs(info, pictures), info.inputs[0].shape[0])
+    return _probabilities(info, _scores(info, found))
 
 
 def _scores(info: ModelInfo, outputs: Mapping[str, Array]) -> Array:
