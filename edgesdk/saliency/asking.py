@@ -85,8 +85,8 @@ class Asking:
         (mine, runtime), (theirs, _) = (self._questions(b, paths) for b in (bundle, other))
         if [q.answers for q in mine] != [q.answers for q in theirs]:
             raise UsageError(f"{bundle.name} and {other.name} know different answers")
-        table = sorted(map(_beside, mine, theirs), key=lambda row: -row["gap"])
-        places = [row.pop("place") for row in table]
+        rows = list(map(_beside, mine, theirs))
+        places = sorted(range(len(rows)), key=lambda place: -rows[place]["gap"])
         found = [self._pair(mine[place], theirs[place]) for place in places[:worst]]
         first, *others = [_plain_pair(*pair) for pair in found]
         result = {
@@ -100,7 +100,7 @@ class Asking:
             "seed": self._seed,
             **first,
             "others": others,
-            "disagreements": table,
+            "disagreements": [rows[place] for place in places],
             "over_pictures": _over([first, *others]),
         }
         return result, [_pair_row(*pair, bundle.name, other.name) for pair in found]

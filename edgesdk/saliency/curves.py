@@ -7,13 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgesdk.core.preprocess import resize
 from edgesdk.core.tensors import Array
 
 Score = Callable[[Array], Array]
 STEPS = 16
-# The ground is the picture without what is finer than a part of this size.
-BLUR = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +31,8 @@ class Curves:
 
 
 def ground(picture: Array) -> Array:
-    """Return what a picture is without its content, uint8 of its shape: a strong blur."""
-    height, width = picture.shape[:2]
-    coarse = resize(picture, (min(BLUR, height), min(BLUR, width)))
-    return np.asarray(resize(coarse, (height, width)).round(), np.uint8)
+    """Return what a picture is without its content, uint8 of its shape: its mean colour."""
+    return np.broadcast_to(picture.mean((0, 1)).round().astype(np.uint8), picture.shape)
 
 
 def mixed(picture: Array, shares: Array) -> Array:
@@ -55,7 +50,7 @@ def mixed(picture: Array, shares: Array) -> Array:
 def curves(picture: Array, saliency: Array, score: Score, steps: int = STEPS) -> Curves:
     """Delete and insert the cells of a map in the order of what they count.
 
-    After Petsiuk et al. 2018 (RISE), with a blurred picture for the ground of both.
+    After Petsiuk et al. 2018 (RISE), with the picture's mean colour for the ground of both.
 
     Args:
         picture: HxWx3 uint8 RGB.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -71,7 +72,7 @@ class Counted:
         found = np.asarray(self._question.ask(list(pictures)), np.float64)[:, self._answer]
         self.count += len(pictures)
         if self._progress is not None:
-            self._progress(self.count, max(self._total, self.count), self._question.name)
+            self._progress(self.count, max(self._total, self.count), Path(self._question.name).name)
         return found
 
 

@@ -25,6 +25,7 @@ from edgesdk._options import argument_help, own_options
 from edgesdk.core import plugins
 from edgesdk.core.errors import UnsupportedError
 from edgesdk.core.jobs import RunJob
+from edgesdk.core.question import questions_of
 from edgesdk.core.task import Evaluation, Headline, ModelInfo
 from edgesdk.core.tensors import Array, Arrays, TensorSpec, check_inputs
 
@@ -162,3 +163,20 @@ class TaskContract:
         found = plugin.run(job)
         json.dumps(found, allow_nan=False)
         assert plugin.show(found).strip()
+
+    def test_what_it_decides_can_be_asked_again(self, plugin: Any, job: RunJob | None) -> None:
+        """Shares of answers for any pictures; a task without decisions says so in a sentence."""
+        from edgesdk.verbs.load import load
+
+        if job is None or not job.files:
+            pytest.skip("no job with files was given to ask about")
+        with load(job.bundle) as session:
+            if not hasattr(plugin, "questions"):
+                with pytest.raises(UnsupportedError, match="no class and no decision"):
+                    questions_of(plugin, session, job.files)
+                return
+            for asked in questions_of(plugin, session, job.files):
+                shares = asked.ask([asked.picture, asked.picture // 2])
+                assert shares.shape == (2, len(asked.answers))
+                assert ((shares >= 0) & (shares <= 1)).all()
+                assert asked.kind.isidentifier()

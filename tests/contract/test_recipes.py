@@ -62,6 +62,17 @@ class TestItem(RecipeContract):
         monkeypatch.setattr("edgesdk_training.loop.SAVE_EVERY_S", 0.0)
 
 
+class TestRelabel(RecipeContract):
+    recipe = "relabel"
+    settings: ClassVar = {"epochs": 1, "batch": 32, "latent": 8}
+    data: ClassVar = {"images": [Path("synthetic")]}
+
+    @pytest.fixture(autouse=True)
+    def _frequent_states(self, monkeypatch):
+        pytest.importorskip("torch", reason="needs the train extra")
+        monkeypatch.setattr("edgesdk_training.loop.SAVE_EVERY_S", 0.0)
+
+
 class Federated(RecipeContract):
     settings: ClassVar = {
         "clients": 3, "rounds": 2, "local_epochs": 1, "size": 16, "width": 2, "hidden": 4,

@@ -29,6 +29,11 @@ class TestItemDetector(StudentContract):
     most_parameters = 500_000
 
 
+class TestNeighbours(StudentContract):
+    student = "neighbours"
+    most_parameters = 400_000
+
+
 class TestClassNet(StudentContract):
     student = "class-net"
     most_parameters = 2_200_000

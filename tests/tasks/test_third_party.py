@@ -8,8 +8,10 @@ import pytest
 import edgesdk
 from edgesdk.core import plugins
 from edgesdk.core.errors import GateFailedError
+from edgesdk.core.question import Question
 from edgesdk.core.task import Judged, Metric, Samples, measured, picture_inputs
 from edgesdk.core.verify import read_verification
+from edgesdk.images import read_image
 
 
 class Brightness:
@@ -53,6 +55,17 @@ class Brightness:
 
     def headline(self, metrics):
         return measured(metrics)
+
+    def questions(self, session, files):
+        return [
+            Question(
+                name=str(path),
+                picture=read_image(path),
+                answers=("light", "shady"),
+                ask=lambda many: np.array([[p.mean() / 255, 1 - p.mean() / 255] for p in many]),
+            )
+            for path in files
+        ]
 
     def run(self, job, *, season="spring"):
         """Look at plants.
@@ -147,3 +160,15 @@ def test_its_own_option_reaches_run(bundle, tmp_path, capsys):
 
     assert main(["run", str(bundle.path), "a.png", "--season", "winter"]) == 0
     assert capsys.readouterr().out.strip() == "1 plants in winter"
+
+
+def test_its_decisions_are_explained(bundle, tmp_path):
+    from PIL import Image
+
+    picture = np.full((32, 32, 3), 40, np.uint8)
+    picture[:8] = 250
+    Image.fromarray(picture).save(tmp_path / "fern.png")
+    found = edgesdk.explain(bundle, tmp_path / "fern.png", method="lime", queries=80)
+    assert found["decision"] == "shady"
+    saliency = np.array(found["saliency"])
+    assert saliency[:4].mean() < saliency[4:].mean()

@@ -10,7 +10,7 @@ pictures of the kind, without labels; `edgesdk explain` does the rest in seconds
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +18,18 @@ import numpy as np
 
 from edgesdk.core import plugins
 from edgesdk.core.errors import UsageError
-from edgesdk.core.protocols import RunResult
+from edgesdk_training.leave import leave
 from edgesdk_training.loop import check_optimiser
 from edgesdk_training.settings import ABOVE_0, check_ranges
 
 if TYPE_CHECKING:
-    from edgesdk.core.protocols import Recipe, RunContext
+    from edgesdk.core.protocols import Recipe, RunContext, RunResult
     from edgesdk.core.tensors import Array
 
 RANGES = {
     "epochs": (0, inf), "batch": (1, inf), "lr": (ABOVE_0, inf), "weight_decay": (0, inf),
     "beta": (0, inf), "holdout": (0.01, 0.5),
 }  # fmt: skip
-LICENCE = "research-only; trained on pictures that allow research alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,6 @@ class Relabel:
 
     def run(self, settings: Settings, context: RunContext) -> RunResult:
         """Train: pictures, learn, tell how well those held out are drawn, save."""
-        from edgesdk_training.checkpoint import save_checkpoint
         from edgesdk_training.data import decode
 
         student = plugins.load(plugins.STUDENTS, context.student)
@@ -96,26 +94,10 @@ class Relabel:
             )
         model = learnt(settings, context, student.build(config), pictures[~held])
         metrics = judged(model.cpu(), pictures[held], pictures[~held])
-        folder = context.folder / "checkpoint"
-        if context.rank == 0:
-            save_checkpoint(
-                folder,
-                context.student,
-                student,
-                config,
-                model,
-                licence={"weights": LICENCE, "data": f"research, non-commercial: {data.name}"},
-                provenance={
-                    "recipe": "relabel",
-                    "recipe_sha256": context.recipe_sha256,
-                    "settings": asdict(settings),
-                    "data": data.name,
-                    "pictures": int((~held).sum()),
-                    "seed": context.seed,
-                },
-                metrics=metrics,
-            )
-        return RunResult(context.folder, checkpoints={"student": folder}, metrics=metrics)
+        return leave(
+            context, "relabel", settings, config, model,
+            data=data.name, metrics=metrics, pictures=int((~held).sum()),
+        )  # fmt: skip
 
 
 def learnt(settings: Settings, context: RunContext, model: Any, pictures: Array) -> Any:
@@ -149,10 +131,7 @@ def learnt(settings: Settings, context: RunContext, model: Any, pictures: Array)
         value = error + settings.beta * divergence / images[0].numel()
         return value, {"error": error, "divergence": divergence}
 
-    plan = Plan(
-        "learn", len(pictures), settings.epochs, settings.batch, settings.lr, settings.optimiser,
-        settings.weight_decay,
-    )  # fmt: skip
+    plan = Plan.of(settings, "learn", len(pictures))
     fit(context, plan, model, draw, loss)
     return model
 
