@@ -65,7 +65,6 @@ class Crops:
             "side": self._side,
         }
 
-
     def logits(self, run: Run, pictures: Sequence[Array], said: Sequence[str]) -> Array:
         """Return the pooled logit of each picture [N]."""
         every = [crops(picture, self._side) for picture in pictures]
