@@ -11,7 +11,7 @@ from edgesdk.core.bundle import MANIFEST
 from edgesdk.core.errors import UsageError, did_you_mean
 from edgesdk.core.files import check_target
 from edgesdk.core.shipped import open_bundle
-from edgesdk.verbs._text import table
+from edgesdk.core.table import table
 from edgesdk.verbs._verb import Progress, Verb, listed
 
 if TYPE_CHECKING:
