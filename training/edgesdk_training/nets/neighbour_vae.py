@@ -55,4 +55,4 @@ class NeighbourVae(nn.Module):
     def forward(self, image: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Return the pictures whose codes lie `noise` beside the mean ones, and these [N, L]."""
         mean = self.mean(self.encoder(image))
-        return self.decode(mean + noise[:, :, None, None]), mean[:, :, 0, 0]
+        return self.decode(mean + noise.unsqueeze(2).unsqueeze(3)), mean.flatten(1)
