@@ -74,6 +74,8 @@ class Bundle:
         proxy: File that gives the same numbers where `entry` cannot run, "" for none.
         verify: {"file", "level", "verdict"}.
         profile: Device profile, None for none.
+        ledger: What protects the private data behind the weights: mechanism, epsilon, queries,
+            composition, protects; empty where none is told.
     """
 
     path: Path
@@ -106,6 +108,7 @@ class Bundle:
     build: Mapping[str, Any] = field(default_factory=dict)
     proxy: str = ""
     profile: str | None = None
+    ledger: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -289,6 +292,7 @@ class Checkpoint:
         provenance: recipe, recipe_sha256, teacher, data, seed, commit.
         licence: {"weights": …, "data": …}.
         weights_sha256: Hash of model.safetensors; checked when it is read.
+        ledger: As in Bundle.
     """
 
     path: Path
@@ -305,6 +309,7 @@ class Checkpoint:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     cost: Mapping[str, int] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    ledger: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def weights_path(self) -> Path:

@@ -58,6 +58,7 @@ class Source(Protocol):
         labels: Class names.
         metrics: Measured accuracy: name -> value.
         cost: parameters, macs and activation_floats of one item.
+        ledger: As in `Bundle`.
         sha256: Hash of the trained weights and the network they belong to. All bundles made
             of them keep it.
         own: What else an export takes from it, such as the hash of its own file; JSON-ready.
@@ -79,6 +80,7 @@ class Source(Protocol):
     licence: Mapping[str, str]
     labels: tuple[str, ...]
     metrics: Mapping[str, Any]
+    ledger: Mapping[str, Any]
     cost: Mapping[str, int]
     sha256: str
     own: Any

@@ -36,6 +36,7 @@ def write_card(bundle: Bundle, verification: Verification) -> None:
         _section("Operators by the unit that ran them", _placement(bundle)),
         _section("Cost of one item", [f"{k}: {v:,}" for k, v in bundle.cost.items()]),
         _section("Accuracy of the source", [f"{k}: {_text(v)}" for k, v in bundle.metrics.items()]),
+        _section("Privacy ledger", [f"{k}: {_text(v)}" for k, v in bundle.ledger.items()]),
         _section("Verification", _verdict(verification)),
         _section("Thresholds", _thresholds(bundle)),
         _section("Decisions", bundle.decisions),

@@ -275,7 +275,7 @@ def _calibration(
 
 def lineage(source: Source) -> dict[str, Any]:
     """Return the manifest's fields about where the weights come from."""
-    same = ("model", "task", "preprocess", "postprocess", "labels", "cost", "metrics")
+    same = ("model", "task", "preprocess", "postprocess", "labels", "cost", "metrics", "ledger")
     return {
         **source.lineage,
         **{name: getattr(source, name) for name in same},

@@ -22,7 +22,7 @@ __all__ = ["Run", "Source"]
 
 ABOUT = (
     "path", "model", "task", "preprocess", "postprocess", "thresholds", "licence", "labels",
-    "metrics", "cost",
+    "metrics", "cost", "ledger",
 )  # fmt: skip
 # The hash of a source leaves out where it lies.
 HASHED = ("model", "task", "postprocess", "thresholds", "licence", "labels", "metrics", "cost")
@@ -57,6 +57,7 @@ class BaseSource:
     licence: Mapping[str, str]
     labels: tuple[str, ...]
     metrics: Mapping[str, Any]
+    ledger: Mapping[str, Any]
     cost: Mapping[str, int]
     sha256: str
     own: Any
@@ -104,6 +105,8 @@ def source_of(held: Any) -> Source:
 def own_sha256(source: Source) -> str:
     """Return the hash of all that an export takes from its source."""
     about = {name: getattr(source, name) for name in HASHED}
+    # Bundles without a ledger keep the hash that they had before there was any.
+    about |= {"ledger": source.ledger} if source.ledger else {}
     about["preprocess"] = {name: p.to_json() for name, p in source.preprocess.items()}
     return sha256_bytes(canonical(clean([source.sha256, about, source.own])))
 

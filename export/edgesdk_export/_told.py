@@ -57,6 +57,7 @@ class About:
     samples: Path | None
     thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    ledger: Mapping[str, Any] = field(default_factory=dict)
 
 
 def about(path: Path, told: Told, tensors: Sequence[TensorSpec], cost: Mapping[str, int]) -> About:

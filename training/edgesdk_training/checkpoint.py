@@ -27,6 +27,7 @@ def save_checkpoint(
     thresholds: Mapping[str, Mapping[str, float]] | None = None,
     reading: Mapping[str, Any] | None = None,
     labels: Sequence[str] = (),
+    ledger: Mapping[str, Any] | None = None,
 ) -> Checkpoint:
     """Fold `module` and write the checkpoint folder atomically.
 
@@ -42,6 +43,7 @@ def save_checkpoint(
         thresholds: Fitted thresholds.
         reading: What was learnt of how inputs and outputs are read, such as a vocabulary.
         labels: Class names.
+        ledger: What protects private data, and how well.
     """
     from safetensors.torch import save_file
 
@@ -62,6 +64,7 @@ def save_checkpoint(
             weights_sha256=sha256_file(stage / "model.safetensors"),
             thresholds=thresholds or {},
             labels=tuple(labels),
+            ledger=ledger or {},
             metrics=metrics or {},
             cost=student.cost(config),
             provenance=provenance,

@@ -26,6 +26,7 @@ def leave(
     *,
     artefacts: Mapping[str, Path] | None = None,
     metrics: Mapping[str, Any],
+    ledger: Mapping[str, Any] | None = None,
     **told: Any,
 ) -> RunResult:
     """Store the trained network of `context.student` and return the run's result.
@@ -38,10 +39,11 @@ def leave(
         model: The network, BatchNorm still inside or not; moved to the CPU.
         artefacts: Other files of the run, by name.
         metrics: Measured values.
+        ledger: What protects private data, and how well.
         **told: As `store` takes it.
     """
-    folder = store(context, recipe, settings, config, model, metrics=metrics, **told)
-    return RunResult(context.folder, {"student": folder}, artefacts or {}, metrics)
+    folder = store(context, recipe, settings, config, model, metrics=metrics, ledger=ledger, **told)
+    return RunResult(context.folder, {"student": folder}, artefacts or {}, metrics, ledger or {})
 
 
 def store(
@@ -57,6 +59,7 @@ def store(
     data_licence: str = "research, non-commercial",
     thresholds: Mapping[str, Mapping[str, float]] | None = None,
     labels: Sequence[str] = (),
+    ledger: Mapping[str, Any] | None = None,
     begun: Mapping[str, Checkpoint | None] | None = None,
     reading: Mapping[str, Any] | None = None,
     **origin: Any,
@@ -75,6 +78,7 @@ def store(
         data_licence: What the sets allow.
         thresholds: Fitted thresholds, by name.
         labels: Class names.
+        ledger: What protects private data, and how well.
         begun: Weights that a setting named, by the setting's name; None where it was empty.
         reading: What was learnt of how inputs and outputs are read, such as a vocabulary.
         **origin: What else tells where the weights come from: teacher, pictures, ….
@@ -107,5 +111,6 @@ def store(
             thresholds=thresholds,
             reading=reading,
             labels=labels,
+            ledger=ledger,
         )
     return folder

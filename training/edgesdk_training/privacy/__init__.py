@@ -1,0 +1,1 @@
+"""Privacy of released labels: mechanisms, their accounting, the budget, rivals and attacks."""
