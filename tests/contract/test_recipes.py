@@ -109,6 +109,15 @@ class TestCost(RecipeContract):
     }  # fmt: skip
     data: ClassVar = {"video": [Path("synthetic")]}
 
+
+class TestDpdf(RecipeContract):
+    recipe = "dpdf"
+    settings: ClassVar = {
+        "seeded": True, "size": 8, "width": 2, "hidden": 8, "teacher_width": 2, "epochs": 1,
+        "generator_width": 4, "steps": 2, "queries": 60, "teacher_epochs": 1, "batch": 32,
+    }  # fmt: skip
+    data: ClassVar = {"private": [Path("synthetic")]}
+
     @pytest.fixture(autouse=True)
     def _frequent_states(self, monkeypatch):
         pytest.importorskip("torch", reason="needs the train extra")

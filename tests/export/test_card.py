@@ -2,10 +2,15 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
+from edgesdk.core.bundle import read_bundle
+
 pytest.importorskip("onnx", reason="needs the onnx extra")
+
+from edgesdk_export._pipeline import ExportOptions, export_bundle  # noqa: E402
 
 NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*\.?\d*(?:e[+-]?\d+)?")
 
@@ -41,3 +46,13 @@ def test_licence_and_verdict_are_shown(export):
 def test_the_licence_file_of_the_source_travels(export, source):
     (source.path / "LICENSE.weights").write_text("the whole text\n")
     assert (export().path / "LICENSE.weights").read_text() == "the whole text\n"
+
+
+def test_the_privacy_ledger_travels_to_the_card(export, source, out):
+    """It changes the hash of what is exported, so no older bundle is taken for it."""
+    before = export()
+    assert "Privacy ledger" not in (before.path / "MODEL_CARD.md").read_text()
+    ledger = {"mechanism": "randomised-response", "epsilon": 3.0, "queries": 80}
+    after = export_bundle(replace(source, ledger=ledger), ExportOptions("onnx", None), out)
+    assert read_bundle(after.path).ledger == ledger
+    assert "- epsilon: 3" in (after.path / "MODEL_CARD.md").read_text()

@@ -23,8 +23,13 @@ class Chance:
     source: str
 
 
-def chance(seed: int | None) -> Chance:
-    """Return the system's secure source, or what follows from a seed, which protects nobody."""
+def chance(seed: int | None, stage: str = "") -> Chance:
+    """Return the system's secure source, or what follows from a seed, which protects nobody.
+
+    Args:
+        seed: None in all real runs.
+        stage: Part of the run, so that a restart draws as the run would have.
+    """
     if seed is None:
         return Chance(secrets.randbelow, SYSTEM)
-    return Chance(random.Random(seed).randrange, SEED)
+    return Chance(random.Random(f"{seed} {stage}").randrange, SEED)

@@ -47,7 +47,7 @@ class Desk:
 
     def __init__(self, settings: Any, context: RunContext, teacher: Any) -> None:
         self._settings, self._context, self._teacher = settings, context, teacher
-        self._chance = chance(context.seed if settings.seeded else None)
+        self._seed = context.seed if settings.seeded else None
         self._budget = Budget(context.folder.parent, sha256_of(teacher), settings.budget)
         if settings.seeded:
             note("the noise of the answers follows from the seed: it protects nobody")
@@ -76,9 +76,10 @@ class Desk:
         if (kept := self._context.load(f"answers-{stage}")) is not None:
             return np.asarray(kept["labels"].numpy(force=True), np.int64)
         self._budget.charge(self._charge())
-        truth = predict(self._teacher, pictures).argmax(1)
+        truth: Array = predict(self._teacher, pictures).argmax(1)
         if self._settings.method != "none":
-            truth = response.respond(truth, may, self._settings.epsilon, self._chance)
+            source = chance(self._seed, stage)
+            truth = response.respond(truth, may, self._settings.epsilon, source)
         self._context.save(f"answers-{stage}", {"labels": torch.from_numpy(truth)})
         return truth
 
@@ -93,7 +94,7 @@ class Desk:
             "queries_per_picture": 1,
             "composition": PARALLEL if private else "none",
             "protects": PROTECTS if private else NOTHING,
-            "randomness": told(self._chance.source) if private else "none",
+            "randomness": told(chance(self._seed).source) if private else "none",
             **account(self._budget, self._settings.budget),
         }
 

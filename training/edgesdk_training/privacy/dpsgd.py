@@ -92,7 +92,7 @@ def _learn(work: Work, module: Any, noise: float, steps: int) -> None:
         taken = data.train[(torch.rand(len(data.train), generator=random) < RATE).numpy()]
         optimiser.zero_grad()
         if len(taken):
-            scores = wrapped(tensor(data.pictures[taken]))
+            scores = wrapped(tensor(data.pictures[taken]).requires_grad_())
             F.cross_entropy(scores, labels[taken], reduction="sum").backward()
             optimiser.step()
         if (step + 1) % max(1, steps // 10) == 0 or step + 1 == steps:

@@ -111,9 +111,11 @@ def likelihood(released: Array, answers: Array, epsilon: float) -> Array:
     found = np.where(answers, other, 1 / size)
     rows = np.arange(len(released))
     found[rows, released] = true[:, 0]
-    return found.astype(np.float32)
+    likely: Array = found.astype(np.float32)
+    return likely
 
 
 def one_hot(labels: Array, classes: int) -> Array:
     """Return labels as they were told, float32 [N, classes]."""
-    return np.eye(classes, dtype=np.float32)[labels]
+    rows: Array = np.eye(classes, dtype=np.float32)[labels]
+    return rows
