@@ -10,7 +10,7 @@ from edgesdk.core.bundle import read_bundle
 
 pytest.importorskip("onnx", reason="needs the onnx extra")
 
-from edgesdk_export._pipeline import ExportOptions, export_bundle  # noqa: E402
+from edgesdk_export._pipeline import ExportOptions, export_bundle
 
 NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*\.?\d*(?:e[+-]?\d+)?")
 
