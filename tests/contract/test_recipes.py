@@ -109,6 +109,12 @@ class TestCost(RecipeContract):
     }  # fmt: skip
     data: ClassVar = {"video": [Path("synthetic")]}
 
+    @pytest.fixture(autouse=True)
+    def _frequent_states(self, monkeypatch):
+        pytest.importorskip("torch", reason="needs the train extra")
+        monkeypatch.setattr("edgesdk_training.loop.SAVE_EVERY_S", 0.0)
+        monkeypatch.setattr("edgesdk_training.track_trial.WORLDS", 1)
+
 
 class TestDpdf(RecipeContract):
     recipe = "dpdf"
@@ -122,7 +128,6 @@ class TestDpdf(RecipeContract):
     def _frequent_states(self, monkeypatch):
         pytest.importorskip("torch", reason="needs the train extra")
         monkeypatch.setattr("edgesdk_training.loop.SAVE_EVERY_S", 0.0)
-        monkeypatch.setattr("edgesdk_training.track_trial.WORLDS", 1)
 
 
 def test_every_recipe_is_covered():
