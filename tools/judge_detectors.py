@@ -22,6 +22,7 @@ from edgesdk.core import plugins
 from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.files import write_json
 from edgesdk.generated import (
+    DRAWS,
     Kind,
     auc_interval,
     balanced_accuracy,
@@ -133,11 +134,40 @@ def robustness(
 
 
 def balanced(about: dict[str, Any], name: str, fake: Array, real: Array) -> dict[str, float]:
-    """Return the balanced accuracy at the stored threshold; the one-number rule has none."""
+    """Return the balanced accuracy at the stored threshold, with a 95 % interval by bootstrap.
+
+    The one-number rule has none.
+    """
     if name not in about:
         return {}
-    chances = probability(fake), probability(real)
-    return {"balanced_accuracy": balanced_accuracy(*chances, about[name]["threshold"])}
+    chances, cut = (probability(fake), probability(real)), about[name]["threshold"]
+    random = np.random.default_rng(0)
+    drawn = [
+        balanced_accuracy(*(random.choice(side, len(side)) for side in chances), cut)
+        for _ in range(DRAWS)
+    ]
+    low, high = (float(end) for end in np.quantile(drawn, (0.025, 0.975)))
+    return {
+        "balanced_accuracy": balanced_accuracy(*chances, cut), "balanced_low": low,
+        "balanced_high": high,
+    }  # fmt: skip
+
+
+def reliability(scores: Array, kinds: Sequence[Kind]) -> list[dict[str, float]]:
+    """Return, per tenth of the probability, how many pictures it was told of and how many were
+    fakes, both sides weighed alike: what a reliability plot shows."""
+    chances, fakes = probability(scores), np.array([kind.generated for kind in kinds])
+    weights = np.where(fakes, 0.5 / fakes.sum(), 0.5 / (~fakes).sum())
+    bins = np.minimum((chances * 10).astype(int), 9)
+    return [
+        {
+            "pictures": int(inside.sum()),
+            "told": float(np.average(chances[inside], weights=weights[inside])),
+            "true": float(np.average(fakes[inside], weights=weights[inside])),
+        }
+        for inside in (bins == tenth for tenth in range(10))
+        if inside.any()
+    ]
 
 
 def generators(scorers: dict[str, Score], place: Path, about: dict[str, Any]) -> dict[str, Any]:
@@ -185,6 +215,7 @@ def main() -> None:
         "detectors": about,
         "fakes": {"pictures": len(pictures), "jpeg_quality": QUALITY},
         "unseen": {name: families(found, kinds) for name, found in scores.items()},
+        "reliability": {name: reliability(scores[name], kinds) for name in about},
         "generators": {p.stem: generators(scorers, p, about) for p in asked.real},
     }
     if asked.steps:

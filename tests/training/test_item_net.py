@@ -48,6 +48,12 @@ def test_empty_texts_are_nowhere_and_others_have_length_1():
     assert found[0].norm(dim=1).tolist() == pytest.approx([1, 0])
 
 
+def test_no_cast_stands_in_the_way_of_float16():
+    tokens = torch.ones((2, 3, 6), dtype=torch.int32)
+    graph = torch.export.export(STUDENT.build(CONFIG).eval().texts, (tokens,)).graph
+    assert not [node.name for node in graph.nodes if "_to" in str(node.target)]
+
+
 @pytest.mark.parametrize("blocks", [15, 18])
 def test_folding_the_backbone_changes_nothing(blocks):
     net = MobileNetV2(blocks)

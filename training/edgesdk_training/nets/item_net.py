@@ -55,15 +55,20 @@ class TextSide(nn.Module):
         width: Of the joint space.
     """
 
+    filled: Tensor
+
     def __init__(self, vocabulary: int, table: int, width: int) -> None:
         super().__init__()
         self.table = nn.Embedding(vocabulary, table)
         self.layers = nn.Sequential(nn.Linear(table, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, width))
         self.beside = nn.Linear(table, width, bias=False)
+        # Looked up instead of compared: a cast to float32 has no place in a graph of float16.
+        filled = (torch.arange(vocabulary) > 0).to(torch.float32)[:, None]
+        self.register_buffer("filled", filled, persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return unit vectors [..., D], zeros for a text without tokens."""
-        here = (tokens > 0).to(torch.float32).unsqueeze(-1)
+        here = F.embedding(tokens, self.filled)
         count = here.sum(-2)
         mean = (self.table(tokens) * here).sum(-2) / count.clamp_min(1.0)
         return unit_last(self.layers(mean) + self.beside(mean)) * count.clamp_max(1.0)
