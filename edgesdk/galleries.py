@@ -128,8 +128,14 @@ class Gallery:
         return gone
 
     def forget_pictures(self, pictures: Container[str]) -> None:
-        """Forget the faces that were enrolled from pictures, where there are any."""
-        self._keep([n for n, one in enumerate(self.pictures) if one not in pictures])
+        """Forget the faces that were enrolled from pictures, or from moments of these videos."""
+        self._keep(
+            [
+                number
+                for number, one in enumerate(self.pictures)
+                if one not in pictures and one.rpartition("@")[0] not in pictures
+            ]
+        )
 
     def search(self, probe: Array, k: int = 1) -> list[Match]:
         """Return the `k` most similar people, best first; each with the best of their faces.

@@ -64,6 +64,8 @@ def test_a_gallery_is_built_from_films_and_searched_in_them(av, make_face_bundle
     assert built["people"] == [{"name": "ada", "faces": 3}, {"name": "bo", "faces": 3}]
     seen = edgesdk.gallery("search", place, tmp_path / "people/bo.mp4", aligned=True, every=0)
     assert {row["name"] for row in seen["found"]} == {"bo"}
+    again = edgesdk.gallery("build", place, tmp_path / "people", aligned=True, every=2.0)
+    assert [row["faces"] for row in again["people"]] == [2, 2]
     assert [row["picture"][-11:] for row in seen["found"][:2]] == ["bo.mp4@0.0s", "bo.mp4@0.2s"]
     assert len(seen["found"]) == 9
     run = edgesdk.run(bundle, [tmp_path / "people/ada.mp4"], aligned=True, every=2.0)

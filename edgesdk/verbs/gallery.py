@@ -198,7 +198,7 @@ def _build(
     seen = list(look(given, progress))
     if not seen:
         raise UsageError(f"nobody was enrolled; {look.skipped[0]['why']}")
-    kept.forget_pictures({one.label for one in seen})
+    kept.forget_pictures({str(one.source.path) for one in seen})
     for one in seen:
         kept.add(one.source.person, one.faces[0].embedding, one.label)
     kept.save(place)
