@@ -303,8 +303,10 @@ class Gallery:
         known = 0 if self._coarse is None else len(self._coarse)
         if len(self) - known > EXACT:
             self._coarse, known = Coarse(self._rows), len(self)
-        exact = self._rows[known:] @ row
-        return exact if self._coarse is None else np.append(self._coarse.products(row), exact)
+        if self._coarse is None:
+            return self._rows @ row
+        about = self._coarse.products(row)
+        return about if known == len(self) else np.append(about, self._rows[known:] @ row)
 
     def _people_of(self, row: Array, numbers: Array, k: int) -> list[Match]:
         """Return the `k` most similar people among some faces, by their exact similarity."""
