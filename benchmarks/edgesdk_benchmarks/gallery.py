@@ -161,7 +161,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     threads = os.environ.get("OMP_NUM_THREADS", "")
     document = {
         "kind": "gallery",
-        "command": f"OMP_NUM_THREADS={threads} python -m edgesdk_benchmarks.gallery",
+        "command": f"OMP_NUM_THREADS={threads} python -m edgesdk_benchmarks.gallery "
+        f"--faces {asked.faces} --probes {asked.probes}",
         "environment": environment(),
         "rows": rows,
         "peak_mb": peak_mb(),
