@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from edgesdk_training.federated.world import World
 
 PHASE = "rounds"
+Ask = Callable[[State, list[int], int], "tuple[list[Update], dict[int, str]]"]
 # Of the time of training that storing its state may take.
 SAVING = 0.05
 
@@ -30,15 +32,42 @@ def federate(
     model: Any,
     judge: Judge,
 ) -> State:
-    """Run all rounds that are not done yet and return where they lead."""
-    state = begin(method, model)
+    """Run all rounds that are not done yet in this process and return where they lead."""
+
+    def ask(state: State, asked: list[int], number: int) -> tuple[list[Update], dict[int, str]]:
+        return _answers(context, settings, method, world, model, state, asked, number)
+
+    return rounds(context, settings, method, world, judge, begin(method, model), ask)
+
+
+def rounds(
+    context: RunContext,
+    settings: FederatedSettings,
+    method: Method,
+    world: World,
+    judge: Judge,
+    state: State,
+    ask: Ask,
+) -> State:
+    """Go on with a federation to its last round.
+
+    Args:
+        context: Of the run; where it was interrupted, its stored state is taken up.
+        settings: Of the recipe.
+        method: What is done.
+        world: The clients.
+        judge: Of all networks.
+        state: Before the first round.
+        ask: Lets clients learn: state, their numbers, the round -> what they answer, and of
+            those that do not, why.
+    """
     stored = context.load(PHASE)
     if stored is not None:
         state.shared, state.kept, state.rows = stored["shared"], stored["kept"], stored["rows"]
     judge.look_again(state)
     saving, since = 0.0, time.perf_counter()
     for number in range(len(state.rows), settings.rounds):
-        row = one_round(context, settings, method, world, model, judge, state, number)
+        row = one_round(context, settings, method, world, judge, state, ask, number)
         state.rows.append(row)
         context.log(number + 1, PHASE, **{k: v for k, v in row.items() if v is not None})
         context.progress(number + 1, settings.rounds, PHASE)
@@ -55,15 +84,15 @@ def one_round(
     settings: FederatedSettings,
     method: Method,
     world: World,
-    model: Any,
     judge: Judge,
     state: State,
+    ask: Ask,
     number: int,
 ) -> dict[str, float | None]:
     """Let the clients of a round learn, merge what they send, and judge all."""
     began = time.perf_counter()
     asked = server.taking_part(settings, len(world.clients), number, context.seed)
-    updates, failures = _answers(context, settings, method, world, model, state, asked, number)
+    updates, failures = ask(state, asked, number)
     good, dropped = server.believed(updates, failures, state.shared, number)
     if failures and len(failures) == len(asked):
         raise EdgeSdkError(f"no client could learn in round {number + 1}: {failures[asked[0]]}")

@@ -48,7 +48,6 @@ class FederatedRecipe:
         """Read the clients, run the rounds, store the global and the personal networks."""
         import torch
 
-        from edgesdk_training.federated.engine import federate
         from edgesdk_training.federated.judge import Judge
         from edgesdk_training.federated.networks import configured, network
         from edgesdk_training.federated.world import read_world
@@ -64,12 +63,23 @@ class FederatedRecipe:
         model.to(context.device, memory_format=torch.channels_last)
         plot = _plotted(context, world)
         judge = Judge(method, world, deepcopy(model))
-        state = federate(context, settings, method, world, model, judge)
+        state = _driver(settings.engine)(context, settings, method, world, model, judge)
         found = figures(state, settings.last)
         checkpoints = _stored(self.name, settings, context, config, world, state, judge, found)
         return RunResult(
             context.folder, checkpoints, {"distribution": plot}, found, curves=curves(state)
         )
+
+
+def _driver(engine: str) -> Any:
+    """Return the function that runs the rounds."""
+    if engine == "flower":
+        from edgesdk_training.federated.flower import federate as on_flower
+
+        return on_flower
+    from edgesdk_training.federated.engine import federate
+
+    return federate
 
 
 def figures(state: State, last: int) -> dict[str, float]:

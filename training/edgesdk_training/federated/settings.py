@@ -10,14 +10,14 @@ from edgesdk.core.errors import UsageError, did_you_mean
 from edgesdk_training.federated.split import check_skew
 from edgesdk_training.settings import ABOVE_0, check_ranges
 
-ENGINES = ("local",)
+ENGINES = ("local", "flower")
 MEANS = ("pictures", "uniform")
 RANGES = {
     "clients": (2, 100_000), "rounds": (1, inf), "participation": (ABOVE_0, 1),
     "local_epochs": (1, inf), "batch": (1, inf), "lr": (ABOVE_0, inf), "lr_decay": (ABOVE_0, 1),
     "momentum": (0, 0.9999), "weight_decay": (0, inf), "distil": (0, inf), "own": (0, 1),
     "temperature": (ABOVE_0, inf), "mu": (0, inf), "holdout": (0.01, 0.99), "pictures": (0, inf),
-    "judged": (0, inf), "quorum": (ABOVE_0, 1), "most": (1, inf),
+    "judged": (0, inf), "quorum": (ABOVE_0, 1), "timeout_s": (0.1, inf), "most": (1, inf),
     "last": (1, inf), "width": (0, 4096), "hidden": (0, 4096), "size": (0, 4096),
 }  # fmt: skip
 
@@ -53,7 +53,8 @@ class FederatedSettings:
         size: Side of the pictures the student sees, 0 for their own.
         width: Maps of the student's first convolution, 0 for the student's own choice.
         hidden: Features of the student, 0 for its own choice.
-        engine: local: all clients in this process.
+        engine: local (all clients in this process), or flower (its simulation; see the docs).
+        timeout_s: Seconds after which a client of `engine=flower` is left out of a round.
     """
 
     method: str = "fedavg"
@@ -83,6 +84,7 @@ class FederatedSettings:
     width: int = 0
     hidden: int = 0
     engine: str = "local"
+    timeout_s: float = 600.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant before anything is read, written or trained."""
