@@ -95,15 +95,19 @@ class GalleryTest {
 
     @Test
     fun aRemovedPersonIsInNoByteOfTheFile() {
-        val gallery = Gallery(realBundle).apply { load(File(folder("edgesdk.vectors"), "people.gallery")) }
+        val gallery = filled().apply { add("Cy", row(3f, 5f, 7f)) }
         val file = File(folder.root, "people.gallery")
-        gallery.delete("Bo")
         gallery.save(file)
-        val one = byteArrayOf(0, 0, 0x80.toByte(), 0x3f)
-        val row = ByteArray(8) + one + ByteArray(4)
-        val text = String(file.readBytes(), Charsets.ISO_8859_1)
-        assertFalse(text.contains("\"Bo\""))
-        assertFalse(text.contains(String(row, Charsets.ISO_8859_1)))
+        val values = GalleryFile.read(file).faces.last().row.take(3)
+        val bytes = java.nio.ByteBuffer.allocate(12).order(java.nio.ByteOrder.LITTLE_ENDIAN)
+        values.forEach(bytes::putFloat)
+        val wanted = listOf("\"Cy\"", String(bytes.array(), Charsets.ISO_8859_1))
+        fun written() = String(file.readBytes(), Charsets.ISO_8859_1)
+        assertTrue(wanted.all { it in written() })
+        gallery.delete("Cy")
+        gallery.save(file)
+        assertFalse(wanted.any { it in written() })
+        assertTrue("\"Ada\"" in written())
     }
 
     @Test
