@@ -116,8 +116,8 @@ class YuNet:
         finest = shrunk(picture, max(sides))
         for side in sides:
             factor = max(picture.shape[:2]) / side
-            seen = [_scaled(face, factor) for face in self.look(shrunk(finest, side))]
-            found += [face for face in seen if not any(_covers(old, face) for old in found)]
+            seen = [scaled(face, factor) for face in self.look(shrunk(finest, side))]
+            found += [face for face in seen if not any(covers(old, face) for old in found)]
         return sorted(found, key=lambda face: -face.score)
 
     def look(self, picture: Array) -> list[Detection]:
@@ -186,14 +186,14 @@ def shrunk(picture: Array, long_side: int) -> Array:
     return np.asarray(image)
 
 
-def _covers(old: Detection, new: Detection) -> bool:
+def covers(old: Detection, new: Detection) -> bool:
     """Tell whether two boxes of different looks are one face: half of the smaller is common."""
     (ax, ay, aw, ah), (bx, by, bw, bh) = old.box, new.box
     wide, high = min(ax + aw, bx + bw) - max(ax, bx), min(ay + ah, by + bh) - max(ay, by)
     return max(wide, 0.0) * max(high, 0.0) > 0.5 * min(old.area, new.area)
 
 
-def _scaled(face: Detection, factor: float) -> Detection:
+def scaled(face: Detection, factor: float) -> Detection:
     x, y, width, height = (value * factor for value in face.box)
     return Detection((x, y, width, height), face.points * factor, face.score)
 

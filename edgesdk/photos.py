@@ -68,7 +68,7 @@ def find(detector: Detector, picture: Array, largest: bool = False) -> list[Dete
     turn = _turn(look, picture, found)
     if turn:
         side = np.ascontiguousarray(np.rot90(picture, turn))
-        return [_turned_back(checked(face), turn, picture.shape) for face in look(side)]
+        return [turned_back(checked(face), turn, picture.shape) for face in look(side)]
     _check_order(found)
     return found
 
@@ -92,7 +92,7 @@ def _best(found: Sequence[Detection]) -> float:
     return max((f.score for f in found if misfit(f.points) <= MISFIT), default=0.0)
 
 
-def _turned_back(face: Detection, turn: int, shape: tuple[int, ...]) -> Detection:
+def turned_back(face: Detection, turn: int, shape: tuple[int, ...]) -> Detection:
     """Return a face of `np.rot90(picture, turn)` in the pixels of the picture."""
     from edgesdk.detect import Detection
 

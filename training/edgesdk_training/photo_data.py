@@ -1,0 +1,134 @@
+"""Photos and aligned faces with what the teacher finds in them, and the photos held out."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgesdk.core.errors import UsageError
+from edgesdk.core.tensors import Array
+from edgesdk_training.found_faces import FaceTeacher, find_all
+from edgesdk_training.scenes import SCORE, Odds, Scenes, Shown
+
+if TYPE_CHECKING:
+    from edgesdk.core.protocols import RunContext
+
+HELD_OUT = 6  # every sixth photo; of a video all frames or none
+# An aligned face is looked at with so much of its edge repeated around it, in parts of its side.
+MARGIN = 0.5
+LEAST_CROP = 0.6  # score of the teacher
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoData:
+    """What a detector learns from and is judged on.
+
+    Attributes:
+        photos: To learn from.
+        held: To judge on.
+        crops: Aligned faces.
+        layers: Occluders uint8 [K, S, S, 4].
+        name: Of the sets.
+        teacher: Name and hash.
+    """
+
+    photos: Sequence[Shown]
+    held: Sequence[Shown]
+    crops: Sequence[Shown]
+    layers: Array
+    name: str
+    teacher: dict[str, str]
+
+    @property
+    def faces(self) -> int:
+        """Faces that the teacher finds in the photos to learn from."""
+        return sum(len(photo.faces) for photo in self.photos)
+
+    def scenes(self, odds: Odds) -> Scenes:
+        """Return what draws tiles."""
+        return Scenes(self.photos, self.crops, self.layers, odds)
+
+
+def read_photos(context: RunContext, settings: Any) -> PhotoData:
+    """Return all data, read and looked at by the teacher.
+
+    Args:
+        context: Gives the roles `images` (photos, and mask templates) and `public` (aligned
+            faces), and keeps the teacher's answers.
+        settings: With `crops` and `occluders`.
+
+    Raises:
+        UsageError: there are too few photos to hold some out.
+    """
+    from edgesdk_training.occluders import draw_bank
+
+    images, teacher = context.data("images"), FaceTeacher()
+    parts: tuple[list[Shown], list[Shown]] = ([], [])
+    for part in getattr(images, "parts", [images]):
+        found = find_all(teacher, part, context.folder.parent / "cache", context.progress)
+        for index, faces in enumerate(found):
+            parts[is_held_out(part.names[index])].append(Shown(part[index], faces))
+    if not parts[0] or not parts[1]:
+        raise UsageError(
+            f"{images.name} has {len(parts[0]) + len(parts[1])} photos; some are needed to learn "
+            "from and some to hold out; give more"
+        )
+    bank = draw_bank((), 64, settings.occluders, context.seed) if settings.occluders else None
+    layers = np.empty((0, 64, 64, 4), np.uint8)
+    return PhotoData(
+        photos=parts[0],
+        held=parts[1],
+        crops=_crops(context, settings.crops),
+        layers=layers if bank is None else bank.layers.permute(0, 2, 3, 1).numpy(),
+        name=" + ".join(p.name for p in (images, context.data("public"))),
+        teacher={"name": teacher.name, "sha256": teacher.sha256},
+    )
+
+
+def is_held_out(name: str) -> bool:
+    """Tell by its name whether a photo is kept to judge on; numbered frames go by their folder."""
+    path = PurePosixPath(name)
+    told = path.parent.name if path.stem.isdigit() and len(path.stem) < 8 else path.stem
+    return zlib.crc32(told.encode()) % HELD_OUT == 0
+
+
+class _Padded:
+    """Aligned faces of a set, at most so many, with their edges repeated around them."""
+
+    def __init__(self, faces: Any, most: int) -> None:
+        self._faces, self._step = faces, max(1, -(-len(faces) // most))
+        self.content = f"{faces.content} {self._step} {MARGIN}"
+
+    def __len__(self) -> int:
+        return -(-len(self._faces) // self._step)
+
+    def bare(self, index: int) -> Array:
+        return np.asarray(self._faces[index * self._step])
+
+    def __getitem__(self, index: int) -> Array:
+        face = self.bare(index)
+        margin = round(len(face) * MARGIN)
+        return np.pad(face, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
+
+
+def _crops(context: RunContext, most: int) -> list[Shown]:
+    """Return the aligned faces in which the teacher finds one face."""
+    if not most:
+        return []
+    data, crops = context.data("public"), []
+    teacher = FaceTeacher(scales=(1.0,), turns=())
+    for part in getattr(data, "parts", [data]):
+        padded = _Padded(part, most)
+        found = find_all(teacher, padded, context.folder.parent / "cache", context.progress)
+        for index, faces in enumerate(found):
+            if len(faces) and faces[0, SCORE] >= LEAST_CROP:
+                face, margin = padded.bare(index), round(len(padded.bare(index)) * MARGIN)
+                row = faces[:1].copy()
+                row[:, [0, 1, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]] -= margin
+                crops.append(Shown(face, row))
+    return crops

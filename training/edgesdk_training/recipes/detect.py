@@ -1,0 +1,189 @@
+"""A light face detector that learns from a larger one's patience.
+
+The teacher, YuNet, looks at every photo at several scales and on its sides; what it is sure of are
+faces, what it is unsure of tells nothing, and all else is none. Aligned faces of other sets are
+pasted into places without faces, hidden in part, so that the student sees more people, sizes and
+masks than the photos have. The teacher's answers are kept beside the runs.
+
+    edgesdk train detect --data images=photos --data public=faces
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgesdk.core import plugins
+from edgesdk.core.protocols import RunResult
+from edgesdk_training.loop import check_optimiser
+from edgesdk_training.settings import ABOVE_0, check_ranges
+
+if TYPE_CHECKING:
+    from edgesdk.core.protocols import Recipe, RunContext
+
+RANGES = {
+    "side": (64, 640), "tiles": (1, inf), "epochs": (0, inf), "batch": (1, inf),
+    "lr": (ABOVE_0, inf), "weight_decay": (0, inf), "average": (0, 0.999999),
+    "photo": (0, 1), "pasted": (0, 1), "hidden": (0, 1), "turn": (0, 180), "least": (0.4, 0.95),
+    "crops": (0, inf), "occluders": (0, inf), "box": (0, inf), "points": (0, inf),
+}  # fmt: skip
+LICENCE = "research-only; trained on pictures that allow research alone"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of `detect`.
+
+    Attributes:
+        side: Of a tile in pixels, a multiple of 32.
+        tiles: Tiles of a pass; each is drawn anew.
+        epochs: Passes.
+        batch: Tiles per step and process.
+        lr: Highest learning rate; with muon of kernels, ten times that of the rest.
+        optimiser: sgd, adamw or muon.
+        weight_decay: Of kernels and matrices.
+        average: Decay of the averaged weights, 0 for none.
+        photo: Share of tiles around a photo's own face.
+        pasted: Share of the others into which faces are pasted.
+        hidden: Share of pasted faces that are hidden in part.
+        turn: Deviation of a tile's turn in degrees.
+        least: Score of the teacher from which a find is a face.
+        crops: Most aligned faces taken of each set.
+        occluders: Number of occluders drawn before training.
+        box: Weight of the boxes.
+        points: Weight of the points.
+        init: Shipped model or checkpoint folder to begin with, "" for fresh weights.
+    """
+
+    side: int = 160
+    tiles: int = 16000
+    epochs: int = 5
+    batch: int = 16
+    lr: float = 2e-3
+    optimiser: str = "adamw"
+    weight_decay: float = 1e-4
+    average: float = 0.998
+    photo: float = 0.5
+    pasted: float = 0.6
+    hidden: float = 0.35
+    turn: float = 10.0
+    least: float = 0.7
+    crops: int = 10000
+    occluders: int = 600
+    box: float = 2.0
+    points: float = 2.0
+    init: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant before anything is read, written or trained."""
+        check_optimiser(self.optimiser)
+        check_ranges(self, RANGES)
+
+
+class Detect:
+    """The plug-in."""
+
+    aliases = ()
+    extra = "train"
+    requires = ("torch", "safetensors", "onnxruntime")
+    students = ("face-detector",)
+    needs = ("images", "public")
+    settings = Settings
+
+    def run(self, settings: Settings, context: RunContext) -> RunResult:
+        """Train: the teacher looks, tiles are drawn, learn, judge on photos held out, save."""
+        from edgesdk_training.checkpoint import save_checkpoint
+        from edgesdk_training.photo_data import read_photos
+
+        student = plugins.load(plugins.STUDENTS, context.student)
+        config = student.config()
+        data = read_photos(context, settings)
+        model = learnt(settings, context, student, student.build(config), data)
+        metrics: dict[str, Any] = {}
+        folder = context.folder / "checkpoint"
+        if context.rank == 0:
+            save_checkpoint(
+                folder,
+                context.student,
+                student,
+                config,
+                model.cpu(),
+                licence={"weights": LICENCE, "data": f"research, non-commercial: {data.name}"},
+                provenance={
+                    "recipe": "detect",
+                    "recipe_sha256": context.recipe_sha256,
+                    "settings": asdict(settings),
+                    "teacher": data.teacher,
+                    "data": data.name,
+                    "pictures": len(data.photos),
+                    "faces": data.faces,
+                    "seed": context.seed,
+                },
+                metrics=metrics,
+            )
+        return RunResult(context.folder, checkpoints={"student": folder}, metrics=metrics)
+
+
+def learnt(settings: Settings, context: RunContext, student: Any, model: Any, data: Any) -> Any:
+    """Return the network after its one phase, in eval mode."""
+    import torch
+
+    from edgesdk_training.checkpoint import warm_start
+    from edgesdk_training.detection import Weights, loss
+    from edgesdk_training.loop import Plan, fit
+    from edgesdk_training.scenes import Odds
+
+    torch.manual_seed(context.seed)
+    for layer in model.modules():
+        if hasattr(layer, "reset_parameters"):
+            layer.reset_parameters()
+    model.start()
+    scenes = data.scenes(
+        Odds(
+            settings.side, settings.photo, settings.pasted, settings.hidden, settings.turn,
+            settings.least,
+        )
+    )  # fmt: skip
+    draw = drawer(scenes)
+    model.to(context.device, memory_format=torch.channels_last)
+    if settings.init:
+        sample, _ = draw(torch.zeros(32), torch.Generator().manual_seed(context.seed))
+        warm_start(model, context.checkpoint(settings.init), sample.to(context.device))
+    weights = Weights(settings.box, settings.points)
+
+    def judge(batch: Any) -> tuple[Any, dict[str, Any]]:
+        images, faces = batch
+        return loss(model(images), faces, settings.least, weights)
+
+    plan = Plan(
+        "learn", settings.tiles, settings.epochs, settings.batch, settings.lr, settings.optimiser,
+        settings.weight_decay, average=settings.average, alike=False,
+    )  # fmt: skip
+    fit(context, plan, model, draw, judge)
+    return model
+
+
+def drawer(scenes: Any) -> Any:
+    """Return what draws a batch: tiles [N, 3, S, S] in -1..1 and faces [N, K, ROW]."""
+    from edgesdk_training.clue_data import as_input
+
+    def draw(order: Any, generator: Any) -> tuple[Any, Any]:
+        import torch
+
+        seed = torch.randint(2**62, (), generator=generator, device=generator.device)
+        random = np.random.default_rng(int(seed))
+        tiles = [scenes.tile(random) for _ in range(len(order))]
+        most = max(1, *(len(faces) for _, faces in tiles))
+        faces = np.zeros((len(tiles), most, tiles[0][1].shape[1]), np.float32)
+        for row, (_, found) in zip(faces, tiles, strict=True):
+            row[: len(found)] = found
+        pictures = np.stack([picture for picture, _ in tiles])
+        return as_input(pictures).to(order.device), torch.from_numpy(faces).to(order.device)
+
+    return draw
+
+
+PLUGIN: Recipe = Detect()
