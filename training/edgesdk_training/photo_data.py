@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgesdk.core.protocols import RunContext
 
 HELD_OUT = 6  # every sixth photo; of a video all frames or none
+FRAME_DIGITS = 6  # names of frames have so many at most; photos are numbered with more
 # An aligned face is looked at with so much of its edge repeated around it, in parts of its side.
 MARGIN = 0.5
 LEAST_CROP = 0.6  # score of the teacher
@@ -72,7 +73,8 @@ def read_photos(context: RunContext, settings: Any) -> PhotoData:
     for part in getattr(images, "parts", [images]):
         found = find_all(teacher, part, context.folder.parent / "cache", context.progress)
         for index, faces in enumerate(found):
-            parts[is_held_out(part.names[index])].append(Shown(part[index], faces))
+            group = group_of(part.names[index])
+            parts[is_held_out(group)].append(Shown(part[index], faces, f"{part.name} {group}"))
     if not parts[0] or not parts[1]:
         raise UsageError(
             f"{images.name} has {len(parts[0]) + len(parts[1])} photos; some are needed to learn "
@@ -90,11 +92,16 @@ def read_photos(context: RunContext, settings: Any) -> PhotoData:
     )
 
 
-def is_held_out(name: str) -> bool:
-    """Tell by its name whether a photo is kept to judge on; numbered frames go by their folder."""
+def group_of(name: str) -> str:
+    """Return what tells the group of a picture by its name: numbered frames are of one video."""
     path = PurePosixPath(name)
-    told = path.parent.name if path.stem.isdigit() and len(path.stem) < 8 else path.stem
-    return zlib.crc32(told.encode()) % HELD_OUT == 0
+    frame = path.stem.isdigit() and len(path.stem) <= FRAME_DIGITS
+    return path.parent.as_posix() if frame else path.stem
+
+
+def is_held_out(group: str) -> bool:
+    """Tell whether the photos of a group are kept to judge on."""
+    return zlib.crc32(group.encode()) % HELD_OUT == 0
 
 
 class _Padded:

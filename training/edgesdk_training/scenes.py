@@ -19,7 +19,7 @@ from edgesdk.core.tensors import Array
 
 # A row of a face: x, y, width, height, score, then five points x, y.
 ROW, SCORE, POINTS = 15, 4, 5
-MOST_ZOOM = 3.0
+MOST_ZOOM = 2.2
 LEAST_PX, MOST_PX = 9.0, 0.85  # of a face: in pixels, and as a part of the tile
 STEEP = 0.15  # share of tiles turned by any angle instead of some degrees
 SWAP_EYES = [1, 0, 2, 4, 3]
@@ -32,10 +32,12 @@ class Shown:
     Attributes:
         picture: HxWx3 uint8 RGB.
         faces: float32 [K, ROW].
+        group: Pictures of one group, such as a video's frames, count as one.
     """
 
     picture: Array
     faces: Array
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +74,14 @@ class Scenes:
     def __init__(
         self, photos: Sequence[Shown], crops: Sequence[Shown], layers: Array, odds: Odds
     ) -> None:
-        self._photos, self._crops, self._layers, self._odds = photos, crops, layers, odds
-        self._seen = [
-            i for i, p in enumerate(photos) if (p.faces[:, SCORE] >= odds.least).any()
-        ]
-        self._bare = [i for i, p in enumerate(photos) if not len(p.faces)]
+        self._crops, self._layers, self._odds = crops, layers, odds
+        self._seen = _grouped([p for p in photos if (p.faces[:, SCORE] >= odds.least).any()])
+        self._bare = _grouped([p for p in photos if not len(p.faces)]) or _grouped(photos)
 
     def tile(self, random: np.random.Generator) -> tuple[Array, Array]:
         """Return a tile [side, side, 3] uint8 and its faces [K, ROW]."""
         odds = self._odds
-        if self._seen and (not self._bare or random.random() < odds.photo):
+        if self._seen and random.random() < odds.photo:
             shown = self._around_a_face(random)
         else:
             shown = self._anywhere(random)
@@ -103,7 +103,7 @@ class Scenes:
         return float(random.normal(0, self._odds.turn))
 
     def _around_a_face(self, random: np.random.Generator) -> Shown:
-        shown = self._photos[self._seen[random.integers(len(self._seen))]]
+        shown = _one(self._seen, random)
         sure = np.flatnonzero(shown.faces[:, SCORE] >= self._odds.least)
         face = shown.faces[random.choice(sure)]
         zoom = min(self._size(random) / math.sqrt(face[2] * face[3]), MOST_ZOOM)
@@ -113,8 +113,7 @@ class Scenes:
         return cut(shown, middle - place / zoom, zoom, self._angle(random), self._odds.side, random)
 
     def _anywhere(self, random: np.random.Generator) -> Shown:
-        some = self._bare or range(len(self._photos))
-        shown = self._photos[some[random.integers(len(some))]]
+        shown = _one(self._bare, random)
         size = np.array(shown.picture.shape[1::-1])
         fits = self._odds.side / float(size.max())
         zoom = math.exp(random.uniform(math.log(fits), math.log(max(1.5, fits))))
@@ -135,6 +134,18 @@ class Scenes:
         return Shown(picture, np.array(faces, np.float32).reshape(-1, ROW))
 
 
+def _grouped(photos: Sequence[Shown]) -> list[list[Shown]]:
+    groups: dict[str, list[Shown]] = {}
+    for number, photo in enumerate(photos):
+        groups.setdefault(photo.group or f" {number}", []).append(photo)
+    return list(groups.values())
+
+
+def _one(groups: Sequence[Sequence[Shown]], random: np.random.Generator) -> Shown:
+    group = groups[random.integers(len(groups))]
+    return group[random.integers(len(group))]
+
+
 def _near(face: Array, middle: Array, size: float) -> bool:
     away = np.abs(face[:2] + face[2:4] / 2 - middle)
     return bool((away < 0.75 * (size + face[2:4]) / 2 * 1.3).all())
@@ -153,20 +164,10 @@ def cut(
         side: Of the tile in pixels.
         random: Chooses what lies outside of the photo.
     """
-    from PIL import Image
-
     forward = placed(middle, zoom, angle, side / 2)
-    back = _inverse(forward)
-    image, shrink = Image.fromarray(shown.picture), max(1, int(1 / zoom + 0.3))
-    if shrink > 1:
-        image = image.reduce(shrink)
-        back = back / shrink
     fill = (0, 0, 0) if random.random() < 0.5 else tuple(map(int, random.integers(0, 256, 3)))
-    tile = image.transform(
-        (side, side), Image.Transform.AFFINE, back.ravel().tolist(), Image.Resampling.BILINEAR,
-        fillcolor=fill,
-    )  # fmt: skip
-    return Shown(np.asarray(tile), _inside(moved(shown.faces, forward), side))
+    tile = warped(shown.picture, forward, (side, side), fill)
+    return Shown(tile, _inside(moved(shown.faces, forward), side))
 
 
 def placed(middle: Array, zoom: float, angle: float, target: Any) -> Array:
@@ -250,20 +251,33 @@ def paste_face(
     if len(cover):
         face, edge = hidden(face, edge, cover[random.integers(len(cover))])
     forward = placed(row[:2] + row[2:4] / 2, zoom, angle, middle)
-    back, side = _inverse(forward), len(picture)
-    layer = Image.fromarray(np.dstack([face, edge]))
-    shrink = max(1, int(1 / zoom + 0.3))
+    # Only where the crop comes to lie is anything computed.
+    corners = forward[:, :2] @ (len(face) * np.array([[0, 0, 1, 1], [0, 1, 0, 1]])) + forward[:, 2:]
+    left, top = np.floor(corners.min(1)).astype(int).clip(0)
+    right, bottom = np.minimum(np.ceil(corners.max(1)).astype(int), len(picture))
+    if right > left and bottom > top:
+        moved_by = forward - [[0, 0, left], [0, 0, top]]
+        layer = warped(np.dstack([face, edge]), moved_by, (right - left, bottom - top))
+        window = picture[top:bottom, left:right]
+        colours, opacity = layer[..., :3].astype(np.float32), layer[..., 3:] / np.float32(255)
+        lit = _lit(colours, window, opacity, random)
+        window[:] = (window + (lit - window) * opacity).clip(0, 255)
+    return _inside(moved(row[None], forward), len(picture))[0]
+
+
+def warped(
+    picture: Array, forward: Array, size: tuple[int, int], fill: Any = None
+) -> Array:
+    """Return a picture after a similarity, width and height `size`; shrunk ones are averaged."""
+    from PIL import Image
+
+    image, back = Image.fromarray(picture), _inverse(forward)
+    shrink = max(1, int(math.hypot(*back[:, 0]) + 0.3))
     if shrink > 1:
-        layer, back = layer.reduce(shrink), back / shrink
-    layer = layer.transform(
-        (side, side), Image.Transform.AFFINE, back.ravel().tolist(), Image.Resampling.BILINEAR
-    )
-    top = np.asarray(layer).astype(np.float32)
-    opacity = top[..., 3:] / 255
-    lit = _lit(top[..., :3], picture, opacity, random)
-    picture[:] = (picture + (lit - picture) * opacity).clip(0, 255).astype(np.uint8)
-    # Its middle lies in the tile, so that it is seen.
-    return _inside(moved(row[None], forward), side)[0]
+        image, back = image.reduce(shrink), back / shrink
+    way = Image.Transform.AFFINE
+    kind = Image.Resampling.BILINEAR
+    return np.asarray(image.transform(size, way, back.ravel().tolist(), kind, fillcolor=fill))
 
 
 def _lit(face: Array, picture: Array, opacity: Array, random: np.random.Generator) -> Array:
@@ -301,20 +315,18 @@ def vary(picture: Array, random: np.random.Generator) -> Array:
     """Return a tile in another light, with blur, noise and JPEG by chance, uint8."""
     from PIL import Image, ImageFilter
 
+    from edgesdk_training.soft import jpeg
+
     image = Image.fromarray(picture)
     if random.random() < 0.25:
-        image = image.filter(ImageFilter.GaussianBlur(random.uniform(0.3, 1.6)))
-    values = np.asarray(image).astype(np.float32)
-    gain, shift = random.uniform(0.6, 1.45), random.uniform(-35, 35)
-    values = (values - 127.5) * gain + 127.5 + shift + random.uniform(-12, 12, 3)
+        image = image.filter(ImageFilter.BoxBlur(random.uniform(0.3, 1.4)))
     if random.random() < 0.15:
-        values = values.mean(2, keepdims=True).repeat(3, 2)
+        image = image.convert("L").convert("RGB")
+    gain, shift = random.uniform(0.6, 1.45), random.uniform(-35, 35)
+    levels = (np.arange(256) - 127.5) * gain + 127.5 + shift
+    tables = (levels + random.uniform(-12, 12, (3, 1))).clip(0, 255)
+    varied = np.asarray(image.point(tables.astype(int).ravel().tolist()))
     if random.random() < 0.3:
-        noise = random.standard_normal((*values.shape[:2], 1), np.float32)
-        values = values + noise * random.uniform(2, 14)
-    varied: Array = values.clip(0, 255).astype(np.uint8)
-    if random.random() < 0.3:
-        from edgesdk_training.soft import jpeg
-
-        varied = jpeg(varied, int(random.integers(35, 95)))
-    return varied
+        noise = random.standard_normal((*varied.shape[:2], 1), np.float32) * random.uniform(2, 14)
+        varied = (varied + noise).clip(0, 255).astype(np.uint8)
+    return jpeg(varied, int(random.integers(35, 95))) if random.random() < 0.3 else varied
