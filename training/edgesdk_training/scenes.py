@@ -21,7 +21,7 @@ from edgesdk.core.tensors import Array
 ROW, SCORE, POINTS = 15, 4, 5
 MOST_ZOOM = 2.2
 LEAST_PX, MOST_PX = 9.0, 0.85  # of a face: in pixels, and as a part of the tile
-STEEP = 0.15  # share of tiles turned by any angle instead of some degrees
+STEEP = 0.06  # share of tiles turned by any angle instead of some degrees
 SWAP_EYES = [1, 0, 2, 4, 3]
 
 
