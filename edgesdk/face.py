@@ -66,7 +66,7 @@ class FacePipeline:
         runtime: str | None = None,
         device: str = "cpu",
         threads: int = 1,
-        detector: Detector | None = None,
+        detector: Detector | str | None = None,
         allow_fallback: bool = False,
         session: Session | None = None,
     ) -> None:
@@ -83,7 +83,8 @@ class FacePipeline:
         self.session = session or open_session(
             self.bundle, runtime, device, threads, allow_fallback
         )
-        self._detector = detector
+        self._detector = None if isinstance(detector, str) else detector
+        self._finds = detector if isinstance(detector, str) else None
         self._threads = threads
         self._looking = RLock()
         self.spent = Stopwatch()

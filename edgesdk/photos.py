@@ -94,7 +94,7 @@ def _best(found: Sequence[Detection]) -> float:
 
 def turned_back(face: Detection, turn: int, shape: tuple[int, ...]) -> Detection:
     """Return a face of `np.rot90(picture, turn)` in the pixels of the picture."""
-    from edgesdk.detect import Detection
+    from edgesdk.boxes import Detection
 
     height, width = shape[:2]
     x, y, w, h = face.box

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgesdk import detect
+from edgesdk import detect, looks
+from edgesdk.boxes import STRIDES, Detection, suppress
 from edgesdk.core.errors import MissingDependencyError, UsageError
 from edgesdk.core.preprocess import Align, align
-from edgesdk.detect import Detection, YuNet, decode, suppress
+from edgesdk.detect import YuNet, read_yunet
 from edgesdk.images import read_image
 from edgesdk.picture_sets import Pictures
 
@@ -54,10 +55,10 @@ def test_suppression_keeps_the_surest_of_each_heap(boxes):
 
 
 def outputs(height, width):
-    cells = {s: (height // s) * (width // s) for s in detect.STRIDES}
+    cells = {s: (height // s) * (width // s) for s in STRIDES}
     return {
         f"{head}_{s}": np.zeros((1, cells[s], n), np.float32)
-        for s in detect.STRIDES
+        for s in STRIDES
         for head, n in detect.HEADS.items()
     }
 
@@ -68,24 +69,24 @@ def test_decoding_one_cell_by_hand():
     raw["cls_16"][0, cell], raw["obj_16"][0, cell] = 0.81, 1.7  # above 1 counts as 1
     raw["bbox_16"][0, cell] = [0.5, 0.25, np.log(2), np.log(3)]
     raw["kps_16"][0, cell] = np.arange(10) / 10
-    (found,) = decode(raw, 64, 96, 0.5)
+    (found,) = read_yunet(raw, 96, 0.5)
     assert found.score == pytest.approx(0.9)
     assert found.box == pytest.approx((56 - 16, 36 - 24, 32, 48))
     assert found.points[0] == pytest.approx([48, 32 + 1.6])
     assert found.points[4] == pytest.approx([48 + 12.8, 32 + 14.4])
     assert found.area == pytest.approx(32 * 48)
-    assert decode(raw, 64, 96, 0.95) == []
+    assert read_yunet(raw, 96, 0.95) == []
 
 
 def test_the_surest_comes_first():
     raw = outputs(32, 32)
-    for stride, score in zip(detect.STRIDES, (0.7, 0.9, 0.8), strict=True):
+    for stride, score in zip(STRIDES, (0.7, 0.9, 0.8), strict=True):
         raw[f"cls_{stride}"][0, 0] = raw[f"obj_{stride}"][0, 0] = score
-    assert [round(f.score, 3) for f in decode(raw, 32, 32, 0.5)] == [0.9, 0.8, 0.7]
+    assert [round(f.score, 3) for f in read_yunet(raw, 32, 0.5)] == [0.9, 0.8, 0.7]
 
 
 @pytest.mark.parametrize(
-    ("long_side", "looks"),
+    ("long_side", "wanted"),
     [
         (8000, ([640, 320], [2560], [])),
         (900, ([640, 320], [900], [])),
@@ -95,8 +96,8 @@ def test_the_surest_comes_first():
         (1, ([1], [], [2, 4])),
     ],
 )
-def test_looks(long_side, looks):
-    assert detect._looks(long_side, 640) == looks
+def test_looks(long_side, wanted):
+    assert looks.sides(long_side, 640) == wanted
 
 
 def test_missing_weights_name_the_extra(monkeypatch):

@@ -33,6 +33,18 @@ class TestF2c(RecipeContract):
         monkeypatch.setattr("edgesdk_training.loop.SAVE_EVERY_S", 0.0)
 
 
+class TestDetect(RecipeContract):
+    recipe = "detect"
+    settings: ClassVar = {"epochs": 1, "tiles": 8, "batch": 4, "side": 64, "occluders": 4}
+    data: ClassVar = {"images": [], "public": []}
+
+    @pytest.fixture(autouse=True)
+    def _drawn_photos(self, photos_and_faces, monkeypatch):
+        pytest.importorskip("torch", reason="needs the train extra")
+        monkeypatch.setattr(type(self), "data", photos_and_faces)
+        monkeypatch.setattr("edgesdk_training.loop.SAVE_EVERY_S", 0.0)
+
+
 class TestDeocclusion(RecipeContract):
     recipe = "deocclusion"
     settings: ClassVar = {

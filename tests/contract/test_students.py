@@ -24,6 +24,11 @@ class TestMaskedFace(StudentContract):
     most_parameters = 1_200_000
 
 
+class TestFaceDetector(StudentContract):
+    student = "face-detector"
+    most_parameters = 100_000
+
+
 class TestItemDetector(StudentContract):
     student = "item-detector"
     most_parameters = 500_000

@@ -1,5 +1,7 @@
 """Every task of the project keeps the public contract."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,34 @@ class TestFaceEmbedding(TaskContract):
         for path, face in zip(files, synthetic_faces(2, 0), strict=True):
             save(face, path)
         return RunJob(make_face_bundle(), files)
+
+
+class TestFaceDetection(TaskContract):
+    task = "face-detection"
+
+    @pytest.fixture
+    def info(self):
+        outputs = tuple(
+            TensorSpec(f"{head}_{s}", (None, n, 32 // s, 32 // s), layout="NCHW")
+            for s in (8, 16, 32)
+            for head, n in (("score", 1), ("box", 4), ("points", 10))
+        )
+        return ModelInfo(
+            model="mine",
+            task="face-detection",
+            inputs=(TensorSpec("image", (None, 3, 32, 32), layout="NCHW", kind="image"),),
+            outputs=outputs,
+            preprocess={"image": Preprocess((32, 32))},
+            postprocess={"kind": "faces", "score": 0.5, "overlap": 0.3},
+        )
+
+    @pytest.fixture
+    def place(self, tmp_path):
+        faces = {f"{n}.png": [[4, 5, 20 + n, 22], [*range(1, 15)]][: n % 3] for n in range(5)}
+        for number, face in enumerate(synthetic_faces(5, 0, 40)):
+            save(face, tmp_path / "set" / f"{number}.png")
+        (tmp_path / "set" / "faces.json").write_text(json.dumps(faces))
+        return tmp_path / "set"
 
 
 class TestImageClassification(TaskContract):

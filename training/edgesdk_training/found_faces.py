@@ -19,7 +19,7 @@ from edgesdk.core.tensors import Array
 from edgesdk_training.answers import SAVE_EVERY_S, fingerprint
 
 if TYPE_CHECKING:
-    from edgesdk.detect import Detection
+    from edgesdk.boxes import Detection
 
 # x, y, width, height, score, then five points x, y: all of one face.
 ROW = 15
@@ -68,7 +68,8 @@ class FaceTeacher:
         return rows_of(_joined(found))
 
     def _seen(self, picture: Array, scale: float) -> list[Detection]:
-        from edgesdk.detect import scaled, shrunk
+        from edgesdk.boxes import scaled
+        from edgesdk.detect import shrunk
 
         longest = max(picture.shape[:2])
         side = round(min(longest * scale, max(MOST_PX, longest)))
@@ -78,7 +79,7 @@ class FaceTeacher:
 
 
 def _joined(found: Sequence[Detection]) -> list[Detection]:
-    from edgesdk.detect import covers
+    from edgesdk.boxes import covers
 
     kept: list[Detection] = []
     for face in sorted(found, key=lambda face: -face.score):

@@ -124,7 +124,7 @@ class Scenes:
         """Return a tile with one to four pasted faces that do not overlap by much."""
         picture, faces = shown.picture.copy(), [*shown.faces]
         for _ in range(int(random.integers(1, 5))):
-            crop = self._crops[random.integers(len(self._crops))]
+            crop = self._crops[int(random.integers(len(self._crops)))]
             size, angle = self._size(random), self._angle(random)
             middle = random.uniform(0.05, 0.95, 2) * self._odds.side
             if any(_near(face, middle, size) for face in faces):
@@ -142,8 +142,8 @@ def _grouped(photos: Sequence[Shown]) -> list[list[Shown]]:
 
 
 def _one(groups: Sequence[Sequence[Shown]], random: np.random.Generator) -> Shown:
-    group = groups[random.integers(len(groups))]
-    return group[random.integers(len(group))]
+    group = groups[int(random.integers(len(groups)))]
+    return group[int(random.integers(len(group)))]
 
 
 def _near(face: Array, middle: Array, size: float) -> bool:
@@ -207,7 +207,7 @@ def _inside(faces: Array, side: int) -> Array:
     low = faces[:, :2].clip(0, side)
     high = (faces[:, :2] + faces[:, 2:4]).clip(0, side)
     part = (high - low).prod(1) / np.maximum(faces[:, 2:4].prod(1), 1e-6)
-    seen = faces[part > 0.1]
+    seen: Array = faces[part > 0.1]
     unclear = (part[part > 0.1] < 0.65) | (np.sqrt(seen[:, 2:4].prod(1)) < LEAST_PX * 0.85)
     seen[unclear, SCORE] = 0.0
     return seen
@@ -243,7 +243,6 @@ def paste_face(
         angle: Turn in degrees.
         random: Chooses the occluder, the light and the edge.
     """
-    from PIL import Image
 
     face, row = crop.picture, crop.faces[0]
     zoom = size / math.sqrt(row[2] * row[3])
@@ -262,12 +261,11 @@ def paste_face(
         colours, opacity = layer[..., :3].astype(np.float32), layer[..., 3:] / np.float32(255)
         lit = _lit(colours, window, opacity, random)
         window[:] = (window + (lit - window) * opacity).clip(0, 255)
-    return _inside(moved(row[None], forward), len(picture))[0]
+    pasted: Array = _inside(moved(row[None], forward), len(picture))[0]
+    return pasted
 
 
-def warped(
-    picture: Array, forward: Array, size: tuple[int, int], fill: Any = None
-) -> Array:
+def warped(picture: Array, forward: Array, size: tuple[int, int], fill: Any = None) -> Array:
     """Return a picture after a similarity, width and height `size`; shrunk ones are averaged."""
     from PIL import Image
 

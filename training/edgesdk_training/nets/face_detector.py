@@ -2,7 +2,7 @@
 
 Separable convolutions as in MobileNet (Howard et al. 2017), a top-down pyramid (Lin et al. 2017)
 and heads as YuNet's (Wu, Peng and Yu 2023). No layer knows the picture's size; what depends on
-it, from cells to boxes and the suppression of doubles, is `edgesdk.detect`.
+it, from cells to boxes and the suppression of doubles, is `edgesdk.boxes`.
 """
 
 import math
@@ -48,7 +48,8 @@ class Head(nn.Module):
     def start(self) -> None:
         """Begin with rare faces in the middle of each cell."""
         for name, layer in self.says.items():
-            assert isinstance(layer, nn.Conv2d) and layer.bias is not None
+            assert isinstance(layer, nn.Conv2d)
+            assert layer.bias is not None
             nn.init.normal_(layer.weight, std=0.01)
             first = {"score": math.log(PRIOR / (1 - PRIOR)), "box": 0.5, "points": 0.5}[name]
             nn.init.constant_(layer.bias, first)
@@ -65,7 +66,7 @@ class FaceDetector(nn.Module):
     """Pictures [N, 3, H, W] in -1..1, H and W multiples of 32, to nine maps.
 
     For each of the strides 8, 16 and 32: logits [N, 1, h, w], boxes [N, 4, h, w] and points
-    [N, 10, h, w], as `edgesdk.detect.decode` reads them.
+    [N, 10, h, w], as `edgesdk.boxes.decode` reads them.
     """
 
     def __init__(self, depths: tuple[int, int, int, int] = (1, 3, 2, 2)) -> None:

@@ -10,19 +10,20 @@ masks than the photos have. The teacher's answers are kept beside the runs.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgesdk.core import plugins
-from edgesdk.core.protocols import RunResult
+from edgesdk_training.leave import leave
 from edgesdk_training.loop import check_optimiser
 from edgesdk_training.settings import ABOVE_0, check_ranges
 
 if TYPE_CHECKING:
-    from edgesdk.core.protocols import Recipe, RunContext
+    from edgesdk.core.bundle import Checkpoint
+    from edgesdk.core.protocols import Recipe, RunContext, RunResult
 
 RANGES = {
     "side": (64, 640), "tiles": (1, inf), "epochs": (0, inf), "batch": (1, inf),
@@ -30,7 +31,6 @@ RANGES = {
     "photo": (0, 1), "pasted": (0, 1), "hidden": (0, 1), "turn": (0, 180), "least": (0.4, 0.95),
     "crops": (0, inf), "occluders": (0, inf), "box": (0, inf), "points": (0, inf),
 }  # fmt: skip
-LICENCE = "research-only; trained on pictures that allow research alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,45 +95,30 @@ class Detect:
 
     def run(self, settings: Settings, context: RunContext) -> RunResult:
         """Train: the teacher looks, tiles are drawn, learn, judge on photos held out, save."""
-        from edgesdk_training.checkpoint import save_checkpoint
-        from edgesdk_training.photo_data import read_photos
+        from edgesdk_training.photo_data import judged, read_photos
 
         student = plugins.load(plugins.STUDENTS, context.student)
         config = student.config()
+        begin = context.checkpoint(settings.init) if settings.init else None
         data = read_photos(context, settings)
-        model = learnt(settings, context, student, student.build(config), data)
-        metrics: dict[str, Any] = {}
-        folder = context.folder / "checkpoint"
-        if context.rank == 0:
-            save_checkpoint(
-                folder,
-                context.student,
-                student,
-                config,
-                model.cpu(),
-                licence={"weights": LICENCE, "data": f"research, non-commercial: {data.name}"},
-                provenance={
-                    "recipe": "detect",
-                    "recipe_sha256": context.recipe_sha256,
-                    "settings": asdict(settings),
-                    "teacher": data.teacher,
-                    "data": data.name,
-                    "pictures": len(data.photos),
-                    "faces": data.faces,
-                    "seed": context.seed,
-                },
-                metrics=metrics,
-            )
-        return RunResult(context.folder, checkpoints={"student": folder}, metrics=metrics)
+        model = learnt(settings, context, student.build(config), data, begin)
+        metrics = judged(student.folded(model.cpu()), student.postprocess(config), data)
+        return leave(
+            context, "detect", settings, config, model,
+            data=data.name, metrics=metrics, begun={"init": begin}, teacher=data.teacher,
+            pictures=len(data.photos), faces=data.faces, crops=len(data.crops),
+        )  # fmt: skip
 
 
-def learnt(settings: Settings, context: RunContext, student: Any, model: Any, data: Any) -> Any:
+def learnt(
+    settings: Settings, context: RunContext, model: Any, data: Any, begin: Checkpoint | None
+) -> Any:
     """Return the network after its one phase, in eval mode."""
     import torch
 
     from edgesdk_training.checkpoint import warm_start
-    from edgesdk_training.detection import Weights, loss
     from edgesdk_training.loop import Plan, fit
+    from edgesdk_training.nets.face_cells import Weights, loss
     from edgesdk_training.scenes import Odds
 
     torch.manual_seed(context.seed)
@@ -149,19 +134,16 @@ def learnt(settings: Settings, context: RunContext, student: Any, model: Any, da
     )  # fmt: skip
     draw = drawer(scenes)
     model.to(context.device, memory_format=torch.channels_last)
-    if settings.init:
+    if begin is not None:
         sample, _ = draw(torch.zeros(32), torch.Generator().manual_seed(context.seed))
-        warm_start(model, context.checkpoint(settings.init), sample.to(context.device))
+        warm_start(model, begin, sample.to(context.device))
     weights = Weights(settings.box, settings.points)
 
     def judge(batch: Any) -> tuple[Any, dict[str, Any]]:
         images, faces = batch
         return loss(model(images), faces, settings.least, weights)
 
-    plan = Plan(
-        "learn", settings.tiles, settings.epochs, settings.batch, settings.lr, settings.optimiser,
-        settings.weight_decay, average=settings.average, alike=False,
-    )  # fmt: skip
+    plan = Plan.of(settings, "learn", settings.tiles, alike=False)
     fit(context, plan, model, draw, judge)
     return model
 

@@ -92,7 +92,7 @@ class FaceDetectorStudent:
         return {"image": Preprocess(size=(config.size, config.size))}
 
     def postprocess(self, config: Config) -> Mapping[str, Any]:
-        """Return how the outputs are read, see `edgesdk.detect.decode`."""
+        """Return how the outputs are read, see `edgesdk.boxes.decode`."""
         return {"kind": "faces", "strides": list(STRIDES), "score": SCORE, "overlap": OVERLAP}
 
     def cost(self, config: Config) -> Mapping[str, int]:

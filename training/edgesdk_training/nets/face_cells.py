@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SIZES = {8: (0.0, 40.0), 16: (26.0, 90.0), 32: (60.0, 1e9)}
 # Near the middle, in parts of the box: its cells answer; up to the second they tell nothing.
 CORE, RING = 0.2, 0.5
+NEAR = 1.4  # a stride that suits a face so much larger or smaller tells nothing
 GAMMA, ALPHA = 2.0, 0.5
 
 
@@ -57,16 +58,14 @@ class Answers:
 
 
 def read(maps: Sequence[Tensor]) -> Answers:
-    """Read the network's nine maps; the numpy reference is `edgesdk.detect.decode`."""
+    """Read the network's nine maps; the numpy reference is `edgesdk.boxes.decode`."""
     logits, boxes, points, places, strides = [], [], [], [], []
     for stride, (score, box, spots) in zip(
         STRIDES, zip(maps[::3], maps[1::3], maps[2::3], strict=True), strict=True
     ):
         high, wide = score.shape[2:]
         rows, columns = (torch.arange(n, device=score.device).float() for n in (high, wide))
-        corner = torch.stack(
-            [columns.repeat(high), rows.repeat_interleave(wide)], 1
-        )
+        corner = torch.stack([columns.repeat(high), rows.repeat_interleave(wide)], 1)
         flat = box.flatten(2).mT.float()
         size = flat[..., 2:].clamp(-6, 6).exp() * stride
         boxes.append(torch.cat([(flat[..., :2] + corner) * stride - size / 2, size], -1))
@@ -101,25 +100,27 @@ def targets(faces: Tensor, places: Tensor, strides: Tensor, least: float) -> tup
     there = size.prod(-1) > 0
     away = ((places[:, None] - (low + size / 2)[:, None]) / size.clamp_min(1e-6)[:, None]).abs()
     away = away.amax(-1)  # [N, C, K], in parts of the box
-    side = size.prod(-1).clamp_min(1e-6).sqrt()
+    side = size.prod(-1).clamp_min(1e-6).sqrt()[:, None]
     spans = torch.tensor([SIZES[int(s)] for s in STRIDES], device=faces.device)
-    span = spans[(strides / 16).long().clamp_max(2)]  # 8, 16, 32 -> 0, 1, 2
-    fits = (side[:, None] >= span[:, 0, None]) & (side[:, None] < span[:, 1, None])
-    sure = there & (faces[..., SCORE] >= least)
-    # Of a face smaller than its cells, the nearest one answers.
-    nearest = torch.zeros_like(fits)
+    least_px, most_px = spans[(strides / 16).long().clamp_max(2)].T[:, None, :, None]
+    fits = (side >= least_px) & (side < most_px)
+    sure = (there & (faces[..., SCORE] >= least))[:, None]
+    core = fits & sure & ((away < CORE) | _nearest(away, strides))
+    best = torch.where(core, away, away.new_tensor(1e9)).argmin(-1)
+    chosen = torch.where(core.any(-1), best, torch.full_like(best, -1))
+    near = (side * NEAR >= least_px) & (side / NEAR < most_px)
+    silent = ((away < RING) & there[:, None] & (near | ~sure)).any(-1)
+    return chosen, (chosen >= 0) | ~silent
+
+
+def _nearest(away: Tensor, strides: Tensor) -> Tensor:
+    """Tell which cell of each stride is nearest to each face: it answers for a tiny one."""
+    nearest = torch.zeros_like(away, dtype=torch.bool)
     for stride in STRIDES:
         own = (strides == stride)[None, :, None]
         part = torch.where(own, away, away.new_tensor(1e9))
         nearest |= (part == part.amin(1, keepdim=True)) & own
-    core = fits & sure[:, None] & ((away < CORE) | nearest)
-    crowded = torch.where(core, away, away.new_tensor(1e9))
-    best = crowded.argmin(-1)
-    chosen = torch.where(core.any(-1), best, torch.full_like(best, -1))
-    near = fits | ((side[:, None] * 1.4 >= span[:, 0, None]) & (side[:, None] / 1.4 < span[:, 1, None]))
-    unclear = there & ~sure
-    silent = ((away < RING) & there[:, None] & (near | unclear[:, None])).any(-1)
-    return chosen, (chosen >= 0) | ~silent
+    return nearest
 
 
 def loss(

@@ -1,0 +1,183 @@
+"""Photos with the truth about their faces, and how well detections agree with it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesdk.boxes import Detection
+from edgesdk.core.errors import UsageError
+from edgesdk.core.files import canonical, sha256_bytes
+from edgesdk.core.preprocess import check_picture
+from edgesdk.core.task import ModelInfo, Samples, picture_inputs
+from edgesdk.core.tensors import Array
+from edgesdk.picture_sets import Pictures
+
+LIST = "faces.json"
+SIZES = (4, 14)  # numbers of a face: its box alone, or five points x, y as well
+SAME = 0.5  # intersection over union from which a box is that of a face
+
+
+@dataclass(frozen=True)
+class FacePhotos:
+    """Photos with their faces.
+
+    Attributes:
+        source: The folder or archive.
+        names: Names of the photos.
+        faces: For each photo float [K, 14]: box and points in pixels; points may be NaN.
+    """
+
+    source: Pictures
+    names: tuple[str, ...]
+    faces: tuple[Array, ...]
+    counted: str = "pictures"
+
+    @property
+    def name(self) -> str:
+        """Name of the folder or archive."""
+        return self.source.path.stem
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash over the faces and the content of every photo."""
+        content = [sha256_bytes(self.source.bytes(name)) for name in self.names]
+        told = [[repr(float(v)) for v in rows.ravel()] for rows in self.faces]
+        return sha256_bytes(canonical([content, told]))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def hashes(self) -> set[str]:
+        """Return the SHA-256 of every photo's file."""
+        return {sha256_bytes(self.source.bytes(name)) for name in self.names}
+
+    def samples(self, info: ModelInfo, count: int, seed: int) -> Samples:
+        """Return inputs made of at most `count` photos of the set."""
+        order = np.random.default_rng(seed).permutation(len(self))[:count]
+        read = [squared(self.source.read(self.names[i])) for i in order]
+        return Samples(arrays=picture_inputs(info, read), what="photos of the set")
+
+
+def read_faces(place: Path) -> FacePhotos:
+    """Read a folder or archive with `faces.json`: picture -> faces of 4 or 14 numbers each.
+
+    The numbers are x, y, width and height of the box in pixels, then x and y of the eyes, the nose
+    and the mouth corners, the picture's left first.
+
+    Raises:
+        UsageError: there is no such list, or it does not fit the pictures.
+    """
+    source = Pictures(place)
+    if LIST not in source:
+        raise UsageError(
+            f'{place} holds no {LIST}; write one beside the pictures: {{"a.jpg": [[x, y, width, '
+            "height, …]]}, with the ten numbers of five points behind each box, or none"
+        )
+    try:
+        told = json.loads(source.bytes(LIST))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{place}: {LIST} is no JSON ({error})") from None
+    if not isinstance(told, dict) or not told:
+        raise UsageError(
+            f"{place}: {LIST} must be a table of pictures, found {type(told).__name__}"
+        )
+    missing = [name for name in told if name not in source]
+    if missing:
+        raise UsageError(f"{place}: {LIST} names {missing[0]!r}, which is not there")
+    names = tuple(sorted(told))
+    return FacePhotos(source, names, tuple(_rows(place, name, told[name]) for name in names))
+
+
+def _rows(place: Path, name: str, told: Any) -> Array:
+    rows = np.full((len(told) if isinstance(told, list) else 0, 14), np.nan)
+    try:
+        for row, face in zip(rows, told, strict=True):
+            numbers = np.asarray(face, np.float64)
+            if numbers.shape not in [(n,) for n in SIZES] or not np.isfinite(numbers).all():
+                raise ValueError(f"a face is {face!r}")
+            if min(numbers[2:4]) <= 0:
+                raise ValueError(f"a box is {face[:4]!r}")
+            row[: len(numbers)] = numbers
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"{place}: {LIST}: {name!r}: a face is 4 or 14 finite numbers ({error})"
+        ) from None
+    return rows
+
+
+def squared(picture: Array) -> Array:
+    """Return a picture in the upper left of a black square, for networks of one size."""
+    height, width = check_picture(picture).shape[:2]
+    whole = np.zeros((max(height, width),) * 2 + (3,), np.uint8)
+    whole[:height, :width] = picture
+    return whole
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Detections of one photo against its faces, surest first.
+
+    Attributes:
+        scores: Of each detection [D].
+        right: Whether it is the first one of a face [D].
+        face: Number of that face, -1 for none [D].
+        errors: Mean distance of the five points in parts of the eyes' distance, NaN [D].
+        faces: Number of faces.
+    """
+
+    scores: Array
+    right: Array
+    face: Array
+    errors: Array
+    faces: int
+
+
+def agree(found: Sequence[Detection], faces: Array, same: float = SAME) -> Agreement:
+    """Match detections with faces [K, 14], the surest first; a face counts once."""
+    taken, face, errors = set[int](), [], []
+    for one in sorted(found, key=lambda one: -one.score):
+        shares = [overlap(one.box, row[:4]) if k not in taken else 0.0
+                  for k, row in enumerate(faces)]  # fmt: skip
+        best = int(np.argmax(shares)) if len(shares) else -1
+        hit = best >= 0 and shares[best] >= same
+        taken |= {best} if hit else set()
+        face.append(best if hit else -1)
+        errors.append(_apart(one.points, faces[best, 4:]) if hit else np.nan)
+    number = np.array(face, int).reshape(-1)
+    scores = np.sort(np.array([one.score for one in found], float))[::-1]
+    return Agreement(scores, number >= 0, number, np.array(errors, float), len(faces))
+
+
+def overlap(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return intersection over union of two boxes x, y, width, height."""
+    (ax, ay, aw, ah), (bx, by, bw, bh) = one, other
+    wide, high = min(ax + aw, bx + bw) - max(ax, bx), min(ay + ah, by + bh) - max(ay, by)
+    common = max(wide, 0.0) * max(high, 0.0)
+    return float(common / max(aw * ah + bw * bh - common, 1e-9))
+
+
+def _apart(points: Array, truth: Array) -> float:
+    there = truth.reshape(5, 2)
+    eyes = float(np.hypot(*(there[1] - there[0])))
+    return float(np.hypot(*(np.asarray(points) - there).T).mean() / max(eyes, 1e-6))
+
+
+def average_precision(photos: Sequence[Agreement]) -> float:
+    """Return the area below precision over recall, precision made falling; 1 for no faces at all.
+
+    All detections of all photos are put in one order by score (as PASCAL VOC 2010 does).
+    """
+    faces = sum(photo.faces for photo in photos)
+    scores = np.concatenate([np.empty(0), *(photo.scores for photo in photos)])
+    right = np.concatenate([np.empty(0, bool), *(photo.right for photo in photos)])
+    if not faces:
+        return 1.0 if not len(scores) else 0.0
+    ordered = right[np.argsort(-scores, kind="stable")]
+    precision = np.cumsum(ordered) / np.arange(1, len(ordered) + 1)
+    falling = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(falling[ordered].sum() / faces)
