@@ -277,9 +277,9 @@ class FacePipeline:
     def _finder(self) -> Detector:
         with self._looking:
             if self._detector is None:
-                from edgesdk.detect import YuNet
+                from edgesdk.detect import detector
 
-                self._detector = YuNet(self._threads)
+                self._detector = detector(self._finds, self._threads)
             return self._detector
 
     @contextmanager
