@@ -7,7 +7,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.errors import UnsupportedError, UsageError
+from edgesdk_export.sources.checkpoint import CheckpointSource
+from edgesdk_training._train import train
 from edgesdk_training.joint_space import FeatureSet
 from edgesdk_training.own_encoders import embedded, grid, open_encoders
 from tests.drawn import labelled_set, photo
@@ -107,7 +110,10 @@ def test_a_set_becomes_a_file_of_features_for_the_recipe(pair, tmp_path, monkeyp
     found = FeatureSet(out)
     assert (len(found), int(found.generated.sum())) == (24, 12)
     assert set(found.sources) == {"picture.onnx", "text.onnx"}
-    (pair / "picture.onnx").touch()
+    settings = {"epochs": 1, "holdout": 0.4}
+    left = train("item", settings=settings, data={"images": [out]}, out=tmp_path / "runs")
+    source = CheckpointSource(read_checkpoint(left.checkpoints["student"]))
+    assert set(source.lineage["companions"]) == {*found.sources.values()}
     before = out.read_bytes()
     monkeypatch.setattr("tools.embed_pairs.embedded", None)  # all of it is known
     embed_pairs.main()

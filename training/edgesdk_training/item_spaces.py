@@ -33,6 +33,7 @@ class Space:
         reading: Its vocabulary.
         metrics: What was measured of the space.
         sources: Name -> hash of the networks it was made from.
+        companions: File -> hash of the encoders that the head cannot do without.
         artefacts: Files of the run, by name.
     """
 
@@ -45,6 +46,7 @@ class Space:
     metrics: Mapping[str, float] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     artefacts: Mapping[str, Path] = field(default_factory=dict)
+    companions: Mapping[str, str] = field(default_factory=dict)
 
     def completed(self, head: Any) -> Any:
         """Return the network with its trained head."""
@@ -71,7 +73,7 @@ def given(context: RunContext, student: Any, settings: Any) -> Space:
     config = student.config(
         width=arrays["image"].shape[1], objects=arrays["words"].shape[1], head=settings.head
     )
-    return Space(data, config, data.name, "unknown", sources=data.sources)
+    return Space(data, config, data.name, "unknown", companions=data.sources)
 
 
 def compact(context: RunContext, student: Any, settings: Any) -> Space:

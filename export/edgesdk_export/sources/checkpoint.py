@@ -22,7 +22,9 @@ class CheckpointSource(TorchSource):
         self._checkpoint = checkpoint
         self.sha256 = checkpoint.network_sha256
         known = ("recipe", "recipe_sha256", "commit")
-        self.lineage = {name: str(checkpoint.provenance.get(name, "")) for name in known}
+        told = {name: str(checkpoint.provenance.get(name, "")) for name in known}
+        beside = checkpoint.provenance.get("companions") or {}
+        self.lineage = told | {"companions": tuple(map(str, beside.values()))}
 
     def check(self) -> None:
         """See Source."""

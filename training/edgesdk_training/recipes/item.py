@@ -109,6 +109,7 @@ class Item:
             metrics={**judged(chances, features, held), **space.metrics},
             thresholds=band(chances, features.generated[held]), reading=space.reading,
             pictures=len({*features.picture[~held].tolist()}), encoders=dict(space.sources),
+            companions=dict(space.companions),
             artefacts=space.artefacts,
         )  # fmt: skip
 
