@@ -51,19 +51,24 @@ def drawn_back(run: Path, nanotrack: Path, keep: float, folder: Path) -> Checkpo
     mixed = {k: v.lerp(begun[k], keep) if k.startswith("head.") else v for k, v in learnt.items()}
     folder.mkdir(parents=True)
     path = folder / source.weights_path.name
+    settings = dict(source.provenance["settings"])
+    settings["nanotrack"] = Path(settings["nanotrack"]).name  # no place of a machine
     save_file({k: v.contiguous() for k, v in mixed.items()}, path)
     path.chmod(0o644)
     return replace(
         source,
         path=folder,
         weights_sha256=sha256_file(path),
-        provenance={**source.provenance, "head_drawn_back": keep},
+        provenance={**source.provenance, "settings": settings, "head_drawn_back": keep},
     )
 
 
 def ship(source: Checkpoint, metrics: dict[str, Any], policy: dict[str, float]) -> None:
     """Write the zoo's checkpoint and bundle."""
     home = shipped_checkpoint(source.model)
+    # Other weights under the same name would get a folder of another name.
+    shutil.rmtree(home, ignore_errors=True)
+    shutil.rmtree(shipped_bundle(source.model), ignore_errors=True)
     ready = replace(source, metrics=metrics, postprocess={**source.postprocess, "policy": policy})
     with TemporaryDirectory() as place, staging(home) as stage:
         shutil.copyfile(source.weights_path, stage / source.weights_path.name)

@@ -16,7 +16,7 @@ then trains everything on fresh crops.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,8 +125,9 @@ class Cost:
         listen(settings, context, config, model, pairs, teacher)
         whole(settings, context, config, model, pairs)
         metrics = judged(model.cpu().eval(), student, config, held)
+        told = replace(settings, nanotrack=Path(settings.nanotrack).name)  # no place of a machine
         return leave(
-            context, "cost", settings, config, model,
+            context, "cost", told, config, model,
             data=name, metrics=metrics, sequences=len(learnt), held_out=[t.name for t in held],
             data_licence="research, non-commercial" if tracks else "made up by seed",
             teacher="" if teacher is None else teacher.name,
