@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -311,6 +312,17 @@ class TestEngine:
         assert 0 <= checkpoint.metrics["generality"] <= 1
         hashes = {read_checkpoint(p).weights_sha256 for p in result.checkpoints.values()}
         assert len(hashes) == 5
+
+    def test_faces_are_judged_by_people_of_other_clients(self, tmp_path):
+        asked = {"skew": "people", "clients": 3, "size": 16, "width": 0, "hidden": 0, "rounds": 1}
+        result = train(
+            "fedbsd", student="bridge-face", settings=FEDERATED | asked | {"holdout": 0.5},
+            data={"clients": [Path("synthetic")]}, out=tmp_path,
+        )  # fmt: skip
+        assert result.metrics["generality"] >= 0.5
+        checkpoint = read_checkpoint(result.checkpoints["client-1"])
+        assert (checkpoint.task, checkpoint.model) == ("face-embedding", "bridge-face")
+        assert checkpoint.labels == ()
 
     def test_as_many_clients_at_once_as_threads(self, federated, small_digits, tmp_path):
         given = {"settings": FEDERATED, "data": {"clients": [small_digits]}}

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from edgesdk_training.federated.local import answers
+from edgesdk_training.holdout import hold_out
 
 if TYPE_CHECKING:
     from edgesdk_training.federated.seam import Method, Weights
     from edgesdk_training.federated.state import State
     from edgesdk_training.federated.world import Pictures, World
+
+LEAST_PAIRS = 20
 
 
 class Judge:
@@ -24,6 +29,8 @@ class Judge:
 
     def __init__(self, method: Method, world: World, model: Any) -> None:
         self._method, self._world, self._model = method, world, model
+        # A head over people says nothing about those of other clients; embeddings do.
+        self._embeds = hasattr(model, "exported")
         self._own: dict[int, int] = {}
         self._abroad: dict[int, float] = {}
 
@@ -51,18 +58,38 @@ class Judge:
         }
 
     def _look(self, state: State, changed: Sequence[int]) -> None:
-        everybody = self._world.everybody
         for client in changed:
             mine = state.kept[client]
             self._own[client] = self._right(mine, self._world.clients[client].own)
-            self._abroad[client] = self._right(mine, everybody) / len(everybody)
+            abroad = self._abroad_of(client, mine)
+            if abroad is not None:
+                self._abroad[client] = abroad
+
+    def _abroad_of(self, client: int, weights: Weights) -> float | None:
+        """Return what a personal network is worth on others' pictures.
+
+        Classes are the same everywhere: the share of everybody's pictures that is told right. Of
+        faces: the accuracy of telling people of other clients apart, None where they are few.
+        """
+        everybody = self._world.everybody
+        if not self._embeds:
+            return self._right(weights, everybody) / len(everybody)
+        self._model.load_state_dict(weights, strict=False)
+        rows = answers(self._model, everybody.images)[1].numpy(force=True)
+        people = everybody.labels.numpy(force=True).copy()
+        people[np.isin(people, self._world.clients[client].learn.labels.numpy(force=True))] = -1
+        pairs = hold_out(people, len(people), 0)
+        if len(pairs.same) < LEAST_PAIRS:
+            return None
+        return float(pairs.judge(lambda items: rows[items]).accuracy)
 
     def client(self, number: int) -> dict[str, float]:
         """Return a client's own two figures, none before its first round."""
         if number not in self._own:
             return {}
         own = self._own[number] / len(self._world.clients[number].own)
-        return {"personal_accuracy": own, "generality": self._abroad[number]}
+        abroad = self._abroad.get(number)
+        return {"personal_accuracy": own} | ({} if abroad is None else {"generality": abroad})
 
     def _right(self, weights: Weights, pictures: Pictures) -> int:
         self._model.load_state_dict(weights, strict=False)

@@ -119,6 +119,8 @@ def _stored(
 
     method = plugins.load(plugins.METHODS, settings.method)
     model = network(context.student, config, len(world.classes), context.seed)
+    # Names of people stay where their pictures are.
+    labels = world.classes if exported(model) is model else ()
     common = {**state.begun, **state.shared}
     own = {f"client-{n}": state.kept.get(n, common) for n in range(len(world.clients))}
     told = {f"client-{n}": judge.client(n) for n in range(len(world.clients))}
@@ -131,7 +133,7 @@ def _stored(
         name = place.rpartition("/")[2]
         stored[name] = store(
             context, recipe, settings, config, exported(model), place=place,
-            data=world.name, metrics=told.get(name, found), labels=world.classes,
+            data=world.name, metrics=told.get(name, found), labels=labels,
             pictures=sum(len(client.learn) for client in world.clients),
         )  # fmt: skip
     return stored
