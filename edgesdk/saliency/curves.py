@@ -31,8 +31,8 @@ class Curves:
 
 
 def ground(picture: Array) -> Array:
-    """Return what a picture is without its content, uint8 of its shape: its mean colour."""
-    return np.broadcast_to(picture.mean((0, 1)).round().astype(np.uint8), picture.shape)
+    """Return what a picture is without its content, uint8 of its shape: its median colour."""
+    return np.broadcast_to(np.median(picture, (0, 1)).round().astype(np.uint8), picture.shape)
 
 
 def mixed(picture: Array, shares: Array) -> Array:
@@ -50,7 +50,7 @@ def mixed(picture: Array, shares: Array) -> Array:
 def curves(picture: Array, saliency: Array, score: Score, steps: int = STEPS) -> Curves:
     """Delete and insert the cells of a map in the order of what they count.
 
-    After Petsiuk et al. 2018 (RISE), with the picture's mean colour for the ground of both.
+    After Petsiuk et al. 2018 (RISE), with the picture's median colour for the ground of both.
 
     Args:
         picture: HxWx3 uint8 RGB.

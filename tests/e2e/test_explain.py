@@ -97,6 +97,19 @@ def test_what_cannot_be_explained_is_refused_in_a_sentence(colours, faces, make_
         edgesdk.explain(raw, faces[0])
 
 
+def test_the_report_shows_maps(colours, faces, tmp_path):
+    target = tmp_path / "maps" / "why.png"
+    edgesdk.explain(colours, faces[:2], method="lime", queries=40, output=target)
+    page = edgesdk.report(target.parent, output_dir=tmp_path / "report")
+    text = page.read_text()
+    assert "Why: why" in text
+    assert "data:image/png;base64," in text
+    assert "insertion" in page.with_suffix(".md").read_text()
+    target.with_suffix(".json").write_text('{"kind": "explanation", "others": 3}')
+    with pytest.raises(UsageError, match="no file of edgesdk explain"):
+        edgesdk.report(target.with_suffix(".json"), output_dir=tmp_path / "report")
+
+
 def test_a_wrong_target_is_refused_before_any_work(colours, faces, tmp_path):
     with pytest.raises(UsageError, match="must end in"):
         edgesdk.explain(colours, faces[0], output=tmp_path / "map.gif")

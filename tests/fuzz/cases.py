@@ -281,6 +281,22 @@ def a_graph_of_the_reference(choices):
         session.run({"x": np.ones((2, 3), np.float32)})
 
 
+def an_explanation(choices):
+    from edgesdk_benchmarks.report import html, markdown
+    from edgesdk_benchmarks.report.maps import map_files, read_maps
+
+    row = {
+        "picture": "a.png", "decision": "same", "share": 0.9, "fidelity": None, "deletion": 0.1,
+        "insertion": 0.8, "shifted_share": 0.5, "notes": ["beware"],
+    }  # fmt: skip
+    seed = {"kind": "explanation", "map": "map.png", "bundle": "b", **row, "others": [row]}
+    path = write("map.json", as_text(changed_json(choices, seed)))
+    map_files([path])
+    maps = [read_maps(path)]
+    for text in (html.page("t", [], [], maps), markdown.text("t", [], [], maps)):
+        text.encode()
+
+
 CASES = {
     case.__name__: case
     for case in (
@@ -288,7 +304,7 @@ CASES = {
         a_picture, a_list_of_pairs, an_archive_of_pairs, a_list_of_classes, a_network, an_app,
         a_manifest_of_an_app, a_library, a_face_pack, a_file_of_samples, a_gallery,
         what_a_model_is_told, captions_of_a_set,
-        a_settings_file, a_target, a_report_of_a_page, a_graph_of_the_reference,
+        a_settings_file, a_target, an_explanation, a_report_of_a_page, a_graph_of_the_reference,
     )
 }  # fmt: skip
 # Those that read foreign files in ways that no package of the base install offers.

@@ -12,6 +12,7 @@ from edgesdk.core.task import Headline, plural, task_of
 from edgesdk.core.verify import proof_words
 from edgesdk_benchmarks.report import charts
 from edgesdk_benchmarks.report.groups import Group, head, row, split
+from edgesdk_benchmarks.report.maps import Maps, maps_section
 from edgesdk_benchmarks.report.markdown import LIMITS, machine
 from edgesdk_benchmarks.report.parts import facts, figure, scroll
 from edgesdk_benchmarks.report.run_page import run_section
@@ -27,12 +28,22 @@ INTRO = {
 }
 
 
-def page(title: str, groups: Sequence[Group], runs: Sequence[Run] = ()) -> str:
+def page(
+    title: str, groups: Sequence[Group], runs: Sequence[Run] = (), maps: Sequence[Maps] = ()
+) -> str:
     """Return the whole page."""
     style = files("edgesdk_benchmarks.report").joinpath("style.css").read_text("utf-8")
     measured = [*map(_section, groups), _accuracy(groups)] if groups else []
     ends = [_footer(groups)] if groups else []
-    body = "".join([_header(title, groups, runs), *measured, *map(run_section, runs), *ends])
+    body = "".join(
+        [
+            _header(title, groups, runs),
+            *measured,
+            *map(run_section, runs),
+            *map(maps_section, maps),
+            *ends,
+        ]
+    )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -7,6 +7,7 @@ from typing import Any
 
 from edgesdk.core.result import BenchResult
 from edgesdk_benchmarks.report.groups import Group, head, row, split
+from edgesdk_benchmarks.report.maps import COLUMNS, Maps
 from edgesdk_benchmarks.report.parts import told
 from edgesdk_benchmarks.report.runs import Run
 
@@ -17,7 +18,9 @@ LIMITS = (
 )
 
 
-def text(title: str, groups: Sequence[Group], runs: Sequence[Run] = ()) -> str:
+def text(
+    title: str, groups: Sequence[Group], runs: Sequence[Run] = (), maps: Sequence[Maps] = ()
+) -> str:
     """Return the whole report."""
     parts = [f"# {_cell(title)}"]
     for group in groups:
@@ -31,7 +34,14 @@ def text(title: str, groups: Sequence[Group], runs: Sequence[Run] = ()) -> str:
         parts += ["\n".join(reasons)] if reasons else []
         parts.append(f"Machine: {_cell(machine(first))}")
     parts += map(_run, runs)
+    parts += map(_maps, maps)
     return "\n\n".join([*parts, *([LIMITS] if groups else [])]) + "\n"
+
+
+def _maps(maps: Maps) -> str:
+    """Return the figures of explanations; the maps are on the page."""
+    lines = [[told(value) for value in row.values()] for row in maps.rows]
+    return f"## why: {_cell(maps.name)}\n\n{markdown_table(COLUMNS, lines)}"
 
 
 def _run(run: Run) -> str:

@@ -20,7 +20,7 @@ def run_section(run: Run) -> str:
     parts = [f"<section><h2>Run {escape(run.name)}{state}</h2>", facts(run.facts)]
     parts += [figure(f"{phase}: {name}".strip(": "), _chart(phase, name, points))
               for phase, name, points in run.courses]  # fmt: skip
-    parts += [_image(name, path) for name, path in run.pictures.items()]
+    parts += [image(name, path) for name, path in run.pictures.items()]
     for name, held in (("Measured", run.metrics), ("Privacy ledger", run.ledger)):
         parts += [f"<h3>{name}</h3>{facts(held)}"] if held else []
     parts += [f"<h3>{escape(name)}</h3>{table(rows)}" for name, rows in run.tables.items()]
@@ -36,7 +36,8 @@ def _chart(phase: str, name: str, points: Sequence[tuple[float, float]]) -> str:
     return chart.svg()
 
 
-def _image(name: str, path: Path) -> str:
+def image(name: str, path: Path) -> str:
+    """Return a picture inside the page itself."""
     if path.stat().st_size > MOST_PICTURE:
         return figure(f"{name}: {path.name} is too large to be shown here", "")
     kind, content = PICTURES[path.suffix.lower()], b64encode(path.read_bytes()).decode()
