@@ -133,7 +133,7 @@ PROOF = {
 # What each form of a network can be had from.
 STARTS = {
     "onnx": "any network, ONNX files of others too",
-    "torch": "checkpoints, `.pt2`, functions",
+    "torch": "checkpoints, `.pt2`, functions; ONNX files of others with `edgesdk[onnx-torch]`",
 }
 
 

@@ -65,7 +65,31 @@ def test_the_file_tells_tensors_name_and_hash(file):
     assert (source.model, source.task, source.precision) == ("my", "tensor", "fp32")
     assert source.sha256 == sha256_file(file)
     assert source.cost == {"parameters": 216}
-    assert "torch" in source.lacks(TORCH)
+
+
+def test_what_reads_it_as_a_torch_module_is_an_extra(file, monkeypatch):
+    source, here = open_file(file), plugins.installed
+    monkeypatch.setattr(plugins, "installed", lambda name: name != "onnx2pytorch" and here(name))
+    assert r"edgesdk[onnx-torch]" in source.lacks(TORCH)
+    assert source.lacks("onnx") is None
+
+
+def test_it_is_read_as_a_torch_module_of_the_same_numbers(tmp_path):
+    pytest.importorskip("onnx2pytorch", reason="needs the onnx-torch extra")
+    import torch
+
+    shared = ("Identity", ["w"], ["same"], {})
+    conv = ("Conv", ["image", "same"], ["c"], {"pads": [1, 1, 1, 1]})
+    source = open_file(write(tmp_path / "net.onnx", [shared, conv, POOL]))
+    assert source.lacks(TORCH) is None
+    image = np.random.default_rng(1).random((3, 3, 16, 16), np.float32)
+    want = source.runner()[0]({"image": image})["out"]
+    module = source.torch_module()
+    with torch.no_grad():
+        assert np.abs(module(torch.from_numpy(image)).numpy() - want).max() < 1e-5
+    free = torch.export.Dim("batch", min=1, max=64)
+    program = torch.export.export(module, (torch.zeros(2, 3, 16, 16),), dynamic_shapes=({0: free},))
+    assert program.module()(torch.from_numpy(image)).shape == want.shape
 
 
 def test_flags_tell_the_rest(file, tmp_path):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edgesdk.core import plugins
 from edgesdk.core.bundle import Bundle
 from edgesdk.core.errors import EdgeSdkError, UnsupportedError
 from edgesdk.core.files import canonical, sha256_bytes, sha256_file
@@ -20,6 +21,7 @@ from edgesdk_export._graph import set_batch, stamp
 from edgesdk_export._quiet import brief
 from edgesdk_export._source import BaseSource, facts
 from edgesdk_export._told import about, postprocess_of
+from edgesdk_export.sources._from_onnx import NEEDS, torch_of
 from edgesdk_export.sources._look import look
 from edgesdk_export.sources._onnx import onnx_runner
 
@@ -54,11 +56,15 @@ class OnnxFileSource(BaseSource):
 
     def lacks(self, form: str) -> str | None:
         """See Source."""
-        if form == TORCH:
+        absent = plugins.missing(NEEDS) if form == TORCH else ()
+        if absent:
             return (
-                f"{self.name} is an ONNX file, and this target is made from torch; give the "
-                "network as package.module:function, or as a program saved by torch.export (.pt2)"
+                f"{self.name} is an ONNX file, and this target is made from torch; install what "
+                f"reads it as one: pip install 'edgesdk[{NEEDS.extra}]', or give the network as "
+                "package.module:function, or as a program saved by torch.export (.pt2)"
             )
+        if form == TORCH and self.precision != "fp32":
+            return f"{self.name} is {self.precision}, and torch reads it at fp32 alone"
         return None
 
     def write_onnx(self, path: Path, batch: int | None) -> list[str]:
@@ -75,7 +81,8 @@ class OnnxFileSource(BaseSource):
 
     def torch_module(self) -> Any:
         """See Source."""
-        raise UnsupportedError(str(self.lacks(TORCH)))
+        inputs, outputs = ([spec.name for spec in side] for side in self.specs())
+        return torch_of(self._model, inputs, outputs)
 
     def runner(self) -> tuple[Run, dict[str, str]]:
         """See Source."""
