@@ -19,6 +19,7 @@ from edgesdk.core.shipped import shipped_bundle, shipped_checkpoint
 from edgesdk.core.verify import read_verification
 from tests.fuzz.choices import as_text, as_toml, changed_bytes, changed_json
 from tests.fuzz.media import (
+    a_class_set,
     a_face_pack,
     a_file_of_samples,
     a_library,
@@ -302,7 +303,7 @@ CASES = {
     for case in (
         a_manifest, a_card, a_golden_index, a_verdict, a_result, a_text_of_json, a_checkpoint,
         a_picture, a_list_of_pairs, an_archive_of_pairs, a_list_of_classes, a_network, an_app,
-        a_manifest_of_an_app, a_library, a_face_pack, a_file_of_samples, a_gallery,
+        a_manifest_of_an_app, a_library, a_class_set, a_face_pack, a_file_of_samples, a_gallery,
         what_a_model_is_told, captions_of_a_set,
         a_settings_file, a_target, an_explanation, a_report_of_a_page, a_graph_of_the_reference,
     )

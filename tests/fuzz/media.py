@@ -186,6 +186,28 @@ def a_face_pack(choices):
         read_embeddings(str(path))
 
 
+@cache
+def classes():
+    """Return the three forms of a set of small pictures: arrays, a blob, a blob packed by xz."""
+    import lzma
+
+    arrays, blob = io.BytesIO(), io.BytesIO()
+    np.savez(arrays, x_train=np.ones((4, 2, 2), np.uint8), y_train=np.arange(4))
+    encoded = {"blob": np.ones(4, np.uint8), "offsets": np.arange(5), "labels": np.arange(4)}
+    np.savez(blob, **encoded, split=np.zeros(4, np.uint8), classes=np.array(list("abcd")))
+    return [arrays.getvalue(), blob.getvalue(), lzma.compress(blob.getvalue())]
+
+
+def a_class_set(choices):
+    from edgesdk_training.class_sets import read_class_set
+
+    made = choices.pick(classes())
+    name = "set.npz.xz" if made is classes()[2] else "set.npz"
+    found = read_class_set(write(name, changed_bytes(choices, made)))
+    assert len(found.people) == len(found)
+    found[0]
+
+
 def a_file_of_samples(choices):
     from edgesdk.core.task import info_of
     from edgesdk.core.tensors import TensorSpec

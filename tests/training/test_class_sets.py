@@ -79,3 +79,8 @@ class TestData:
         found = read_class_set(tmp_path / "digits.npz")
         assert found[0].shape == (4, 4, 3)
         assert found[1].max() == 255
+
+    def test_a_packed_file_that_ends_early_is_refused(self, tmp_path):
+        (tmp_path / "set.npz.xz").write_bytes(lzma.compress(b"0" * 999)[:-20])
+        with pytest.raises(UsageError, match="ended before"):
+            read_class_set(tmp_path / "set.npz.xz")

@@ -93,7 +93,7 @@ def read_class_set(path: Path) -> ClassSet:
     try:
         found = _arrays(path)
         return _of_blob(path, found) if "blob" in found else _of_arrays(path, found)
-    except (OSError, ValueError, KeyError, IndexError, lzma.LZMAError) as error:
+    except (OSError, EOFError, ValueError, KeyError, IndexError, lzma.LZMAError) as error:
         raise UsageError(
             f"{path} is no set of pictures with classes ({error}); expected the arrays "
             f"{', '.join(ARRAYS)}, or {', '.join(BLOB)}"
