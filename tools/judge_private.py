@@ -41,7 +41,8 @@ def cells(pate_queries: int) -> list[Cell]:
         {"method": "selective", "epsilon": 3.0, "correct": False},
         {"method": "response", "epsilon": 3.0, "correct": False},
     ]
-    return [{"method": "none"}, {"method": "none", "pictures": "noise"}, *private, *rivals]
+    noise = {"method": "none", "pictures": "noise"}
+    return [{"method": "none"}, *private[:2], noise, *private[2:], *rivals]
 
 
 def name_of(cell: Cell) -> str:

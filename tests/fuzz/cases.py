@@ -298,6 +298,21 @@ def an_explanation(choices):
         text.encode()
 
 
+def a_privacy_budget(choices):
+    from edgesdk_training.privacy.budget import FILE, Budget, Charge
+
+    spent = {"run": "r", "token": "a", "mechanism": "m", "queries": 4, "epsilon": 1.0}
+    seed = {
+        "schema_version": 1,
+        "owners": {"t": {"limit": 5.0, "spent": [spent, spent | {"epsilon": None}]}},
+    }
+    path = write(FILE, as_text(changed_json(choices, seed)))
+    budget = Budget(path.parent, "t", 5.0)
+    budget.charge(Charge("r", "b", "m", 0.5, 4))
+    assert budget.spent() >= 0
+    assert budget.unprotected() >= 0
+
+
 CASES = {
     case.__name__: case
     for case in (
@@ -306,6 +321,7 @@ CASES = {
         a_manifest_of_an_app, a_library, a_class_set, a_face_pack, a_file_of_samples, a_gallery,
         what_a_model_is_told, captions_of_a_set,
         a_settings_file, a_target, an_explanation, a_report_of_a_page, a_graph_of_the_reference,
+        a_privacy_budget,
     )
 }  # fmt: skip
 # Those that read foreign files in ways that no package of the base install offers.

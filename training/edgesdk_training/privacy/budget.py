@@ -123,8 +123,8 @@ class Budget:
 def _check(account: Any) -> None:
     check_known("account", account, {"limit": float, "spent": Sequence[Any]}, ("limit", "spent"))
     for charge in account["spent"]:
-        check_known("charge", charge, CHARGE, (*CHARGE, "epsilon"))
-        if charge["epsilon"] is not None and not float(charge["epsilon"]) >= 0:
+        check_known("charge", charge, {**CHARGE, "epsilon": float | None}, (*CHARGE, "epsilon"))
+        if (charge["epsilon"] or 0.0) < 0:
             raise ValueError(f"a charge of {charge['epsilon']}")
 
 
