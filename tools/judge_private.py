@@ -5,12 +5,14 @@
 
 Runs lie in `--runs`; finished ones are taken as they are, so the command may be killed and
 repeated, and the file is written after every run. Intervals are 95 % by Student's t over
-seeds. The attacks (tools/private_attacks.py) come last: `--attacks N` shadow models, 0 for none.
+seeds. The attacks (tools/private_attacks.py) come last: `--attacks N` shadow models; with 0
+the mechanism alone is audited.
 """
 
 import argparse
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ import numpy as np
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import read_json, write_json
 from edgesdk_training._train import train
+from edgesdk_training.recipes.dpdf import Settings
+from edgesdk_training.settings import read_settings
 from tools.command import told
 from tools.private_attacks import attacks
 
@@ -61,6 +65,16 @@ def interval(values: Sequence[float]) -> dict[str, Any]:
         half = T_95[count] * float(np.std(values, ddof=1)) / math.sqrt(count)
         found |= {"low": mean - half, "high": mean + half}
     return found
+
+
+def is_finished(settings: Cell, seed: int, runs: Path) -> bool:
+    """Return whether a run of these settings and this seed has ended."""
+    wanted = asdict(read_settings(Settings, None, settings))
+    for place in sorted(runs.glob("*/settings.json")):
+        about = read_json(place, "settings")
+        if about["settings"] == wanted and about["seed"] == seed:
+            return (place.parent / "result.json").is_file()
+    return False
 
 
 def row(results: Sequence[Any]) -> dict[str, Any]:
@@ -126,17 +140,20 @@ def judge(options: argparse.Namespace) -> None:
     done: dict[str, list[Any]] = {}
     kept = read_json(options.output, "result") if options.output.is_file() else {}
     settings = " ".join(f"--set {word}" for word in options.set)
+    settings += " --finished" * options.finished
     found: dict[str, Any] = {
         "command": f"python tools/judge_private.py {options.data.name} {settings} "
-        f"--seeds {options.seeds} --attacks {options.attacks}",
+        f"--seeds {options.seeds} --cells {options.cells} --attacks {options.attacks}",
         "data": options.data.name,
         "settings": given,
         "rows": {},
         "claims": [],
         "attacks": kept.get("attacks", {}),
     }
-    for cell in cells(options.pate_queries):
+    for cell in cells(options.pate_queries)[: options.cells]:
         for seed in range(options.seeds):
+            if options.finished and not is_finished({**base, **cell}, seed, options.runs):
+                break
             result = train(
                 "dpdf", settings={**base, **cell}, data={"private": [options.data]}, seed=seed,
                 out=options.runs,
@@ -146,9 +163,8 @@ def judge(options: argparse.Namespace) -> None:
             found["claims"] = claims(found["rows"])
             write_json(options.output, found)
             print(name_of(cell), seed, result.metrics["holdout_accuracy"], flush=True)
-    if options.attacks:
-        found["attacks"] = attacks(options.data, given, options.attacks, options.runs / "attacks")
-        write_json(options.output, found)
+    found["attacks"] = attacks(options.data, given, options.attacks, options.runs / "attacks")
+    write_json(options.output, found)
 
 
 def main() -> None:
@@ -159,7 +175,9 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--pate-queries", type=int, default=200)
+    parser.add_argument("--cells", type=int, default=99, help="rows, the most important first")
     parser.add_argument("--attacks", type=int, default=8)
+    parser.add_argument("--finished", action="store_true", help="train nothing, take what is there")
     parser.add_argument("--runs", type=Path, default=Path("runs/private"))
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
