@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the train extra")
 
-from tools.judge_private import cells, claims, interval, name_of  # noqa: E402
+from tools.judge_private import cells, claims, interval, name_of
 
 
 def row(*values, **others):
