@@ -211,7 +211,7 @@ class Tracker:
         *,
         runtime: str | None = None,
         device: str = "cpu",
-        threads: int = 2,
+        threads: int = 1,
         allow_fallback: bool = False,
         policy: Policy | None = None,
     ) -> None:

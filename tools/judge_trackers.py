@@ -10,6 +10,7 @@ size, here.
 """
 
 import argparse
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -94,8 +95,10 @@ def opencv_rivals(nanotrack: Path) -> dict[str, Follow]:
     return found
 
 
-def judged(follow: Follow, tracks: Sequence[Track], films: Sequence[Sequence[Array]]) -> Any:
-    """Return the measures of one tracker over all sequences."""
+def judged(
+    follow: Follow, tracks: Sequence[Track], films: Sequence[Sequence[Array]], noise: bool
+) -> Any:
+    """Return the measures of one tracker over all sequences, with `noise` of a moved box too."""
     rows, curves, noisy, seconds, count = {}, [], [], 0.0, 0
     rng = np.random.default_rng(0)
     for track, frames in zip(tracks, films, strict=True):
@@ -105,6 +108,8 @@ def judged(follow: Follow, tracks: Sequence[Track], films: Sequence[Sequence[Arr
         count += len(frames)
         rows[track.name] = measures(found, track.boxes)
         curves.append(success_curve(found, track.boxes))
+        if not noise:
+            continue
         shift = rng.uniform(-NOISE, NOISE, 4) * track.boxes[0][[2, 3, 2, 3]]
         again = follow(frames, track.boxes[0] + shift, track.text)
         noisy.append(measures(again, track.boxes)["auc"])
@@ -115,7 +120,7 @@ def judged(follow: Follow, tracks: Sequence[Track], films: Sequence[Sequence[Arr
     return {
         **mean,
         "auc_std": float(np.std([row["auc"] for row in rows.values()])),
-        "auc_noisy_box": float(np.mean(noisy)),
+        **({"auc_noisy_box": float(np.mean(noisy))} if noise else {}),
         "frames_s": count / seconds,
         "curve": np.mean(curves, 0).round(4).tolist(),
         "by_attribute": by_attribute(tracks, rows),
@@ -139,7 +144,8 @@ def main() -> None:
     parser.add_argument("sequences", type=Path)
     parser.add_argument("--bundle", default="tracker")
     parser.add_argument("--nanotrack", type=Path)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--noise", action="store_true", help="also with a first box moved a tenth")
     parser.add_argument("--only", action="append", help="names of trackers to run")
     parser.add_argument("-o", "--output", type=Path, required=True)
     asked = parser.parse_args()
@@ -151,26 +157,29 @@ def main() -> None:
         "template matching": by_template,
         **({} if asked.nanotrack is None else opencv_rivals(asked.nanotrack)),
     }
-    results = {}
-    for name, follow in rivals.items():
-        if not asked.only or name in asked.only:
-            results[name] = judged(follow, data.tracks, films)
-            print(
-                name, {k: v for k, v in results[name].items() if isinstance(v, float)}, flush=True
-            )
     bundle = open_bundle(asked.bundle)
     entry = bundle.path / bundle.entry
-    write_json(
-        asked.output,
-        {
-            "command": f"python tools/judge_trackers.py {asked.sequences.name} --nanotrack FOLDER",
-            "data": data.name,
-            "data_sha256": data.sha256,
-            "bundle": bundle.name,
-            "entry_sha256": sha256_file(entry) if entry.is_file() else "",
-            "trackers": results,
-        },
-    )
+    results: dict[str, Any] = {}
+    for name, follow in rivals.items():
+        if asked.only and name not in asked.only:
+            continue
+        results[name] = judged(follow, data.tracks, films, asked.noise)
+        print(name, {k: v for k, v in results[name].items() if isinstance(v, float)}, flush=True)
+        write_json(
+            asked.output,
+            {
+                "command": f"python tools/judge_trackers.py {asked.sequences.name}"
+                + " --noise" * asked.noise
+                + "".join(f" --only {word!r}" for word in asked.only or ()),
+                "data": data.name,
+                "data_sha256": data.sha256,
+                "bundle": bundle.name,
+                "entry_sha256": sha256_file(entry) if entry.is_file() else "",
+                "threads": asked.threads,
+                "load": os.getloadavg()[0],
+                "trackers": results,
+            },
+        )
 
 
 if __name__ == "__main__":
