@@ -203,10 +203,16 @@ def test_a_picture_without_a_face_is_named(make_face_bundle, tmp_path):
 
 def test_a_photo_without_detector_names_the_extra(make_face_bundle, monkeypatch):
     monkeypatch.setattr("edgesdk.detect.find_spec", lambda name: None)
-    with FacePipeline(make_face_bundle()) as opened:
+    with FacePipeline(make_face_bundle(), detector="yunet") as opened:
         assert opened.compare(CROPS[0], CROPS[1]).similarity < 1
         with pytest.raises(MissingDependencyError, match=r"edgesdk\[teachers\]"):
             opened.faces(np.zeros((300, 200, 3), np.uint8))
+
+
+def test_without_the_extra_the_shipped_detector_finds_the_faces(make_face_bundle, monkeypatch):
+    monkeypatch.setattr("edgesdk.detect.find_spec", lambda name: None)
+    with FacePipeline(make_face_bundle()) as opened:
+        assert opened.faces(np.zeros((300, 200, 3), np.uint8)) == []
 
 
 def test_a_bundle_without_alignment_wants_crops(make_face_bundle):

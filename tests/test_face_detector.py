@@ -1,11 +1,14 @@
 """`face-detector`: cells to faces, looks of any size, and who finds faces where."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from edgesdk import detect
 from edgesdk.boxes import STRIDES, Detection, decode
 from edgesdk.core.errors import MissingDependencyError, UsageError
+from edgesdk.images import read_image
 from edgesdk.tasks._face_sets import agree, average_precision, overlap, read_faces, squared
 
 
@@ -102,3 +105,16 @@ def test_a_squared_picture_keeps_its_pixels():
     assert whole.shape == (5, 5, 3)
     assert (whole[:3] == 7).all()
     assert (whole[3:] == 0).all()
+
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def test_the_shipped_detector_finds_the_astronaut_whole_and_in_tiles():
+    photo = read_image(EXAMPLES / "astronaut.jpg")
+    marked = np.array([[202, 100], [246, 103], [224, 126], [203, 139], [244, 141]])
+    whole, tiled = detect.FaceDetector(), detect.FaceDetector()
+    tiled._fixed = detect.bundle_side(tiled.bundle)
+    for seen in (whole.look(photo), tiled.look(photo)):
+        surest = seen[0]
+        assert np.abs(surest.points - marked).max() < 14

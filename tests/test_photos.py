@@ -143,7 +143,7 @@ def test_the_taking_is_told(make_face_bundle, examples):
 
 def test_without_a_detector_the_size_decides_and_it_is_told(make_face_bundle, monkeypatch):
     monkeypatch.setattr("edgesdk.detect.find_spec", lambda name: None)
-    with FacePipeline(make_face_bundle()) as opened:
+    with FacePipeline(make_face_bundle(), detector="yunet") as opened:
         face = opened.face(PHOTO[:112, :112])
     assert face.taken.startswith("crop (small square, not looked at: ")
     assert "edgesdk[teachers]" in face.taken
