@@ -174,6 +174,8 @@ def resize(picture: Array, size: tuple[int, int]) -> Array:
     Each axis that shrinks averages exact areas (OpenCV's INTER_AREA), each axis
     that grows uses a Catmull-Rom cubic.
     """
+    if picture.shape[:2] == tuple(size):
+        return np.clip(picture, 0.0, 255.0).astype(np.float32)
     rows, columns = (resize_matrix(n, m) for n, m in zip(picture.shape[:2], size, strict=True))
     tall = np.tensordot(rows, picture.astype(np.float32), (1, 0))
     wide = np.tensordot(tall, columns, (1, 1)).transpose(0, 2, 1)
