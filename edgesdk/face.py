@@ -44,8 +44,9 @@ class FacePipeline:
         runtime: Runtime; None for the first one of the bundle that works here.
         device: "cpu", "cuda:0" or "auto".
         threads: Threads of the CPU.
-        detector: Finds the faces of whole photos; None for YuNet, which is opened when a
-            photo first needs it. One with a true attribute `concurrent` is called by several
+        detector: Finds the faces of whole photos: any detector, or "yunet" or "face-detector",
+            opened when a photo first needs it; None for YuNet, without its extra for
+            `face-detector`. One with a true attribute `concurrent` is called by several
             threads at once, any other by one after the other.
         allow_fallback: Accept another device than the one asked for.
         session: The bundle as it is open already.

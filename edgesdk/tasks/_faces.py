@@ -33,6 +33,7 @@ def run_pictures(
     every: bool = False,
     every_s: float = EVERY_S,
     strict: bool = False,
+    detector: str | None = None,
 ) -> dict[str, Any]:
     """Embed the faces of pictures and compare the first with each other one.
 
@@ -40,6 +41,7 @@ def run_pictures(
         job: Pictures, videos and folders; `output` may be .csv, .npy (float32 [N, D]) or a sheet.
         aligned: As in `FacePipeline.face`.
         every: All faces of a photo, instead of the largest one.
+        detector: Name of what finds the faces, see `FacePipeline`.
         every_s: Seconds between the pictures of a video; 0 for all.
         strict: Refuse pictures that cannot be read.
 
@@ -61,7 +63,12 @@ def run_pictures(
             "for a camera"
         )
     with FacePipeline(
-        job.bundle, job.runtime, job.device, job.threads, allow_fallback=job.allow_fallback
+        job.bundle,
+        job.runtime,
+        job.device,
+        job.threads,
+        detector,
+        allow_fallback=job.allow_fallback,
     ) as pipeline:
         look = Look(pipeline, aligned, not every, every_s, strict)
         found = [

@@ -164,12 +164,15 @@ class FaceEmbedding:
         all_faces: bool = False,
         every: float = 1.0,
         strict: bool = False,
+        detector: str | None = None,
     ) -> dict[str, Any]:
         """Embed the faces of pictures and compare the first one with each other one.
 
         Args:
             aligned: Pictures are aligned crops (or are not); default: small squares are looked at.
             all_faces: All faces of each photo, instead of the largest one.
+            detector: What finds the faces of photos: yunet or face-detector; default: yunet where
+                the extra teachers is installed.
             every: Seconds between the pictures of a video; 0 for all.
             strict: Refuse pictures that cannot be read; default: they are left out and named.
 
@@ -179,7 +182,7 @@ class FaceEmbedding:
         """
         from edgesdk.tasks._faces import run_pictures
 
-        return run_pictures(job, aligned, all_faces, every, strict)
+        return run_pictures(job, aligned, all_faces, every, strict, detector)
 
     def show(self, result: Mapping[str, Any]) -> str:
         """Return similarities and decisions as a table."""

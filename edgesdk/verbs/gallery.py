@@ -40,6 +40,7 @@ def gallery(
     aligned: bool | None = None,
     every: float = EVERY_S,
     strict: bool = False,
+    detector: str | None = None,
     runtime: str | None = None,
     threads: int = 1,
     output: Path | str | None = None,
@@ -62,6 +63,8 @@ def gallery(
         aligned: Pictures are aligned crops (or are not); default: small squares are looked at.
         every: Seconds between the pictures of a video; 0 for all.
         strict: Refuse pictures that cannot be read; default: they are left out and named.
+        detector: What finds the faces of photos: yunet or face-detector; default: yunet where the
+            extra teachers is installed.
         runtime: Runtime; default: the first one of the bundle that works here.
         threads: Threads of the CPU.
         output: Write what was found to this .csv, or as a sheet of faces to this picture (search).
@@ -92,7 +95,7 @@ def gallery(
     from edgesdk.galleries import Gallery
 
     model = model or _model_of(place)
-    with FacePipeline(model, runtime, threads=threads) as pipeline:
+    with FacePipeline(model, runtime, threads=threads, detector=detector) as pipeline:
         if action == "build":
             check_target(place)
             kept = Gallery.load(place, model) if exists(place) else Gallery(model)

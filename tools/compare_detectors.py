@@ -1,0 +1,155 @@
+"""Compare face-detector with YuNet: sure faces found in one look, and speed.
+
+    python tools/compare_detectors.py runs/detect-face-detector-12345678 \
+        -o training/results/face-detector.json
+
+The photos are those held out of the run. What YuNet finds in many looks counts as the truth, which
+favours YuNet. Speed: one thread, 320x320, both by turns in one process.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesdk.core.files import read_json, write_json
+from edgesdk.core.tensors import Array
+from edgesdk.detect import FaceDetector, YuNet
+from edgesdk.tasks._face_sets import agree, average_precision
+from edgesdk_training.context import Context
+from edgesdk_training.photo_data import SURE, read_photos
+from edgesdk_training.recipes.detect import Settings
+from edgesdk_training.scenes import SCORE, Shown
+from tools.command import told
+
+COMMAND = "python tools/compare_detectors.py RUN -o training/results/face-detector.json"
+SIZES = (0, 12, 20, 40, 80, 10_000)  # in pixels, of a face
+ROUNDS, SIDE = 100, 320
+TARGETS = {"recall from 20 px": 0.95, "false finds per picture": 0.1, "speed against YuNet": 1.5}
+
+Look = Callable[[Array], Any]
+
+
+def judged(look: Look, least: float, photos: Sequence[Shown]) -> dict[str, Any]:
+    """Return what a look finds, from `least` on; what the teacher half believes in is left out."""
+    sizes, hits, errors, false, told_all = [], [], [], 0, []
+    for photo in photos:
+        sure = photo.faces[:, SCORE] >= SURE
+        rows, unsure = (np.delete(photo.faces[part], SCORE, 1) for part in (sure, ~sure))
+        found = sorted(look(photo.picture), key=lambda face: -face.score)
+        doubtful = agree(found, unsure, 0.3).face
+        one = agree([f for f, k in zip(found, doubtful, strict=True) if k < 0], rows)
+        counts = one.scores >= least
+        told_all.append(one)
+        false += int((~one.right & counts).sum())
+        sizes += list(np.sqrt(rows[:, 2:4].prod(1)))
+        hits += [k in one.face[counts] for k in range(len(rows))]
+        errors += list(one.errors[counts & one.right])
+    size, hit = np.array(sizes), np.array(hits, bool)
+    return {
+        "average_precision": average_precision(told_all),
+        "score": least,
+        "recall_from_20_px": share(hit[size >= 20]),
+        "recall_by_size_px": {
+            f"{low} to {high}": share(hit[(size >= low) & (size < high)])
+            for low, high in pairwise(SIZES)
+        },
+        "false_finds_per_picture": false / len(photos),
+        "point_error_of_eye_distance": float(np.median(errors)),
+    }
+
+
+def share(hits: Array) -> dict[str, Any]:
+    """Return found, of, and the share with its 95 % interval (Wilson 1927)."""
+    count, found, z = len(hits), int(hits.sum()), 1.96
+    if not count:
+        return {"found": 0, "of": 0}
+    part = found / count
+    middle = (part + z * z / 2 / count) / (1 + z * z / count)
+    half = z * np.sqrt(part * (1 - part) / count + z * z / 4 / count**2) / (1 + z * z / count)
+    return {
+        "found": found, "of": count, "share": part, "low": float(middle - half),
+        "high": float(middle + half),
+    }  # fmt: skip
+
+
+def speeds(looks: dict[str, Look], picture: Array) -> dict[str, float]:
+    """Return the median milliseconds of each look, taken by turns."""
+    spent: dict[str, list[float]] = {name: [] for name in looks}
+    for _ in range(ROUNDS):
+        for name, look in looks.items():
+            begin = time.perf_counter()
+            look(picture)
+            spent[name].append(1e3 * (time.perf_counter() - begin))
+    return {name: float(np.median(times[5:])) for name, times in spent.items()}
+
+
+def graphs(picture: Array) -> dict[str, Look]:
+    """Return what runs each graph alone, on a tensor that is ready."""
+    own, yunet = FaceDetector(), YuNet()
+    name = own.bundle.inputs[0].name
+    ready = {name: own._prepared(picture)}
+    given = {"input": picture.transpose(2, 0, 1)[None].astype(np.float32)}
+    return {
+        "face-detector": lambda _: own._run(ready),
+        "yunet": lambda _: yunet._session.run(None, given),
+    }
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    asked = parser.parse_args()
+    about = read_json(asked.run / "settings.json", "settings")
+    paths = {role: [Path(p) for p in given] for role, given in about["data"].items()}
+    settings = replace(Settings(**about["settings"]), crops=0, occluders=0)
+    data = read_photos(Context(asked.run, paths), settings)
+    own, yunet = FaceDetector(score=0.05), YuNet(score=0.05)
+    least = float(own.bundle.postprocess["score"])
+    rows = {
+        "face-detector": judged(own.look, least, data.held),
+        "yunet": judged(yunet.look, 0.7, data.held),
+    }
+    blank = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+    spent = speeds({"face-detector": FaceDetector().look, "yunet": YuNet().look}, blank)
+    mine, found = rows["face-detector"], rows["face-detector"]["recall_from_20_px"]["share"]
+    alone = speeds(graphs(blank), blank)
+    ratio = alone["yunet"] / alone["face-detector"]
+    values = {
+        "recall from 20 px": found,
+        "false finds per picture": mine["false_finds_per_picture"],
+        "speed against YuNet": ratio,
+    }
+    reached = {
+        name: values[name] <= wanted if name.startswith("false") else values[name] >= wanted
+        for name, wanted in TARGETS.items()
+    }
+    write_json(
+        asked.output,
+        {
+            "command": COMMAND,
+            "data": data.name,
+            "photos": len(data.held),
+            "truth": f"what {data.teacher['name']} is sure of in many looks (score {SURE} or more)",
+            "detectors": rows,
+            "graph_ms_at_320_px_one_thread": alone,
+            "look_ms_at_320_px_one_thread": spent,
+            "claims": {
+                name: {"value": values[name], "wanted": wanted, "pass": bool(reached[name])}
+                for name, wanted in TARGETS.items()
+            },
+        },
+    )
+
+
+if __name__ == "__main__":
+    told(main)
