@@ -107,7 +107,8 @@ def merged(rows: list[dict]) -> list[dict]:
 def markdown() -> str:
     """Return the committed result as a table."""
     rows = json.loads(RESULT.read_text())["rows"]
-    columns = [(t, p) for t, ps in PRECISIONS.items() for p in ps]
+    measured = {row["target"] for row in rows}
+    columns = [(t, p) for t, ps in PRECISIONS.items() if t in measured for p in ps]
     cells = {
         (r["net"], r["target"], r["precision"]): MARKS.get(r["outcome"], r["outcome"]) for r in rows
     }

@@ -113,8 +113,8 @@ def test_an_unknown_optimiser_is_refused_before_anything_is_trained(tiny):
     [
         ({"epochs": -1}, "epochs must be 0 or more, found -1"),
         ({"morphs": -1}, "morphs must be 0 or more"),
-        ({"batch": 0}, "batch must be 1 or more"),
-        ({"morph_batch": 0}, "morph_batch must be 1 or more"),
+        ({"batch": 0}, "batch must be from 1 to 65536"),
+        ({"morph_batch": 0}, "morph_batch must be from 1 to 65536"),
         ({"holdout": -1}, "holdout must be 0 or more"),
         ({"lr": -1.0}, "lr must be above 0, found -1.0"),
         ({"average": 2.0}, "average must be from 0 to"),
