@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tarfile
@@ -31,6 +32,9 @@ RESOURCES, RUNTIME = BUILD / "resources.apk", BUILD / "runtime"
 MANIFEST = BUILD / "AndroidManifest.xml"
 ABI = "arm64-v8a"
 PAGE = "16384"
+# Android's field of a zip entry that tells where its data want to lie: without it the signer puts
+# libraries back on pages of 4 KiB wherever an entry before them has moved.
+WANTS_PAGE = struct.pack("<HHH", 0xD935, 2, int(PAGE))
 # The AAR of onnxruntime-android as a third party packed it, for where its own registry cannot be
 # reached: for checks of the build alone, never published.
 REPACK = "com.github.asus4.onnxruntime@0.4.9"
@@ -180,7 +184,8 @@ def apk() -> None:
     with zipfile.ZipFile(bare, "a") as out, zipfile.ZipFile(RUNTIME / "onnxruntime.aar") as aar:
         _store(out, "classes.dex", (BUILD / "dex/classes.dex").read_bytes(), zipfile.ZIP_DEFLATED)
         for name in sorted(n for n in aar.namelist() if n.startswith(f"jni/{ABI}/")):
-            _store(out, name.replace("jni/", "lib/", 1), aar.read(name), zipfile.ZIP_STORED)
+            library = name.replace("jni/", "lib/", 1)
+            _store(out, library, aar.read(name), zipfile.ZIP_STORED, WANTS_PAGE)
     # Aligned first, signed afterwards: the signature covers the padding.
     run("zipalign", "-f", PAGE, bare, BUILD / "aligned.apk")
     _key()
@@ -207,10 +212,10 @@ def apk() -> None:
     print(f"wrote {APK}, {APK.stat().st_size:,} bytes")
 
 
-def _store(out: zipfile.ZipFile, name: str, content: bytes, how: int) -> None:
+def _store(out: zipfile.ZipFile, name: str, content: bytes, how: int, extra: bytes = b"") -> None:
     """Add one entry with a fixed date, so that equal content gives an equal file."""
     info = zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0))
-    info.compress_type = how
+    info.compress_type, info.extra = how, extra
     out.writestr(info, content)
 
 
