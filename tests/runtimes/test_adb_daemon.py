@@ -102,8 +102,9 @@ class World:
 
     def start_bench(self, port, *words, out="out"):
         device = f"android:127.0.0.1:{port}" if port else "android"
+        words = words if "--duration" in words else ("--duration", "10", *words)
         command = [sys.executable, "-m", "edgesdk", "bench", "bridge-face", "--device", device,
-                   "--duration", "10", "--quiet", "-o", str(self.folder / out), *words]  # fmt: skip
+                   "--quiet", "-o", str(self.folder / out), *words]  # fmt: skip
         return self.popen(*command)
 
     def left_behind(self, port):

@@ -23,6 +23,14 @@ from tools.chromium import executable, link_of, visit
 
 ROOT = Path(__file__).parents[2]
 QUICK = ("--duration", "0.2", "--iterations", "10", "--timeout", "50", "--quiet")
+
+
+def asked(*words):
+    """Return the options of QUICK that `words` do not tell otherwise, and `words`."""
+    pairs = zip(QUICK[:-1:2], QUICK[1:-1:2], strict=True)
+    return [*(w for pair in pairs if pair[0] not in words for w in pair), QUICK[-1], *words]
+
+
 READY = executable() is not None and _web_vendor.problem() is None
 WHY = "needs Chromium and onnxruntime-web: make browser"
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not READY, reason=WHY)]
@@ -45,7 +53,7 @@ def bench(tmp_path):
             seen["workers"] = len(browser.workers)
             seen["origin"] = "{0.scheme}://{0.netloc}/".format(urlsplit(link))
 
-        command = ["bench", *bundles, "--device", device, *QUICK, "-o", tmp_path / "out", *words]
+        command = ["bench", *bundles, "--device", device, "-o", tmp_path / "out", *asked(*words)]
         ended = visit(command, look, flags)
         return ended, seen, [read_result(p) for p in sorted((tmp_path / "out").glob("*.json"))]
 
@@ -261,8 +269,8 @@ def test_silence_is_a_missing_device(tmp_path, opened):
             browser.open(link)
             browser.until("!document.getElementById('plan').hidden")
 
-    words = ["bench", "bridge-face", "--device", "browser", *QUICK, "-o", tmp_path]
-    ended = visit([*words, "--timeout", "4" if opened else "1"], look)
+    words = ["bench", "bridge-face", "--device", "browser", "-o", tmp_path]
+    ended = visit([*words, *asked("--timeout", "4" if opened else "1")], look)
     assert ended.code == 3
     assert ("the page fell silent" if opened else "nobody opened the page") in ended.err
 
