@@ -169,6 +169,7 @@ def main() -> None:
             asked.output,
             {
                 "command": f"python tools/judge_trackers.py {asked.sequences.name}"
+                + " --nanotrack FOLDER" * (asked.nanotrack is not None)
                 + " --noise" * asked.noise
                 + "".join(f" --only {word!r}" for word in asked.only or ()),
                 "data": data.name,

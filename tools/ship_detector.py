@@ -8,23 +8,18 @@ The figures come from tools/judge_detectors.py or tools/judge_misalignment.py, o
 """
 
 import argparse
-import shutil
 from collections.abc import Mapping
-from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-import edgesdk
-from edgesdk.core.bundle import Checkpoint, read_checkpoint
+from edgesdk.core.bundle import Checkpoint
 from edgesdk.core.errors import UsageError
-from edgesdk.core.files import read_json, write_atomic
-from edgesdk.core.shipped import shipped_bundle, shipped_checkpoint, zoo
-from edgesdk.core.stages import publish, staging
+from edgesdk.core.files import read_json
 from tools.command import told
+from tools.zoo import checkpoint_of, put
 
 LICENCE = """Licence of the weights in this folder
 
@@ -81,27 +76,6 @@ def _of_captions(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
     }
 
 
-def ship(run: Path, judged: Mapping[str, Any], data: Path | None) -> None:
-    """Write the zoo's checkpoint and bundle of one run."""
-    source = read_checkpoint(run / "checkpoint" if (run / "checkpoint").is_dir() else run)
-    ready = replace(source, metrics={**source.metrics, **judged})
-    home = shipped_checkpoint(source.model)
-    with TemporaryDirectory() as place, staging(home) as stage:
-        shutil.copyfile(source.weights_path, stage / source.weights_path.name)
-        write_atomic(stage / "LICENSE.weights", LICENCE.encode())
-        replace(ready, path=stage).write_meta()
-        shutil.copytree(stage, Path(place) / home.name)
-        # Before the weights are published: what fails its gate leaves the zoo as it is. By its
-        # bare name, for the card tells what was asked.
-        with chdir(place):
-            bundle = edgesdk.export(
-                home.name, target="onnx", data=data, output_dir=zoo(), force=True
-            )
-        assert bundle.path == shipped_bundle(source.model), bundle.path
-        publish(stage, home)
-    print(home.name, judged)
-
-
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
@@ -109,11 +83,12 @@ def main() -> None:
     )
     parser.add_argument("run", type=Path)
     parser.add_argument("--judged", type=Path, required=True)
-    parser.add_argument("--data", type=Path)
+    parser.add_argument("--data")
     asked = parser.parse_args()
-    folder = asked.run / "checkpoint"
-    source = read_checkpoint(folder if folder.is_dir() else asked.run)
-    ship(asked.run, measured(source, asked.judged), asked.data and asked.data.resolve())
+    source = checkpoint_of(asked.run)
+    found = measured(source, asked.judged)
+    put(replace(source, metrics={**source.metrics, **found}), LICENCE, asked.data)
+    print(source.model, found)
 
 
 if __name__ == "__main__":

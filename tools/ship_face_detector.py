@@ -7,25 +7,21 @@ and the teacher's answers are those of the run, which `settings.json` names.
 """
 
 import argparse
-import shutil
-from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import edgesdk
 from edgesdk.core import plugins
 from edgesdk.core.bundle import Checkpoint
-from edgesdk.core.files import read_json, write_atomic
-from edgesdk.core.shipped import shipped_bundle, shipped_checkpoint, zoo
-from edgesdk.core.stages import publish, staging
+from edgesdk.core.files import read_json
 from edgesdk_training.checkpoint import save_checkpoint
 from edgesdk_training.context import Context
 from edgesdk_training.leave import RESEARCH
 from edgesdk_training.photo_data import judged, read_photos
 from edgesdk_training.recipes.detect import Settings
 from tools.command import told
+from tools.zoo import put
 
 NAME = "face-detector"
 LICENCE = """Licence of the weights in this folder
@@ -88,16 +84,9 @@ def checkpoint(run: Path, folder: Path) -> Checkpoint:
 
 def ship(run: Path) -> None:
     """Write the zoo's checkpoint and bundle of one run."""
-    home = shipped_checkpoint(NAME)
-    with TemporaryDirectory() as place, staging(home) as stage:
+    with TemporaryDirectory() as place:
         ready = checkpoint(run, Path(place) / NAME)
-        write_atomic(Path(place) / NAME / "LICENSE.weights", LICENCE.encode())
-        # Before the weights are published: what fails its gate leaves the zoo as it is.
-        with chdir(place):
-            bundle = edgesdk.export(NAME, target="onnx", output_dir=zoo(), force=True)
-        assert bundle.path == shipped_bundle(NAME), bundle.path
-        shutil.copytree(Path(place) / NAME, stage, dirs_exist_ok=True)
-        publish(stage, home)
+        put(ready, LICENCE)
     print(NAME, dict(ready.metrics))
 
 

@@ -9,20 +9,16 @@ of the way back to NanoTrack's own weights, which often bears other scenes bette
 """
 
 import argparse
-import shutil
-from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import edgesdk
-from edgesdk.core.bundle import Checkpoint, read_checkpoint
-from edgesdk.core.files import read_json, sha256_file, write_atomic
+from edgesdk.core.bundle import Checkpoint
+from edgesdk.core.files import read_json, sha256_file
 from edgesdk.core.plugins import STUDENTS, load
-from edgesdk.core.shipped import shipped_bundle, shipped_checkpoint, zoo
-from edgesdk.core.stages import publish, staging
 from tools.command import told
+from tools.zoo import checkpoint_of, put
 
 LICENCE = """Licence of the weights in this folder
 
@@ -43,7 +39,7 @@ def drawn_back(run: Path, nanotrack: Path, keep: float, folder: Path) -> Checkpo
 
     from edgesdk_training.nano_track import NanoTrack
 
-    source = read_checkpoint(run / "checkpoint" if (run / "checkpoint").is_dir() else run)
+    source = checkpoint_of(run)
     student = load(STUDENTS, source.student)
     module, first = (student.load(source) for _ in range(2))
     NanoTrack(nanotrack).begin(first)
@@ -63,25 +59,18 @@ def drawn_back(run: Path, nanotrack: Path, keep: float, folder: Path) -> Checkpo
     )
 
 
-def ship(source: Checkpoint, metrics: dict[str, Any], policy: dict[str, float]) -> None:
-    """Write the zoo's checkpoint and bundle."""
-    home = shipped_checkpoint(source.model)
-    # Other weights under the same name would get a folder of another name.
-    shutil.rmtree(home, ignore_errors=True)
-    shutil.rmtree(shipped_bundle(source.model), ignore_errors=True)
-    ready = replace(source, metrics=metrics, postprocess={**source.postprocess, "policy": policy})
-    with TemporaryDirectory() as place, staging(home) as stage:
-        shutil.copyfile(source.weights_path, stage / source.weights_path.name)
-        write_atomic(stage / "LICENSE.weights", LICENCE.encode())
-        replace(ready, path=stage).write_meta()
-        shutil.copytree(stage, Path(place) / home.name)
-        with chdir(place):
-            bundle = edgesdk.export(
-                home.name, target="onnx", data="synthetic", output_dir=zoo(), force=True
-            )
-        assert bundle.path == shipped_bundle(source.model), bundle.path
-        publish(stage, home)
-    print(home.name, metrics)
+def measured(path: Path) -> dict[str, Any]:
+    """Return the figures of a file of tools/judge_trackers.py."""
+    data = read_json(path, "judgement")
+    found = data["trackers"]["edgesdk"]
+    return {
+        "metric": "AUC",
+        "value": found["auc"],
+        "data": f"{data['data']}, success",
+        "percent": False,
+        "dev_precision": found["precision"],
+        "measured_by": data["command"],
+    }
 
 
 def main() -> None:
@@ -99,9 +88,10 @@ def main() -> None:
         source = drawn_back(asked.run, asked.nanotrack, asked.keep, Path(place) / "drawn")
         metrics = dict(source.metrics) if not asked.keep else {}
         if asked.judged is not None:
-            rows = read_json(asked.judged, "judgement")["trackers"]
-            metrics |= {f"dev_{key}": rows["edgesdk"][key] for key in ("auc", "precision")}
-        ship(source, metrics, {"lost": asked.lost})
+            metrics |= measured(asked.judged)
+        policy = {**source.postprocess, "policy": {"lost": asked.lost}}
+        put(replace(source, metrics=metrics, postprocess=policy), LICENCE, "synthetic")
+        print(source.model, metrics)
 
 
 if __name__ == "__main__":

@@ -26,9 +26,8 @@ from edgesdk.core.task import (
 )
 from edgesdk.core.tensors import Array
 from edgesdk.detect import FaceDetector
-from edgesdk.images import read_image
 from edgesdk.photos import find
-from edgesdk.tasks._classes import picture_files
+from edgesdk.tasks._each import each_picture
 from edgesdk.tasks._face_sets import (
     Agreement,
     FacePhotos,
@@ -108,25 +107,15 @@ class FaceDetection:
             job.bundle, job.threads, score, runtime=job.runtime, device=job.device,
             allow_fallback=job.allow_fallback,
         )  # fmt: skip
-        rows: list[dict[str, Any]] = []
         drawn: list[Array] = []
-        skipped: list[dict[str, str]] = []
-        files = picture_files(job.files)
-        for number, path in enumerate(files, 1):
-            try:
-                picture = read_image(path)
-            except UsageError as error:
-                skipped.append({"picture": str(path), "why": str(error)})
-                continue
+
+        def see(path: Path, picture: Array) -> dict[str, Any]:
             found = find(seen, picture)
-            rows.append(_row(path, picture, found))
             if job.output is not None:
                 drawn.append(marked(picture, found))
-            if job.progress is not None:
-                job.progress(number, len(files), "pictures")
-        if not rows:
-            why = f" ({skipped[0]['why']})" if skipped else ""
-            raise UsageError(f"no picture can be read{why}; give pictures or folders of them")
+            return _row(path, picture, found)
+
+        rows, skipped = each_picture(job, see)
         if job.output is not None:
             names = [f"{len(row['faces'])} faces" for row in rows]
             write_picture(job.output, drawn[0] if len(drawn) == 1 else sheet(drawn, names))

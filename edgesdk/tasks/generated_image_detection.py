@@ -8,7 +8,6 @@ import numpy as np
 
 from edgesdk.captions import read_captions
 from edgesdk.core.biometrics import auc
-from edgesdk.core.errors import UsageError
 from edgesdk.core.jobs import RunJob
 from edgesdk.core.protocols import Task
 from edgesdk.core.question import Question
@@ -26,10 +25,9 @@ from edgesdk.core.task import (
 )
 from edgesdk.core.tensors import Array
 from edgesdk.generated import probability, verdict
-from edgesdk.images import read_image
 from edgesdk.picture_sets import Pictures
-from edgesdk.tasks._classes import picture_files
 from edgesdk.tasks._detectors import detector_of
+from edgesdk.tasks._each import each_picture
 from edgesdk.tasks._generated_sets import LabelledSides, native_samples, read_sides
 from edgesdk.tasks._inputs import draw_inputs, textures
 from edgesdk.tasks._verdict_sheet import HIDDEN, write_csv, write_sheet
@@ -106,28 +104,20 @@ class GeneratedImageDetection:
         """
         from edgesdk_runtimes._open import open_session
 
-        info, files = info_of(job.bundle), picture_files(job.files)
+        info = info_of(job.bundle)
         detector = detector_of(info)
         given = None if captions is None else read_captions(Path(captions))
         folders = [Pictures(path) for path in job.files if path.is_dir()]
         said = detector.captions(given, folders)
-        rows: list[dict[str, Any]] = []
-        skipped: list[dict[str, str]] = []
         with open_session(
             job.bundle, job.runtime, job.device, job.threads, job.allow_fallback
         ) as session:
-            for number, path in enumerate(files, 1):
-                try:
-                    picture = read_image(path)
-                    seen = detector.look(session.run, picture, said.of(path))
-                    rows.append(_row(info, path, seen))
-                except UsageError as error:
-                    skipped.append({"picture": str(path), "why": str(error)})
-                if job.progress is not None:
-                    job.progress(number, len(files), "pictures")
-        if not rows:
-            why = f" ({skipped[0]['why']})" if skipped else ""
-            raise UsageError(f"no picture can be read{why}; give pictures or folders of them")
+            rows, skipped = each_picture(
+                job,
+                lambda path, picture: _row(
+                    info, path, detector.look(session.run, picture, said.of(path))
+                ),
+            )
         result = {
             "bundle": job.bundle.name,
             "runtime": session.runtime,

@@ -27,6 +27,7 @@ from edgesdk.core.task import (
 from edgesdk.core.tensors import Array
 from edgesdk.images import read_image
 from edgesdk.tasks._classes import LabelledPictures, picture_files, read_labelled
+from edgesdk.tasks._each import each_picture
 from edgesdk.tasks._inputs import draw_inputs, read_pictures, textures
 from edgesdk.tasks._output import PICTURES, check_suffix, write_picture
 from edgesdk.tasks._sheet import sheet
@@ -110,7 +111,8 @@ class ImageClassification:
         if top < 1:
             raise UsageError(f"top is a number of classes, 1 or more, found {top}")
         info = info_of(job.bundle)
-        names, pictures, skipped = _read(job.files)
+        read, skipped = each_picture(job, lambda path, picture: (str(path), picture))
+        names, pictures = zip(*read, strict=True)
         with open_session(
             job.bundle, job.runtime, job.device, job.threads, job.allow_fallback
         ) as session:
@@ -143,22 +145,6 @@ class ImageClassification:
         lines = [table(["picture", "class", "probability"], body)]
         lines += [f"skipped {s['picture']}: {s['why']}" for s in result["skipped"]]
         return "\n".join([*lines, *([f"sheet {result['output']}"] if result["output"] else [])])
-
-
-def _read(files: Sequence[Path]) -> tuple[list[str], list[Array], list[dict[str, str]]]:
-    names: list[str] = []
-    pictures: list[Array] = []
-    skipped = []
-    for path in picture_files(files):
-        try:
-            pictures.append(read_image(path))
-            names.append(str(path))
-        except UsageError as error:
-            skipped.append({"picture": str(path), "why": str(error)})
-    if not names:
-        why = f" ({skipped[0]['why']})" if skipped else ""
-        raise UsageError(f"no picture can be read{why}; give pictures or folders of them")
-    return names, pictures, skipped
 
 
 def _shares(info: ModelInfo, run: Run, pictures: Sequence[Array]) -> Array:
