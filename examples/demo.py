@@ -64,12 +64,13 @@ def export_all(targets: list[str]) -> list[str]:
 
 
 def contenders(folders: list[str]) -> list[str]:
-    """Return the bundles that a native runtime opens here, and the other shipped models."""
+    """Return the bundles that a native runtime opens here, and the shipped models of that task."""
     known = json.loads(edgesdk("models", "--json", capture=True))
     ready = [r for r in known["runtimes"] if r["available"] and r["kind"] == "native"]
     native = {f for r in ready for f in r["formats"]}
     about = {f: json.loads((Path(f) / "bundle.json").read_text()) for f in folders}
-    others = [m["name"] for m in known["models"] if m["name"] != MODEL and m["bundle"]]
+    tasks = {m["name"]: m["task"] for m in known["models"] if m["bundle"]}
+    others = [name for name, task in tasks.items() if name != MODEL and task == tasks[MODEL]]
     return [f for f in folders if about[f]["format"] in native] + others
 
 

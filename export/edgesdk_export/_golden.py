@@ -1,6 +1,7 @@
 """Golden vectors: what each stage must give, for a self-test on any device.
 
-`golden/index.json` and raw files beside it (little-endian, row-major), below 1 MB in all:
+`golden/index.json` and raw files beside it (little-endian, row-major), about 1 MB in all, but of two
+items at least:
 
     {"schema_version": 1, "about": "…",
      "align": [{"picture": T, "points": [[x, y], …5], "template": "arcface", "size": 112,
