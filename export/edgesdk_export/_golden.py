@@ -1,7 +1,7 @@
 """Golden vectors: what each stage must give, for a self-test on any device.
 
-`golden/index.json` and raw files beside it (little-endian, row-major), about 1 MB in all, but of two
-items at least:
+`golden/index.json` and raw files beside it (little-endian, row-major), about 1 MB in all, or more
+where two items take it:
 
     {"schema_version": 1, "about": "…",
      "align": [{"picture": T, "points": [[x, y], …5], "template": "arcface", "size": 112,
