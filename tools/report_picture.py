@@ -15,7 +15,7 @@ from edgesdk.core.errors import UsageError
 
 ROOT = Path(__file__).resolve().parent.parent
 # The first section of the page, a head of the second: that more follows is seen.
-WIDTH, HEIGHT = 735, 1343
+WIDTH, HEIGHT = 1200, 1340
 
 
 def draw(page: Path, picture: Path) -> None:

@@ -76,7 +76,7 @@ def test_one_page_with_markdown_and_json_beside_it(stored, tmp_path):
     data = json.loads((tmp_path / "out" / "report.json").read_text())
     assert [g["scenario"] for g in data["groups"]] == ["latency", "offline"]
     markdown = (tmp_path / "out" / "report.md").read_text()
-    assert "| a onnx fp32 ort | unknown | 1 | 1 |" in markdown
+    assert "| a onnx fp32 ort | 1 | 1 |" in markdown
     assert "because of a reason" in page
     assert "because of a reason" in markdown
 
@@ -159,7 +159,7 @@ def test_throughput_is_told_in_the_items_of_the_task(stored, tmp_path):
 
 def test_the_terminal_shows_the_same_rows():
     text = result_table([result("a"), result("bb", 2.0)])
-    assert re.search(r"a onnx fp32 ort +unknown +1 +1 ", text)
+    assert re.search(r"a onnx fp32 ort +1 +1 ", text)
     assert "NOISY" in text
 
 

@@ -17,7 +17,6 @@ from edgesdk_benchmarks.stats import ratio_interval
 
 HEAD = (
     "contender",
-    "computes in",
     "batch",
     "p50 ms",
     "p90 ms",
@@ -25,6 +24,7 @@ HEAD = (
     "items/s",
     "load ms",
     "peak MB",
+    "computes in",
     "verdict",
 )
 
@@ -113,12 +113,12 @@ def row(result: BenchResult) -> list[Any]:
     peak = result.memory.get("peak_mb")
     return [
         result.name,
-        computes_in(result),
         best.batch,
         *(f"{facts[p]:.4g}" for p in ("p50", "p90", "p99")),
         f"{facts['items_s']:,.0f}",
         f"{load[0].ms[0]:.1f}" if load else "unknown",
         "unknown" if peak is None else f"{peak:.0f}",
+        computes_in(result),
         _verdict(result),
     ]
 
