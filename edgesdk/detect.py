@@ -8,6 +8,7 @@ Peng and Yu 2023, "YuNet: a tiny millisecond-level face detector") with the weig
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from itertools import product
@@ -21,6 +22,7 @@ from edgesdk.core.batches import in_batches
 from edgesdk.core.errors import MissingDependencyError, UsageError, did_you_mean
 from edgesdk.core.notes import note
 from edgesdk.core.onnx_wire import mended
+from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.tensors import Array
 from edgesdk.looks import Looks, shrunk
 
@@ -35,6 +37,7 @@ COARSEST = STRIDES[-1]
 # benchmarks/results/photo-constants.json. Too high costs three more looks, too low leaves a turned
 # photo as it is.
 SURE = 0.89
+RAW = Preprocess((COARSEST, COARSEST), color="BGR", mean=(0.0,) * 3, std=(1.0,) * 3)
 HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
 OWN_HEADS = {"score": 1, "box": 4, "points": 10}
 NAMES = ("yunet", "face-detector")
@@ -50,6 +53,8 @@ class Detector(Protocol):
 
 class YuNet(Looks):
     """YuNet in ONNX Runtime. Seen once, it finds faces of about 10 to 300 pixels.
+
+    Small faces it finds more often enlarged: tools/recall_by_size.py.
 
     Args:
         threads: Threads of ONNX Runtime.
@@ -68,6 +73,7 @@ class YuNet(Looks):
 
     sure = SURE
     concurrent = True
+    enlarge = 2
 
     def __init__(
         self,
@@ -87,10 +93,11 @@ class YuNet(Looks):
 
     def look(self, picture: Array) -> list[Detection]:
         """Return the faces of a picture seen once, at its own size."""
-        padded = _padded(picture)[..., ::-1].transpose(2, 0, 1)[None].astype(np.float32)
+        padded = _padded(picture)
         names = [f"{head}_{stride}" for head in HEADS for stride in STRIDES]
-        outputs = dict(zip(names, self._session.run(names, {"input": padded}), strict=True))
-        found = read_yunet(outputs, padded.shape[3], self._score)
+        given = {"input": _tensor(padded, RAW)}
+        outputs = dict(zip(names, self._session.run(names, given), strict=True))
+        found = read_yunet(outputs, padded.shape[1], self._score)
         return [found[i] for i in suppress(found, self._overlap)]
 
 
@@ -169,18 +176,12 @@ class FaceDetector(Looks):
         """Return the faces of a picture seen once, at its own size."""
         found = []
         for left, top, tile in _tiles(picture, self._fixed):
-            prepared = self._prepared(_padded(tile, self._fixed))
-            outputs = self._run({self.bundle.inputs[0].name: prepared})
+            name = self.bundle.inputs[0].name
+            prepared = _tensor(_padded(tile, self._fixed), self.bundle.preprocess[name])
+            outputs = self._run({name: prepared})
             found += [_at(face, left, top) for face in decode(outputs, 0, self._least)]
         found.sort(key=lambda face: -face.score)
         return [found[i] for i in suppress(found, self._overlap)]
-
-    def _prepared(self, tile: Array) -> Array:
-        from dataclasses import replace
-
-        told = self.bundle.preprocess[self.bundle.inputs[0].name]
-        size = (tile.shape[0], tile.shape[1])
-        return replace(told, size=size)([tile])
 
 
 def detector(name: str | None = None, threads: int = 1) -> Looks:
@@ -255,6 +256,11 @@ def _named(session: Any, names: list[str], arrays: dict[str, Array]) -> dict[str
 def bundle_side(bundle: Bundle) -> int:
     """Return the side in pixels of the squares that a bundle takes."""
     return bundle.preprocess[bundle.inputs[0].name].size[0]
+
+
+def _tensor(picture: Array, how: Preprocess) -> Array:
+    """Return the tensor of one picture at its own size."""
+    return replace(how, size=picture.shape[:2])([picture])
 
 
 def _padded(picture: Array, side: int | None = None) -> Array:

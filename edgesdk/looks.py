@@ -8,6 +8,8 @@ from edgesdk.boxes import Detection, covers, scaled
 from edgesdk.core.preprocess import check_picture
 from edgesdk.core.tensors import Array
 
+# Pixels of a box: larger faces are seen as fine as the photo is, an enlarged one adds errors to them.
+SMALL = 64
 STRIP = 64  # rows of the shrunk picture that are made at once
 
 
@@ -15,12 +17,17 @@ class Looks:
     """A detector whose `look` sees a picture once.
 
     A photo is looked at with its long side at most `side` pixels, at half that size (for a face
-    that fills the photo) and as fine as it is, up to four times `side` (for small faces). A small
-    photo in which none finds a face is enlarged.
+    that fills the photo) and as fine as it is, or `enlarge` times as fine, up to four times `side`
+    (for small faces). A small photo in which none finds a face is enlarged.
 
     Args:
         side: Long side of the first look in pixels.
+
+    Attributes:
+        enlarge: How many times enlarged a photo is looked at for small faces.
     """
+
+    enlarge = 1
 
     def __init__(self, side: int) -> None:
         self._side = side
@@ -31,7 +38,7 @@ class Looks:
 
     def __call__(self, picture: Array) -> list[Detection]:
         """Return the faces of an HxWx3 uint8 RGB picture, surest first."""
-        coarse, fine, larger = sides(max(check_picture(picture).shape[:2]), self._side)
+        coarse, fine, larger = self._sides(picture)
         return self._join(picture, [*coarse, *fine]) or self._first(picture, larger)
 
     def largest(self, picture: Array) -> list[Detection]:
@@ -39,8 +46,11 @@ class Looks:
 
         Quicker than all faces, and enough to know the largest.
         """
-        coarse, fine, larger = sides(max(check_picture(picture).shape[:2]), self._side)
+        coarse, fine, larger = self._sides(picture)
         return self._join(picture, coarse) or self._first(picture, [*fine, *larger])
+
+    def _sides(self, picture: Array) -> tuple[list[int], list[int], list[int]]:
+        return sides(max(check_picture(picture).shape[:2]), self._side, self.enlarge)
 
     def _first(self, picture: Array, seen_at: Sequence[int]) -> list[Detection]:
         """Return the faces of the first look that finds any."""
@@ -48,20 +58,23 @@ class Looks:
 
     def _join(self, picture: Array, seen_at: Sequence[int]) -> list[Detection]:
         found: list[Detection] = []
-        finest = shrunk(picture, max(seen_at))
+        long_side = max(picture.shape[:2])
+        finest = shrunk(picture, min(long_side, max(seen_at)))
         for side in seen_at:
-            factor = max(picture.shape[:2]) / side
-            seen = [scaled(face, factor) for face in self.look(shrunk(finest, side))]
+            seen = [scaled(f, long_side / side) for f in self.look(shrunk(finest, side))]
+            if side > long_side and (found or long_side > self._side):
+                seen = [face for face in seen if min(face.box[2:]) < SMALL]
             found += [face for face in seen if not any(covers(old, face) for old in found)]
         return sorted(found, key=lambda face: -face.score)
 
 
-def sides(long_side: int, side: int) -> tuple[list[int], list[int], list[int]]:
-    """Return long sides to look at: for large faces, for small ones, and enlarged."""
+def sides(long_side: int, side: int, enlarge: int = 1) -> tuple[list[int], list[int], list[int]]:
+    """Return long sides to look at: for large faces, for small ones, and where none was found."""
     first = min(long_side, side)
     coarse = [first, first // 2] if first >= 64 else [first]
-    fine = [min(long_side, 4 * side)] if long_side > side else []
-    larger = [n * first for n in (2, 4) if n * first <= 2 * side] if long_side <= side else []
+    finest = min(enlarge * long_side, 4 * side)
+    fine = [finest] if finest > first else []
+    larger = [n * first for n in (2, 4) if long_side <= side and finest < n * first <= 2 * side]
     return coarse, fine, larger
 
 

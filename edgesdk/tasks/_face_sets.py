@@ -70,7 +70,7 @@ def read_faces(place: Path) -> FacePhotos:
     and the mouth corners, the picture's left first.
 
     Raises:
-        UsageError: there is no such list, or it does not fit the pictures.
+        UsageError: there is no such list, it does not fit the pictures, or one is damaged.
     """
     source = Pictures(place)
     if LIST not in source:
@@ -90,7 +90,9 @@ def read_faces(place: Path) -> FacePhotos:
     if missing:
         raise UsageError(f"{place}: {LIST} names {missing[0]!r}, which is not there")
     names = tuple(sorted(told))
-    return FacePhotos(source, names, tuple(_rows(place, name, told[name]) for name in names))
+    faces = tuple(_rows(place, name, told[name]) for name in names)
+    source.check(names, strict=True)
+    return FacePhotos(source, names, faces)
 
 
 def _rows(place: Path, name: str, told: Any) -> Array:

@@ -76,7 +76,7 @@ def read_sides(place: Path) -> LabelledSides:
     """Read a set whose folders are called real (nature, 0_real), soft and fake (ai, 1_fake).
 
     Raises:
-        UsageError: one of the sides is missing.
+        UsageError: one of the sides is missing, or pictures are damaged.
     """
     source = Pictures(place)
     told = [(n, k) for n in source.names if (k := kind_of(PurePosixPath(n).parent.as_posix()))]
@@ -86,22 +86,25 @@ def read_sides(place: Path) -> LabelledSides:
             f"{place} needs real and generated pictures, in folders called real and fake (and "
             f"soft, for photos that tools worked on); found {len(told)} pictures in such folders"
         )
-    return LabelledSides(source, tuple(n for n, _ in told), tuple(k for _, k in told))
+    names = tuple(name for name, _ in told)
+    source.check(names, strict=True)
+    return LabelledSides(source, names, tuple(kind for _, kind in told))
 
 
 def native_samples(info: ModelInfo, place: Path, count: int, seed: int) -> Samples:
     """Return inputs of at most `count` pictures, chosen by the seed, as the model looks at them.
 
     Raises:
-        UsageError: there is no picture, one cannot be read, or a caption is missing.
+        UsageError: there is no picture that can be read, or a caption is missing.
     """
     pictures = Pictures(place)
-    if not pictures.names:
-        raise UsageError(f"calibration set {place} holds no picture; give photos and others")
+    names = pictures.choose(count, seed)
+    if not names:
+        raise UsageError(
+            f"calibration set {pictures.line()}; it holds no picture: give photos and others"
+        )
     detector, random = detector_of(info), np.random.default_rng(seed)
     captions = detector.captions(None, [pictures])
-    chosen = sorted(random.permutation(len(pictures.names))[:count])
-    names = [pictures.names[i] for i in chosen]
     seen = [detector.sample(pictures.read(n), captions.of(n), random) for n in names]
     shown = [picture for picture, _ in seen]
     images = {name: how(shown) for name, how in info.preprocess.items()}
@@ -110,6 +113,7 @@ def native_samples(info: ModelInfo, place: Path, count: int, seed: int) -> Sampl
         arrays={**images, **others},
         what=detector.told,
         pictures=tuple(shown),
-        hashes=frozenset(sha256_bytes(pictures.bytes(name)) for name in names),
-        total=len(pictures.names),
+        hashes=frozenset(pictures.hashes[name] for name in names),
+        total=len(pictures),
+        note=pictures.left_out(),
     )

@@ -45,6 +45,7 @@ def export(
     calib: Path | str | None = None,
     calib_samples: int = 512,
     calib_seed: int = 0,
+    strict: bool = False,
     data: Path | str | None = None,
     max_drop: float = 0.01,
     verify: bool = True,
@@ -77,6 +78,8 @@ def export(
         calib: Real items for int8, as the task reads them; default: drawn ones.
         calib_samples: Number of calibration items.
         calib_seed: Seed that draws them.
+        strict: Look at all pictures of `calib` and refuse damaged ones; default: of those chosen
+            they are passed over and named.
         data: Set with the truth, as the task reads it: measures accuracy, fits thresholds.
         max_drop: Largest loss of accuracy on `data`, absolute.
         verify: Compare the artefact with its source.
@@ -122,6 +125,7 @@ def export(
         calib=None if calib is None else Path(calib),
         calib_samples=calib_samples,
         calib_seed=calib_seed,
+        strict=strict,
         data=None if data is None else Path(data),
         max_drop=max_drop,
         verify=verify,

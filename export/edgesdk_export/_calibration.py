@@ -7,6 +7,7 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.files import canonical, sha256_bytes
 from edgesdk.core.task import Samples, task_of
 from edgesdk.core.tensors import Arrays
+from edgesdk.picture_sets import Pictures
 from edgesdk.tasks._inputs import read_arrays
 from edgesdk_export._source import Source, info
 
@@ -38,7 +39,9 @@ def arrays_sha256(arrays: Arrays) -> str:
     return sha256_bytes(canonical(parts))
 
 
-def calibrate(source: Source, place: Path | None, samples: int, seed: int) -> Calibration:
+def calibrate(
+    source: Source, place: Path | None, samples: int, seed: int, strict: bool = False
+) -> Calibration:
     """Return the calibration set.
 
     Args:
@@ -46,6 +49,7 @@ def calibrate(source: Source, place: Path | None, samples: int, seed: int) -> Ca
         place: Folder, archive or file of real items, None for drawn ones.
         samples: Number of items.
         seed: Draws or chooses them.
+        strict: Look at all pictures of the place, and refuse damaged ones.
 
     Raises:
         UsageError: there are no items, or the number makes no sense.
@@ -56,6 +60,8 @@ def calibrate(source: Source, place: Path | None, samples: int, seed: int) -> Ca
         raise UsageError(f"calib_seed must be 0 or more, found {seed}")
     if place is None and seed == VERIFY_SEED:
         raise UsageError(f"calib_seed {seed} draws the items of the verification; take another")
+    if strict and place is not None and place.suffix.lower() != ".npz":
+        Pictures(place).check(strict=True)
     task, model = task_of(source.task), info(source)
     if place is None:
         found = task.draw(model, samples, seed)

@@ -31,6 +31,7 @@ class ExportOptions:
         calib: Real items for int8, as the task reads them; None for drawn ones.
         calib_samples: Number of calibration items.
         calib_seed: Seed that draws them.
+        strict: Refuse damaged pictures among them instead of passing them over.
         data: Set with the truth about its items, for the accuracy and the thresholds.
         max_drop: Largest loss on `data`, absolute.
         verify: Compare the artefact with its source.
@@ -50,6 +51,7 @@ class ExportOptions:
     # benchmarks/results/calibration-spread.json.
     calib_samples: int = 512
     calib_seed: int = 0
+    strict: bool = False
     data: Path | None = None
     max_drop: float = 0.01
     verify: bool = True
@@ -263,8 +265,9 @@ def _calibration(
     source: Source, target: Target, precision: str, options: ExportOptions
 ) -> Calibration | None:
     if precision in target.options.get("calibrated", ()) and precision != source.precision:
+        place = options.calib or source.samples
         return calibrate(
-            source, options.calib or source.samples, options.calib_samples, options.calib_seed
+            source, place, options.calib_samples, options.calib_seed, options.strict
         )
     if options.calib is not None:
         raise UsageError(

@@ -27,6 +27,17 @@ onnx = pytest.importorskip("onnx", reason="needs the onnx extra")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 
+def drawn_set(folder, count):
+    from PIL import Image
+
+    from edgesdk.core.samples import synthetic_faces
+
+    folder.mkdir()
+    for number, face in enumerate(synthetic_faces(count, 0, 32)):
+        Image.fromarray(face).save(folder / f"p{number}.png")
+    return folder
+
+
 def content(folder):
     return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
 
@@ -317,3 +328,14 @@ def test_timestamps_stay_out_of_the_manifest(export, out):
     time.sleep(0.01)
     second = json.loads((export(force=True).path / "bundle.json").read_text())
     assert first == second
+
+
+def test_strict_looks_at_every_picture_of_the_calibration_set(export, out, tmp_path):
+    folder = drawn_set(tmp_path / "set", 12)
+    (folder / "p3.png").write_bytes((folder / "p3.png").read_bytes()[:60])
+    (folder / "p7.png").write_bytes(b"")
+    asked = {"precision": "int8", "calib": folder, "calib_samples": 4}
+    with pytest.raises(UsageError, match=r"2 of 12 pictures.*p3\.png.*p7\.png"):
+        export(**asked, strict=True)
+    assert content(out) == []
+    assert any("calibration: 4 of" in said for said in export(**asked).decisions)
