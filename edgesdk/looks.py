@@ -8,8 +8,7 @@ from edgesdk.boxes import Detection, covers, scaled
 from edgesdk.core.preprocess import check_picture
 from edgesdk.core.tensors import Array
 
-# Pixels of a box: larger faces are seen as fine as the photo is, an enlarged one adds errors to them.
-SMALL = 64
+SMALL = 64  # pixels of a box: larger faces need no enlarged look, which errs in them more often
 STRIP = 64  # rows of the shrunk picture that are made at once
 
 

@@ -266,9 +266,7 @@ def _calibration(
 ) -> Calibration | None:
     if precision in target.options.get("calibrated", ()) and precision != source.precision:
         place = options.calib or source.samples
-        return calibrate(
-            source, place, options.calib_samples, options.calib_seed, options.strict
-        )
+        return calibrate(source, place, options.calib_samples, options.calib_seed, options.strict)
     if options.calib is not None:
         raise UsageError(
             f"target {target.name!r} at {precision} uses no calibration; leave out --calib"
