@@ -78,7 +78,8 @@ def decode(outputs: Mapping[str, Array], item: int, least: float) -> list[Detect
             np.asarray(outputs[f"{head}_{stride}"][item], np.float32)
             for head in ("score", "box", "points")
         )
-        chances = 1 / (1 + np.exp(-score.ravel().clip(-50, 50)))
+        # In double precision no two sure cells are equal, so that all languages order them alike.
+        chances = 1 / (1 + np.exp(-score.ravel().astype(np.float64).clip(-50, 50)))
         columns = score.shape[-1]
         flat, there = (maps.reshape(len(maps), -1).T for maps in (box, points))
         found += cells(chances, flat, there, columns, stride, least)

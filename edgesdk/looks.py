@@ -8,7 +8,8 @@ from edgesdk.boxes import Detection, covers, scaled
 from edgesdk.core.preprocess import check_picture
 from edgesdk.core.tensors import Array
 
-SMALL = 64  # pixels of a box: larger faces need no enlarged look, which errs in them more often
+# Pixels of a box in the first look, which sees the larger ones: an enlarged look errs in them more.
+SMALL = 64
 STRIP = 64  # rows of the shrunk picture that are made at once
 
 
@@ -58,11 +59,12 @@ class Looks:
     def _join(self, picture: Array, seen_at: Sequence[int]) -> list[Detection]:
         found: list[Detection] = []
         long_side = max(picture.shape[:2])
+        small = SMALL * long_side / min(long_side, self._side)
         finest = shrunk(picture, min(long_side, max(seen_at)))
         for side in seen_at:
             seen = [scaled(f, long_side / side) for f in self.look(shrunk(finest, side))]
             if side > long_side and (found or long_side > self._side):
-                seen = [face for face in seen if min(face.box[2:]) < SMALL]
+                seen = [face for face in seen if min(face.box[2:]) < small]
             found += [face for face in seen if not any(covers(old, face) for old in found)]
         return sorted(found, key=lambda face: -face.score)
 

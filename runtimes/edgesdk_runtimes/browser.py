@@ -12,9 +12,12 @@ from edgesdk.core.bundle import Bundle
 from edgesdk.core.errors import UsageError
 from edgesdk.core.protocols import Reach, RemoteJob, Runner
 from edgesdk.core.result import BenchResult
+from edgesdk.core.shipped import open_bundle
 from edgesdk.core.task import task_of
 from edgesdk_runtimes import _web_vendor
 from edgesdk_runtimes._web_result import refuse_wrong_outputs, result_of
+
+DETECTOR = "face-detector"  # what finds the face in the camera's picture
 
 
 class Browser:
@@ -80,9 +83,14 @@ class Browser:
             )
         if reach.lan and not reach.https:
             raise UsageError("a browser gives its camera to secure pages only; add --https")
-        plan = {"threads": 1, "bundle": {"name": bundle.name, "path": "bundle/0"}}
+        bundles = {"bundle": bundle, "detector": open_bundle(DETECTOR)}
+        told = {
+            part: {"name": one.name, "path": f"bundle/{number}"}
+            for number, (part, one) in enumerate(bundles.items())
+        }
+        plan = {"threads": 1, **told}
         with (
-            open_page(plan, [bundle], device, reach, page=live) as (link, _),
+            open_page(plan, [*bundles.values()], device, reach, page=live) as (link, _),
             suppress(KeyboardInterrupt),
         ):
             threading.Event().wait()

@@ -20,10 +20,19 @@ WHY = "needs Chromium and onnxruntime-web: make browser"
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not READY, reason=WHY)]
 
 
-def test_live_page_enrols_and_recognises(tmp_path):
+RATES = """new Promise((done) => {
+    const number = (id) => Number(document.getElementById(id).textContent);
+    const rates = [];
+    new MutationObserver(() => rates.push([number('fps'), number('rate')])).observe(
+        document.getElementById('rate'), { childList: true });
+    setTimeout(() => done(rates), 4000);
+})"""
+
+
+def test_live_page_finds_enrols_and_recognises(tmp_path):
     aligned = read_image(ROOT / "examples" / "astronaut_aligned.png")
-    somebody = synthetic_faces(2, 5)[1]
-    clip = write_clip(tmp_path / "clip.y4m", [frame(aligned)] * 30 + [frame(somebody)] * 30)
+    shown = [aligned, synthetic_faces(2, 5)[1], np.full((8, 8, 3), (196, 202, 208), np.uint8)]
+    clip = write_clip(tmp_path / "clip.y4m", [frame(one) for one in shown for _ in range(30)])
     seen = {}
 
     def look(browser: Chromium, link: str) -> None:
@@ -34,8 +43,13 @@ def test_live_page_enrols_and_recognises(tmp_path):
                       "document.getElementById('enrol').requestSubmit()")  # fmt: skip
         browser.until("document.querySelector('#people li') !== null")
         name = "document.getElementById('name').textContent"
-        seen["names"] = {browser.until(f"{name} === '{n}' && {name}") for n in
-                         ("<b>Astronaut", "Unknown", "<b>Astronaut")}  # fmt: skip
+        said = ("<b>Astronaut", "Unknown", "No face in sight", "<b>Astronaut")
+        seen["names"] = {browser.until(f"{name} === '{n}' && {name}") for n in said}
+        seen["box"] = browser.value(
+            "['x', 'y', 'width', 'height'].map((name) =>"
+            "Number(document.querySelector('#guide .found').getAttribute(name)))"
+        )
+        seen["told"] = browser.value(RATES)
         numbers = "(i) => Number(document.getElementById(i).textContent)"
         seen["rates"] = browser.value(f"['fps', 'rate', 'cost'].map({numbers})")
         headers = "{'X-Edgesdk-Token': location.hash.slice(3, 25)}"
@@ -50,7 +64,13 @@ def test_live_page_enrols_and_recognises(tmp_path):
     ended = visit(words, look, camera_flags(clip), end=signal.SIGINT)
     assert ended.code == 0, ended.err
     assert "no picture came here" in ended.out
-    assert seen["names"] == {"<b>Astronaut", "Unknown"}
+    assert seen["names"] == {"<b>Astronaut", "Unknown", "No face in sight"}
+    # Of her aligned square, mirrored: left 14 %, top 10 %, side 72 % of the view.
+    x, y, width, height = seen["box"]
+    assert 14 < x < x + width < 86
+    assert 10 < y < y + height < 90
+    assert len(seen["told"]) > 3
+    assert all(faces <= frames for frames, faces in seen["told"]), "no more faces than frames"
     assert all(rate > 0 for rate in seen["rates"])
     assert seen["post"] == 403, "the live page has no way to send anything"
     assert seen["elsewhere"] <= {"about:blank"}

@@ -13,6 +13,7 @@ from edgesdk.core.compare import judge
 from edgesdk.core.preprocess import ARCFACE_112, TEMPLATES, Align, Preprocess, align
 from edgesdk.core.target import Tolerance
 from edgesdk_runtimes._web_vendor import WEB
+from tools.face_maps import cases
 
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="no Node.js; on Debian: apt install nodejs")
@@ -21,6 +22,7 @@ NAMES = {
     "golden": "checkOutputs",
     "clock": "interleaved, repeatFor, timerStep",
     "gallery": "Gallery",
+    "faces": "decode, placed, suppress, surest",
 }
 SIZES = [(1, 1), (16, 16), (112, 112), (37, 53), (200, 90), (5, 300), (15, 17)]
 
@@ -40,6 +42,49 @@ def node(tmp_path):
         return json.loads(done.stdout)
 
     return run
+
+
+FACES = """
+const flat = ({ box, points, score }) => [...box, ...points.flat(), score];
+const made = ({ maps, score, overlap }) => suppress(decode(maps, score), overlap).map(flat);
+console.log(JSON.stringify(data.map(made)));
+"""
+
+
+def test_faces_are_those_of_python(node):
+    golden = cases()
+    given = [
+        {name: {"data": m.ravel().tolist(), "dims": m.shape} for name, m in one["maps"].items()}
+        for one in golden
+    ]
+    found = node(FACES, [{**one, "maps": maps} for one, maps in zip(golden, given, strict=True)])
+    assert [len(one["faces"]) > 0 for one in golden] == [True, True, True, False]
+    for one, faces in zip(golden, found, strict=True):
+        assert np.array(faces) == pytest.approx(np.array(one["faces"]), rel=1e-5, abs=1e-4)
+
+
+LOOKS = """
+const last = [];
+const map = (s, channels, value) => ({
+  dims: [1, channels, 64 / s, 64 / s], data: new Array(channels * (64 / s) ** 2).fill(value) });
+const maps = (logit) => Object.fromEntries([8, 16, 32].flatMap((s) => [
+  [`score_${s}`, map(s, 1, logit)], [`box_${s}`, map(s, 4, 0)], [`points_${s}`, map(s, 10, 0)]]));
+const look = (logit) => async ({ data }) => {
+  last.push(data.findLastIndex((v) => v > 0));
+  return maps(logit);
+};
+const find = (logit) => surest(data, 64, look(logit), { score: 0.6, overlap: 0.3 });
+console.log(JSON.stringify([await find(3), await find(1), await find(-3), last]));
+"""
+
+
+def test_a_face_is_looked_for_at_half_the_size_first(node):
+    sure, unsure, none, last = node(LOOKS, sent(np.full((50, 100, 3), 200, np.uint8)))
+    half, whole = (15 * 64 + 31) * 3 + 2, (31 * 64 + 63) * 3 + 2  # 32x16 and 64x32 of the square
+    assert last == [half, half, whole, half, whole]
+    assert sure["box"][2] == pytest.approx(8 * 100 / 32), "a cell of the half, in its own pixels"
+    assert 0.7 < unsure["score"] < 0.8
+    assert none is None
 
 
 def test_every_script_is_sound():

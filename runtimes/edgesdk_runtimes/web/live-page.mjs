@@ -1,13 +1,9 @@
-// The live page: camera, guide, enrolment and two separate rates. Frames go to the worker and nowhere else.
+// The live page: camera, the face that was found, enrolment and two rates. Frames go to the worker and nowhere else.
 import { Host } from './bundle.mjs';
 import { byId, element, fromFragment, keepAwake, short, show, svg } from './dom.mjs';
 import { Gallery } from './gallery.mjs';
 import { quantile } from './plot.mjs';
 
-// The aligned square inside the square view, in parts of its side, and the oval in parts of that square.
-const SQUARE = { left: 0.14, top: 0.1, side: 0.72 };
-const OVAL = { x: 0.5, y: 0.6, rx: 0.335, ry: 0.455 };
-const EYES = 0.46;
 const FAR = 'far_1e-2';
 const ENROL_FRAMES = 8;
 const SHOW_MS = 200;
@@ -17,7 +13,9 @@ const gallery = new Gallery();
 const video = byId('video');
 const canvas = document.createElement('canvas');
 const context = canvas.getContext('2d', { willReadFrequently: true });
-const state = { busy: false, threshold: null, enrolling: null, frames: [], faces: [], costs: [], shown: 0 };
+// frames: of each picture of the camera when it came, and whether a face of it was embedded, null while it is not known.
+const state = { looking: null, threshold: null, enrolling: null, frames: [], costs: [], shown: 0 };
+const mark = svg('rect', { class: 'found', rx: 3 });
 const worker = new Worker('live-worker.mjs', { type: 'module' });
 
 main().catch((error) => fail('This page cannot start', String(error.message ?? error), 'Open the whole link that the computer printed, also what stands behind the #.'));
@@ -26,16 +24,16 @@ async function main() {
   const { token, start } = fromFragment();
   if (!token) throw new Error('The link lacks its token.');
   const plan = await new Host(token).json('plan.json');
-  worker.onmessage = ({ data }) => ({ ready, face, failed })[data.type](data);
+  worker.onmessage = ({ data }) => ({ ready, seen, failed })[data.type](data);
   worker.onerror = (event) => failed({ reason: event.message || 'the worker could not start' });
   worker.postMessage({ type: 'open', token, plan });
   byId('camera').addEventListener('click', camera);
   byId('enrol').addEventListener('submit', enrol);
-  drawGuide();
+  byId('guide').append(mark);
 
   function ready({ thresholds }) {
     state.threshold = thresholds[FAR]?.value ?? null;
-    byId('lead').textContent = `${plan.bundle.name}: its golden vectors are right on this device.`;
+    byId('lead').textContent = `${plan.bundle.name} and ${plan.detector.name}: their golden vectors are right on this device.`;
     byId('rule').textContent = ruleText();
     document.querySelector('main').dataset.state = 'ready';
     show('ready');
@@ -92,37 +90,46 @@ function nextFrame() {
 }
 
 function onFrame() {
-  state.frames.push(performance.now());
-  if (!state.busy && video.videoWidth) {
-    state.busy = true;
+  const frame = { at: performance.now(), embedded: false };
+  state.frames.push(frame);
+  if (!state.looking && video.videoWidth) {
+    state.looking = frame;
+    frame.embedded = null;
     const image = grab();
     worker.postMessage({ type: 'frame', image }, [image.data.buffer]);
   }
   nextFrame();
 }
 
-/** The pixels of the aligned square, unscaled and not mirrored. */
+/** The pixels of the square view, unscaled and not mirrored. */
 function grab() {
   const view = Math.min(video.videoWidth, video.videoHeight);
-  const side = Math.round(SQUARE.side * view);
-  const left = Math.round((video.videoWidth - view) / 2 + SQUARE.left * view);
-  const top = Math.round((video.videoHeight - view) / 2 + SQUARE.top * view);
-  [canvas.width, canvas.height] = [side, side];
-  context.drawImage(video, left, top, side, side, 0, 0, side, side);
-  return context.getImageData(0, 0, side, side);
+  [canvas.width, canvas.height] = [view, view];
+  context.drawImage(video, (video.videoWidth - view) / 2, (video.videoHeight - view) / 2, view, view, 0, 0, view, view);
+  return context.getImageData(0, 0, view, view);
 }
 
-function face({ embedding, ms }) {
-  state.busy = false;
+/** What the worker saw in a frame: the surest face and its embedding, or no face. */
+function seen({ face, embedding, ms }) {
+  state.looking.embedded = face !== null;
+  state.looking = null;
+  if (face) state.costs.push(ms);
+  if (face && state.enrolling) collect(embedding);
   const now = performance.now();
-  state.faces.push(now);
-  state.costs.push(ms);
-  if (state.enrolling) collect(embedding);
   if (now - state.shown > SHOW_MS) {
     state.shown = now;
-    showMatch(embedding);
+    showFace(face);
+    showMatch(face ? gallery.nearest(embedding) : null, face !== null);
     showRates(now);
   }
+}
+
+/** Draw the box; the view is mirrored. */
+function showFace(face) {
+  show('guide', face !== null);
+  if (!face) return;
+  const [x, y, width, height] = face.box.map((v) => (100 * v) / canvas.width);
+  for (const [name, value] of Object.entries({ x: 100 - x - width, y, width, height })) mark.setAttribute(name, value);
 }
 
 function collect(embedding) {
@@ -149,43 +156,30 @@ function listPeople() {
   show('people', gallery.people.length > 0);
 }
 
-function showMatch(embedding) {
-  const best = gallery.nearest(embedding);
+function showMatch(best, face) {
   const known = best !== null && state.threshold !== null && best.similarity >= state.threshold;
-  byId('name').textContent = best === null ? 'Nobody enrolled yet' : known ? best.name : 'Unknown';
+  const nobody = gallery.people.length === 0 ? 'Nobody enrolled yet' : 'Unknown';
+  byId('name').textContent = !face ? 'No face in sight' : known ? best.name : nobody;
   byId('cosine').textContent = best === null ? '' : `${known ? '' : `nearest ${best.name}, `}cosine ${best.similarity.toFixed(2)}`;
   byId('level').style.transform = `scaleX(${best === null ? 0 : Math.min(Math.max(best.similarity, 0), 1)})`;
   byId('level').classList.toggle('known', known);
-  document.querySelector('#guide .oval').classList.toggle('known', known);
+  mark.classList.toggle('known', known);
   show('threshold', best !== null && state.threshold !== null);
   if (state.threshold !== null) byId('threshold').style.left = `${100 * state.threshold}%`;
 }
 
+/** Both rates are of the same frames, so that no more faces are told than frames. */
 function showRates(now) {
-  for (const key of ['frames', 'faces']) state[key] = state[key].filter((time) => now - time < WINDOW_MS);
+  state.frames = state.frames.filter(({ at, embedded }) => now - at < WINDOW_MS || embedded === null);
+  const known = state.frames.filter(({ embedded }) => embedded !== null);
   state.costs = state.costs.slice(-50);
-  byId('fps').textContent = rate(state.frames);
-  byId('rate').textContent = rate(state.faces);
-  byId('cost').textContent = short(quantile([...state.costs].sort((a, b) => a - b), 0.5));
+  byId('fps').textContent = rate(known, () => true);
+  byId('rate').textContent = rate(known, ({ embedded }) => embedded);
+  byId('cost').textContent = state.costs.length ? short(quantile([...state.costs].sort((a, b) => a - b), 0.5)) : '–';
 }
 
-/** Events per second between the first and the last of a moment. */
-function rate(times) {
-  const span = times.at(-1) - times[0];
-  return times.length > 1 && span > 0 ? Math.round(((times.length - 1) * 1000) / span) : 0;
-}
-
-function drawGuide() {
-  const { left, top, side } = SQUARE;
-  const at = (x, y) => [100 * (left + x * side), 100 * (top + y * side)];
-  const [cx, cy] = at(OVAL.x, OVAL.y);
-  const [rx, ry] = [100 * OVAL.rx * side, 100 * OVAL.ry * side];
-  const hole = `M0 0H100V100H0Z M${cx - rx} ${cy}a${rx} ${ry} 0 1 0 ${2 * rx} 0a${rx} ${ry} 0 1 0 ${-2 * rx} 0Z`;
-  const eyes = [OVAL.x - OVAL.rx, OVAL.x + OVAL.rx].map((x, i) => {
-    const [ex, ey] = at(x, EYES);
-    return svg('line', { x1: ex + (i ? 1.5 : -4.5), x2: ex + (i ? 4.5 : -1.5), y1: ey, y2: ey, class: 'oval' });
-  });
-  byId('guide').append(
-    svg('path', { d: hole, class: 'shade', 'fill-rule': 'evenodd' }),
-    svg('ellipse', { cx, cy, rx, ry, class: 'oval' }), ...eyes);
+/** Frames per second that `counts`, between the first and the last of a moment. */
+function rate(frames, counts) {
+  const span = frames.at(-1)?.at - frames[0]?.at;
+  return span > 0 ? Math.round((frames.slice(1).filter(counts).length * 1000) / span) : 0;
 }

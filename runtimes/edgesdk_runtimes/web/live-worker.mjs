@@ -1,15 +1,17 @@
-// Crop, pre-process and embed one frame after the other, off the page's thread.
+// Find, crop, pre-process and embed one frame after the other, off the page's thread.
 import { answers, Host, readBundle, repeated } from './bundle.mjs';
 import { checkOutputs, checkPictures } from './golden.mjs';
 import { configure, facts, openSession } from './engine.mjs';
-import { align, fromImageData, TEMPLATES, toTensor } from './preprocess.mjs';
+import { surest } from './faces.mjs';
+import { align, fromImageData, toTensor } from './preprocess.mjs';
 
-let open;
+let embedder;
+let detector;
 
 self.onmessage = async ({ data }) => {
   try {
     if (data.type === 'open') await start(data);
-    else postMessage({ type: 'face', ...(await embed(data.image)) });
+    else postMessage({ type: 'seen', ...(await look(fromImageData(data.image))) });
   } catch (error) {
     postMessage({ type: 'failed', stage: error.stage ?? 'run', reason: String(error.message ?? error) });
   }
@@ -17,30 +19,43 @@ self.onmessage = async ({ data }) => {
 
 async function start({ token, plan }) {
   configure(plan.threads);
-  const bundle = await readBundle(new Host(token), plan.bundle.path);
+  const host = new Host(token);
+  embedder = await checked(host, plan.bundle);
+  detector = await checked(host, plan.detector);
+  postMessage({ type: 'ready', thresholds: embedder.bundle.manifest.thresholds, runtime: facts() });
+}
+
+/** Open a bundle that gives its golden numbers on this device. */
+async function checked(host, { path }) {
+  const bundle = await readBundle(host, path);
   checkPictures(bundle);
   const session = await openSession(bundle.model);
   checkOutputs(bundle, await answers(bundle, session, bundle.golden.inputs));
-  open = { bundle, session };
-  postMessage({ type: 'ready', thresholds: bundle.manifest.thresholds, runtime: facts() });
+  return { bundle, session };
 }
 
-/** Embed the face whose aligned square is the whole image. */
-async function embed(image) {
+/** The surest face of a picture, and its embedding; null for none. */
+async function look(picture) {
   const begin = performance.now();
-  const { manifest, golden } = open.bundle;
-  const [input] = golden.inputs;
-  const how = manifest.preprocess[input.name];
-  const data = toTensor([cropped(fromImageData(image), how)], how);
-  const one = { ...input, data, shape: [1, ...input.shape.slice(1)] };
-  const found = await open.session.run(open.session.feed([repeated(one, manifest.inputs[0].shape[0] ?? 1)]));
+  const face = await find(picture);
+  if (!face) return { face: null };
+  const { manifest, golden } = embedder.bundle;
+  const how = manifest.preprocess[golden.inputs[0].name];
+  const found = await run(embedder, how.align ? align(picture, face.points, how.align, how.pad_value) : picture);
   const embedding = Float32Array.from(found[golden.outputs[0].name].data).slice(0, manifest.postprocess.dim);
-  return { embedding, ms: performance.now() - begin };
+  return { face, embedding, ms: performance.now() - begin };
 }
 
-function cropped(picture, how) {
-  if (!how.align) return picture;
-  const scale = picture.width / 112;
-  const points = TEMPLATES[how.align.template].map((point) => point.map((v) => (v + 0.5) * scale - 0.5));
-  return align(picture, points, how.align, how.pad_value);
+function find(picture) {
+  const { manifest, golden } = detector.bundle;
+  const [side] = manifest.preprocess[golden.inputs[0].name].size;
+  return surest(picture, side, (square) => run(detector, square), manifest.postprocess);
+}
+
+/** A network's outputs of one picture. */
+async function run({ bundle, session }, picture) {
+  const [input] = bundle.golden.inputs;
+  const data = toTensor([picture], bundle.manifest.preprocess[input.name]);
+  const one = { ...input, data, shape: [1, ...input.shape.slice(1)] };
+  return session.run(session.feed([repeated(one, bundle.manifest.inputs[0].shape[0] ?? 1)]));
 }
