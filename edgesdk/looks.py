@@ -94,5 +94,6 @@ def shrunk(picture: Array, long_side: int) -> Array:
         picture = np.concatenate([np.asarray(Image.fromarray(s).reduce(block)) for s in strips])
     factor = long_side / max(picture.shape[:2])
     height, width = (max(1, round(n * factor)) for n in picture.shape[:2])
-    image = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
+    how = Image.Resampling.BICUBIC if factor > 1 else Image.Resampling.BILINEAR
+    image = Image.fromarray(picture).resize((width, height), how)
     return np.asarray(image)

@@ -45,17 +45,26 @@ def wild() -> dict[str, Array]:
     return {f"{head}_32": np.full((1, n, 1, 1), 1e30, np.float32) for head, n in HEADS.items()}
 
 
-def of_photo() -> dict[str, Array]:
-    """Return what the shipped detector says of the astronaut."""
+def photo() -> Array:
+    """Return the astronaut at the size of the shipped detector, [S, S, 3] uint8."""
     from PIL import Image
 
+    from edgesdk.core.shipped import open_bundle
+    from edgesdk.detect import bundle_side
+
+    side = bundle_side(open_bundle("face-detector"))
+    return np.asarray(Image.open(PHOTO).convert("RGB").resize((side, side)))
+
+
+def of_photo() -> dict[str, Array]:
+    """Return what the shipped detector says of the astronaut."""
     from edgesdk.detect import FaceDetector
 
     detector = FaceDetector()
     (spec,) = detector.bundle.inputs
-    how = detector.bundle.preprocess[spec.name]
-    picture = Image.open(PHOTO).convert("RGB").resize(how.size)
-    maps: dict[str, Array] = detector._run({spec.name: how([np.asarray(picture)])})
+    maps: dict[str, Array] = detector._run(
+        {spec.name: detector.bundle.preprocess[spec.name]([photo()])}
+    )
     return maps
 
 
