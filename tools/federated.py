@@ -46,7 +46,7 @@ DIGITS = {"width": 16, "hidden": 64, "judged": 0}
 DIGITS_PERSONAL = {
     **DIGITS, "participation": 1.0, "rounds": 25, "batch": 12, "holdout": 0.65, "lr_decay": 1.0,
 }  # fmt: skip
-CIFAR = {"size": 16, "width": 16, "hidden": 64, "pictures": 5000, "judged": 2000}
+CIFAR = {"size": 16, "width": 16, "hidden": 64, "pictures": 5000, "judged": 1000}
 CAMPAIGNS: dict[str, tuple[Mapping[str, tuple[str, Mapping[str, Any]]], Mapping[str, Any]]] = {
     "digits-shards": (GLOBAL, {**DIGITS, "skew": "shards:2"}),
     "digits-dirichlet": (PERSONAL, {**DIGITS_PERSONAL, "skew": "dirichlet:0.3"}),
