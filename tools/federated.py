@@ -42,6 +42,8 @@ PERSONAL = {
     "fedbsd, lambda 10, T 1": ("fedbsd", {"distil": 10.0, "temperature": 1.0}),
     "fedbsd, uniform mean": ("fedbsd", {"mean": "uniform"}),
 }
+# Of the variants of fedbsd its own settings alone: time.
+CIFAR_PERSONAL = {name: told for name, told in PERSONAL.items() if "fedbsd, " not in name}
 DIGITS = {"width": 16, "hidden": 64, "judged": 0}
 DIGITS_PERSONAL = {
     **DIGITS, "participation": 1.0, "rounds": 25, "batch": 12, "holdout": 0.65, "lr_decay": 1.0,
@@ -51,7 +53,10 @@ CAMPAIGNS: dict[str, tuple[Mapping[str, tuple[str, Mapping[str, Any]]], Mapping[
     "digits-shards": (GLOBAL, {**DIGITS, "skew": "shards:2"}),
     "digits-dirichlet": (PERSONAL, {**DIGITS_PERSONAL, "skew": "dirichlet:0.3"}),
     "cifar10-shards": (GLOBAL, {**CIFAR, "skew": "shards:2"}),
-    "cifar10-dirichlet": (PERSONAL, {**CIFAR, "skew": "dirichlet:0.1", "participation": 0.6}),
+    "cifar10-dirichlet": (
+        CIFAR_PERSONAL,
+        {**CIFAR, "skew": "dirichlet:0.1", "participation": 0.6, "rounds": 30},
+    ),
 }
 # Id, figure, the method, its rival, points that it shall be better at least.
 CLAIMS = (

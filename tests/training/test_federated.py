@@ -70,6 +70,12 @@ class TestObjectives:
             False
         ]
 
+    def test_several_teachers_joined_are_the_sum_of_their_distances(self):
+        student, teachers = scores(0), [(0.3, scores(1)), (0.7, 9 * scores(2))]
+        wanted = sum(part * objectives.softened(student, told, 2.0) for part, told in teachers)
+        found = objectives.apart(student, *objectives.joined(teachers, 2.0), 2.0)
+        assert found == pytest.approx(float(wanted), rel=1e-5)
+
     def test_soft_answers_of_equals_are_no_distance(self):
         assert float(objectives.softened(scores(0), scores(0), 3.0)) == pytest.approx(0, abs=1e-6)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +24,35 @@ def softened(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     ours = F.log_softmax(student / temperature, 1)
     theirs = F.log_softmax(teacher / temperature, 1)
     return temperature**2 * F.kl_div(ours, theirs, reduction="batchmean", log_target=True)
+
+
+def joined(teachers: Sequence[tuple[float, Tensor]], temperature: float) -> tuple[Tensor, Tensor]:
+    """Return what several frozen teachers say as one, once for all steps of a round.
+
+    The distances to them add up to `spread` minus the sum of `targets` times the student's log.
+
+    Args:
+        teachers: Weight and scores [N, C] of each.
+        temperature: T.
+
+    Returns:
+        targets [N, C], spread [N].
+    """
+    import torch
+    import torch.nn.functional as F
+
+    logs = [(part, F.log_softmax(scores / temperature, 1)) for part, scores in teachers]
+    targets = [part * log.exp() for part, log in logs]
+    spread = [(p * log).sum(1) for p, (_, log) in zip(targets, logs, strict=True)]
+    return torch.stack(targets).sum(0), torch.stack(spread).sum(0)
+
+
+def apart(student: Tensor, targets: Tensor, spread: Tensor, temperature: float) -> Tensor:
+    """Return T^2 * the weighted distances to `joined` teachers, the mean of the batch."""
+    import torch.nn.functional as F
+
+    ours = F.log_softmax(student / temperature, 1)
+    return temperature**2 * (spread - (targets * ours).sum(1)).mean()
 
 
 def majority(counts: Tensor) -> Tensor:

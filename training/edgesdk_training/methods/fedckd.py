@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgesdk_training.federated.local import answers
-from edgesdk_training.federated.objectives import softened
+from edgesdk_training.federated.objectives import apart, joined
 from edgesdk_training.federated.seam import Job, Method, Penalty
 from edgesdk_training.methods.fedavg import FedAvg
 
@@ -37,16 +37,15 @@ class FedCkd(FedAvg):
         if own and job.kept is not None:
             teachers.append((own, _of_last_time(job)))
 
-        def apart(chosen: Tensor, scores: Tensor, features: Tensor) -> Tensor:
-            distances = [
-                part * softened(scores, told[chosen], settings.temperature)
-                for part, told in teachers
-            ]
-            total: Tensor = settings.distil * sum(distances)
-            return total
+        if not teachers:
+            return None, 0
+        targets, spread = joined(teachers, settings.temperature)
 
-        looked = len(teachers) * len(job.labels)
-        return (apart if teachers else None), looked
+        def away(chosen: Tensor, scores: Tensor, features: Tensor) -> Tensor:
+            found = apart(scores, targets[chosen], spread[chosen], settings.temperature)
+            return settings.distil * found
+
+        return away, len(teachers) * len(job.labels)
 
 
 def _of_last_time(job: Job) -> Tensor:
