@@ -84,3 +84,28 @@ def test_the_loss_falls_where_the_network_is_right():
     assert all(p.grad is not None for p in network.parameters() if p.requires_grad)
     nobody, _ = loss(network(torch.rand(1, 3, 96, 96)), faces * 0, 0.7, Weights())
     assert torch.isfinite(nobody)
+
+
+def test_tiles_are_drawn_around_what_was_wrongly_taken_for_a_face():
+    random = np.random.default_rng(0)
+    bare = Shown(np.zeros((200, 200, 3), np.uint8), FACE[:0])
+    statue = Shown(random.integers(100, 255, (200, 200, 3), np.uint8), FACE[:0])
+    place = np.array([[90, 90, 20, 20]], np.float32)
+    scenes = Scenes([bare], [], np.empty((0, 8, 8, 4), np.uint8), Odds(wrong=1), [(statue, place)])
+    tiles = [scenes.tile(np.random.default_rng(n)) for n in range(5)]
+    assert all(tile.max() > 100 and not len(faces) for tile, faces in tiles)
+
+
+def test_a_mistake_is_what_no_face_of_the_teacher_explains():
+    from edgesdk.boxes import Detection
+    from edgesdk_training import photo_data
+
+    known = Detection((31.0, 30.0, 40.0, 44.0), np.zeros((5, 2)), 0.9)
+    wrong = Detection((100.0, 10.0, 30.0, 30.0), np.zeros((5, 2)), 0.4)
+    photos = [Shown(np.zeros((99, 150, 3), np.uint8), faces) for faces in (FACE, FACE[:0])]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(photo_data, "seen_once", lambda *_, **__: [known, wrong])
+        (first, boxes), (second, others) = photo_data.mistakes(None, 0.3, photos)
+    assert (first, second) == tuple(photos)
+    assert boxes.tolist() == [list(wrong.box)]
+    assert len(others) == 2

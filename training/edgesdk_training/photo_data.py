@@ -23,6 +23,7 @@ FRAME_DIGITS = 6  # names of frames have so many at most; photos are numbered wi
 # An aligned face is looked at with so much of its edge repeated around it, in parts of its side.
 MARGIN = 0.5
 LEAST_CROP = 0.6  # score of the teacher
+LEAST_MISTAKE = 0.25  # score of the student
 SURE = 0.8  # score of the teacher from which a face must be found
 
 
@@ -51,9 +52,9 @@ class PhotoData:
         """Faces that the teacher finds in the photos to learn from."""
         return sum(len(photo.faces) for photo in self.photos)
 
-    def scenes(self, odds: Odds) -> Scenes:
-        """Return what draws tiles."""
-        return Scenes(self.photos, self.crops, self.layers, odds)
+    def scenes(self, odds: Odds, mistakes: Sequence[tuple[Shown, Array]] = ()) -> Scenes:
+        """Return what draws tiles, some of them around mistakes."""
+        return Scenes(self.photos, self.crops, self.layers, odds, mistakes)
 
 
 def read_photos(context: RunContext, settings: Any) -> PhotoData:
@@ -173,6 +174,29 @@ def judged(model: Any, told: Mapping[str, Any], data: PhotoData) -> dict[str, An
         "holdout_faces": sure,
         "holdout_pictures": len(data.held),
     }
+
+
+def mistakes(model: Any, overlap: float, photos: Sequence[Shown]) -> list[tuple[Shown, Array]]:
+    """Return the photos in which a network sees a face where the teacher sees none.
+
+    Args:
+        model: A folded network on the CPU, in eval mode.
+        overlap: Above which two finds are one.
+        photos: With all that the teacher finds, sure or not.
+
+    Returns:
+        Such photos, each with the boxes [K, 4] that are no faces, x, y, width, height.
+    """
+    from edgesdk.tasks._face_sets import agree
+
+    found = []
+    for photo in photos:
+        seen = seen_once(model, photo.picture, overlap, LEAST_MISTAKE)
+        known = agree(seen, np.delete(photo.faces, SCORE, 1), 0.3).face
+        boxes = [f.box for f, k in zip(seen, known, strict=True) if k < 0]
+        if boxes:
+            found.append((photo, np.array(boxes, np.float32)))
+    return found
 
 
 def seen_once(model: Any, picture: Array, overlap: float, least: float = 0.05) -> list[Any]:

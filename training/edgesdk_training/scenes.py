@@ -47,7 +47,8 @@ class Odds:
     Attributes:
         side: Of a tile in pixels.
         photo: Share of tiles around a photo's own face.
-        pasted: Share of the others into which faces are pasted.
+        wrong: Share of the others around what was taken for a face and is none.
+        pasted: Share of the rest into which faces are pasted.
         hidden: Share of pasted faces that are hidden in part.
         turn: Deviation of the turn in degrees.
         least: Score of the teacher from which a find is a face; below it nothing is learnt there.
@@ -55,6 +56,7 @@ class Odds:
 
     side: int = 160
     photo: float = 0.5
+    wrong: float = 0.0
     pasted: float = 0.6
     hidden: float = 0.35
     turn: float = 10.0
@@ -69,12 +71,19 @@ class Scenes:
         crops: Aligned faces, each with its one face.
         layers: Occluders uint8 [K, S, S, 4] that lie on an aligned face; may be none.
         odds: How tiles are drawn.
+        mistakes: Photos with what was taken for faces there and is none, [K, 4 and more].
     """
 
     def __init__(
-        self, photos: Sequence[Shown], crops: Sequence[Shown], layers: Array, odds: Odds
+        self,
+        photos: Sequence[Shown],
+        crops: Sequence[Shown],
+        layers: Array,
+        odds: Odds,
+        mistakes: Sequence[tuple[Shown, Array]] = (),
     ) -> None:
         self._crops, self._layers, self._odds = crops, layers, odds
+        self._mistakes = mistakes
         self._seen = _grouped([p for p in photos if (p.faces[:, SCORE] >= odds.least).any()])
         self._bare = _grouped([p for p in photos if not len(p.faces)]) or _grouped(photos)
 
@@ -83,6 +92,8 @@ class Scenes:
         odds = self._odds
         if self._seen and random.random() < odds.photo:
             shown = self._around_a_face(random)
+        elif self._mistakes and random.random() < odds.wrong:
+            shown = self._around_a_mistake(random)
         else:
             shown = self._anywhere(random)
             if self._crops and random.random() < odds.pasted:
@@ -105,7 +116,13 @@ class Scenes:
     def _around_a_face(self, random: np.random.Generator) -> Shown:
         shown = _one(self._seen, random)
         sure = np.flatnonzero(shown.faces[:, SCORE] >= self._odds.least)
-        face = shown.faces[random.choice(sure)]
+        return self._around(shown, shown.faces[random.choice(sure)], random)
+
+    def _around_a_mistake(self, random: np.random.Generator) -> Shown:
+        shown, boxes = self._mistakes[int(random.integers(len(self._mistakes)))]
+        return self._around(shown, boxes[int(random.integers(len(boxes)))], random)
+
+    def _around(self, shown: Shown, face: Array, random: np.random.Generator) -> Shown:
         zoom = min(self._size(random) / math.sqrt(face[2] * face[3]), MOST_ZOOM)
         half = self._odds.side / 2
         middle = face[:2] + face[2:4] / 2

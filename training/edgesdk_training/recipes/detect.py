@@ -10,7 +10,7 @@ masks than the photos have. The teacher's answers are kept beside the runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 RANGES = {
     "side": (64, 640), "tiles": (1, inf), "epochs": (0, inf), "batch": (1, inf),
     "lr": (ABOVE_0, inf), "weight_decay": (0, inf), "average": (0, 0.999999),
-    "photo": (0, 1), "pasted": (0, 1), "hidden": (0, 1), "turn": (0, 180), "least": (0.4, 0.95),
+    "photo": (0, 1), "wrong": (0, 1), "pasted": (0, 1), "hidden": (0, 1), "turn": (0, 180), "least": (0.4, 0.95),
     "crops": (0, inf), "occluders": (0, inf), "box": (0, inf), "points": (0, inf),
 }  # fmt: skip
 
@@ -47,7 +47,8 @@ class Settings:
         weight_decay: Of kernels and matrices.
         average: Decay of the averaged weights, 0 for none.
         photo: Share of tiles around a photo's own face.
-        pasted: Share of the others into which faces are pasted.
+        wrong: Share of the others around what `init` takes for a face and the teacher does not.
+        pasted: Share of the rest into which faces are pasted.
         hidden: Share of pasted faces that are hidden in part.
         turn: Deviation of a tile's turn in degrees.
         least: Score of the teacher from which a find is a face.
@@ -67,6 +68,7 @@ class Settings:
     weight_decay: float = 1e-4
     average: float = 0.998
     photo: float = 0.5
+    wrong: float = 0.3
     pasted: float = 0.6
     hidden: float = 0.35
     turn: float = 10.0
@@ -126,12 +128,8 @@ def learnt(
         if hasattr(layer, "reset_parameters"):
             layer.reset_parameters()
     model.start()
-    scenes = data.scenes(
-        Odds(
-            settings.side, settings.photo, settings.pasted, settings.hidden, settings.turn,
-            settings.least,
-        )
-    )  # fmt: skip
+    odds = Odds(**{f.name: getattr(settings, f.name) for f in fields(Odds)})
+    scenes = data.scenes(odds, wrong_of(begin, settings, data))
     draw = drawer(scenes)
     model.to(context.device, memory_format=torch.channels_last)
     if begin is not None:
@@ -146,6 +144,17 @@ def learnt(
     plan = Plan.of(settings, "learn", settings.tiles, alike=False)
     fit(context, plan, model, draw, judge)
     return model
+
+
+def wrong_of(begin: Checkpoint | None, settings: Settings, data: Any) -> Any:
+    """Return the mistakes of the network that training begins with, none without one."""
+    from edgesdk_training.photo_data import mistakes
+
+    if begin is None or not settings.wrong:
+        return ()
+    student = plugins.load(plugins.STUDENTS, begin.student)
+    overlap = student.postprocess(student.config(**begin.student_config))["overlap"]
+    return mistakes(student.load(begin).eval(), overlap, data.photos)
 
 
 def drawer(scenes: Any) -> Any:
