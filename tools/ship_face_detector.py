@@ -2,26 +2,21 @@
 
     python tools/ship_face_detector.py runs/detect-face-detector-12345678
 
-A run that was stopped is shipped as it stood: its averaged weights, with the step told. The photos
-and the teacher's answers are those of the run, which `settings.json` names.
+The photos and the teacher's answers are those of the run, which `settings.json` names.
 """
 
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 from edgesdk.core import plugins
 from edgesdk.core.bundle import Checkpoint
 from edgesdk.core.files import read_json
-from edgesdk_training.checkpoint import save_checkpoint
 from edgesdk_training.context import Context
-from edgesdk_training.leave import RESEARCH
 from edgesdk_training.photo_data import judged, read_photos
 from edgesdk_training.recipes.detect import Settings
 from tools.command import told
-from tools.zoo import put
+from tools.zoo import checkpoint_of, put
 
 NAME = "face-detector"
 LICENCE = """Licence of the weights in this folder
@@ -36,57 +31,23 @@ Apache-2.0. This text is no legal advice.
 """
 
 
-def weights(run: Path, student: Any, config: Any) -> tuple[Any, int]:
-    """Return the averaged network of a run, folded, and the step it stood at."""
-    import torch
-
-    state = torch.load(run / "state" / "learn.pt", weights_only=True)
-    model = student.build(config)
-    averaged = {k.removeprefix("module."): v for k, v in state["averaged"].items()}
-    del averaged["n_averaged"]
-    model.load_state_dict(averaged)
-    return student.folded(model), int(state["step"])
-
-
-def checkpoint(run: Path, folder: Path) -> Checkpoint:
-    """Judge a run's weights on its photos held out, and store both in `folder`."""
+def judged_anew(run: Path) -> Checkpoint:
+    """Return a run's checkpoint with the score of today, judged on the photos held out of it."""
+    source = checkpoint_of(run)
     about = read_json(run / "settings.json", "settings")
-    student = plugins.load(plugins.STUDENTS, NAME)
-    config = student.config()
-    model, step = weights(run, student, config)
-    settings = Settings(**about["settings"])
     paths = {role: [Path(p) for p in given] for role, given in about["data"].items()}
-    data = read_photos(Context(run, paths), replace(settings, crops=0, occluders=0))
-    steps = settings.epochs * (settings.tiles // settings.batch)
-    metrics = judged(model, student.postprocess(config), data)
-    return save_checkpoint(
-        folder,
-        NAME,
-        student,
-        config,
-        model,
-        licence={"weights": RESEARCH, "data": f"research, non-commercial: {data.name}"},
-        provenance={
-            "recipe": "detect",
-            "recipe_sha256": run.name.rsplit("-", 1)[-1],
-            # Begun with the weights of an earlier run of the same settings.
-            "settings": about["settings"] | {"init": NAME if settings.init else ""},
-            "stopped": {"step": step, "of": steps},
-            "teacher": data.teacher,
-            "data": data.name,
-            "pictures": len(data.photos),
-            "faces": data.faces,
-            "seed": about["seed"],
-        },
-        metrics=metrics | {"measured_by": "python tools/ship_face_detector.py RUN"},
-    )
+    settings = replace(Settings(**about["settings"]), crops=0, occluders=0)
+    student = plugins.load(plugins.STUDENTS, NAME)
+    read = student.postprocess(student.config(**source.student_config))
+    metrics = judged(student.load(source).eval(), read, read_photos(Context(run, paths), settings))
+    measured = {"measured_by": "python tools/ship_face_detector.py RUN"}
+    return replace(source, postprocess=read, metrics=metrics | measured)
 
 
 def ship(run: Path) -> None:
     """Write the zoo's checkpoint and bundle of one run."""
-    with TemporaryDirectory() as place:
-        ready = checkpoint(run, Path(place) / NAME)
-        put(ready, LICENCE)
+    ready = judged_anew(run)
+    put(ready, LICENCE)
     print(NAME, dict(ready.metrics))
 
 

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 RANGES = {
     "side": (64, 640), "tiles": (1, inf), "epochs": (0, inf), "batch": (1, inf),
     "lr": (ABOVE_0, inf), "weight_decay": (0, inf), "average": (0, 0.999999),
-    "photo": (0, 1), "wrong": (0, 1), "pasted": (0, 1), "hidden": (0, 1), "turn": (0, 180), "least": (0.4, 0.95),
-    "crops": (0, inf), "occluders": (0, inf), "box": (0, inf), "points": (0, inf),
+    "photo": (0, 1), "wrong": (0, 1), "pasted": (0, 1), "hidden": (0, 1),
+    "turn": (0, 180), "least": (0.4, 0.95), "crops": (0, inf), "occluders": (0, inf),
+    "box": (0, inf), "points": (0, inf),
 }  # fmt: skip
 
 
