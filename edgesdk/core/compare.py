@@ -91,11 +91,12 @@ def judge(
 def _broken(distance: Difference, reference: Array, found: Array, limit: Tolerance) -> list[str]:
     reasons = []
     if limit.atol is not None:
-        allowed = limit.atol + limit.rtol * np.abs(reference.astype(np.float64))
+        atol = limit.atol * max(1.0, distance.max_reference)
+        allowed = atol + limit.rtol * np.abs(reference.astype(np.float64))
         share = float((np.abs(_error(reference, found)) > allowed).mean())
         if share:
             reasons.append(
-                f"{share:.1%} of the values differ by more than {limit.atol:g} + "
+                f"{share:.1%} of the values differ by more than {atol:.3g} + "
                 f"{limit.rtol:g} x reference (largest difference {distance.max_abs:.3g})"
             )
     if limit.relative_to_max is not None:

@@ -27,7 +27,8 @@ class Tolerance:
     """When an artefact counts as equal to its source.
 
     Attributes:
-        atol: Largest absolute difference allowed, None to leave it unchecked.
+        atol: Largest absolute difference allowed, None to leave it unchecked; for an output whose
+            largest value is above 1 it is that part of it, since float32 rounds so.
         rtol: Part of the reference value added to `atol`.
         relative_to_max: Difference allowed as a part of the largest reference value.
         cosine_p1: Floor of the first percentile of the cosine per item.

@@ -1,5 +1,6 @@
 """A free batch, or a batch of 1 where the free one does not hold."""
 
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -83,7 +84,7 @@ def _exported(plan: Plan, stage: Path) -> tuple[Plan, Artefact]:
 
 def _cause(error: EdgeSdkError) -> str:
     """Return a message without its advice, for a way out was found."""
-    return str(error).partition("; take another target")[0]
+    return re.split(r"; take another target|; name the batch", str(error))[0]
 
 
 def _why_not_free(bundle: Bundle, artefact: Artefact, plan: Plan) -> str:
@@ -101,19 +102,13 @@ def _refuse_joined(plan: Plan) -> None:
     arrays = task_of(plan.source.task).draw(info(plan.source), TOGETHER, VERIFY_SEED).arrays
     run, name = source_run(plan.source)[0], plan.source.name
     try:
-        one, other = run(arrays), run(arrays)
+        why = why_tied(run, arrays, "fp32")
     except EdgeSdkError:
         return
-    if any(not np.array_equal(one[n], other[n], equal_nan=True) for n in one):
-        raise UnsupportedError(
-            f"{name} gives other numbers each time it is run, so nothing can be compared with it; "
-            "export the network without what draws at random"
-        )
-    why = why_tied(run, arrays, "fp32")
     if why:
         raise UnsupportedError(
             f"{name} itself joins the items of a batch ({why}); export the network without that, "
-            "or with the one batch it is for written into it"
+            "or name the one batch it is for with --batch"
         )
 
 

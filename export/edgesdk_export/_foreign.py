@@ -5,6 +5,8 @@ from typing import Any
 
 from edgesdk.core.errors import UnsupportedError, UsageError
 from edgesdk.core.hush import hush
+from edgesdk_export._graph import nodes_of
+from edgesdk_export._simplify import simplify
 from edgesdk_export._source import Needs, need
 
 ONNX_NEEDS = Needs(("onnx",), "onnx")
@@ -82,7 +84,8 @@ def normalised(model: Any, name: str) -> tuple[Any, list[str]]:
         for value in fed:
             model.graph.input.remove(value)
         notes.append(f"{len(fed)} weights were listed as inputs and are none")
-    return _lifted(model, notes), notes
+    model = _lifted(model, notes)
+    return model, [*notes, *simplify(model.graph)]
 
 
 def write_normalised(file: Path, path: Path) -> None:
@@ -93,21 +96,12 @@ def write_normalised(file: Path, path: Path) -> None:
 
 
 def _refuse_custom(model: Any, name: str) -> None:
-    foreign = next((n for n in _nodes(model.graph) if n.domain not in PLAIN), None)
+    foreign = next((n for n in nodes_of(model.graph) if n.domain not in PLAIN), None)
     if foreign is not None:
         raise UnsupportedError(
             f"{name} uses the operator {foreign.op_type} of {foreign.domain}, which is none of "
             "plain ONNX; export the network again without it"
         )
-
-
-def _nodes(graph: Any) -> Any:
-    """Yield the nodes of a graph and of the graphs inside them."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                yield from _nodes(inner)
 
 
 def opset_of(model: Any) -> int:
@@ -139,7 +133,7 @@ def precision_of(model: Any) -> str:
     """Return fp32, fp16 or int8: the precision that the network's arithmetic has already."""
     from onnx import TensorProto
 
-    if any(node.op_type in QUANTIZED for node in _nodes(model.graph)):
+    if any(node.op_type in QUANTIZED for node in nodes_of(model.graph)):
         return "int8"
     bytes_of = {TensorProto.FLOAT16: 0, TensorProto.FLOAT: 0}
     for tensor in model.graph.initializer:

@@ -1,12 +1,13 @@
 """The fp32 ONNX file that the ONNX-based targets start from."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgesdk.core.errors import EdgeSdkError
 from edgesdk.core.source import Source
 from edgesdk.core.tensors import Array
 from edgesdk_export._quiet import converting
@@ -73,6 +74,12 @@ def convert_torch(source: Source, path: Path, batch: int | None) -> list[str]:
             verbose=False,
         )
     model = onnx.load(path)
+    fixed = [v.type.tensor_type.shape.dim[0].dim_value for v in model.graph.input]
+    if batch is None and any(fixed):
+        raise EdgeSdkError(
+            f"{source.name} counts the items of its batch: its ONNX file takes {max(fixed)} alone; "
+            "name the batch with --batch"
+        )
     _forget_origin(model)
     stamp(model, facts(source))
     onnx.save(model, path)
@@ -87,6 +94,15 @@ def _forget_origin(model: Any) -> None:
         node.doc_string = ""
     for value in (*model.graph.input, *model.graph.output):
         del value.metadata_props[:]
+
+
+def nodes_of(graph: Any) -> Iterator[Any]:
+    """Yield the nodes of a graph and of the graphs inside them."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from nodes_of(inner)
 
 
 def constants(graph: Any) -> dict[str, Array]:

@@ -34,6 +34,7 @@ from edgesdk_export._verify import (
     Progress,
     compare_all,
     finish,
+    refuse_hopeless,
     samples,
     silent,
     source_run,
@@ -93,13 +94,15 @@ def export_bundle(
         refuse_foreign(place)
     with staging(final) as stage:
         tell(1, 4, "convert")
+        run, by = source_run(plan.source, plan.options.batch)
+        taken = samples(plan.source, plan.data)
+        refuse_hopeless(plan.source.name, run, taken)
+        items = taken.arrays
         made, artefact = convert(plan, stage, _assemble)
-        run, by = source_run(plan.source)
         tell(2, 4, "golden vectors")
         _write_golden(plan, stage, run)
         write_licence(stage, plan.source.path, plan.source.licence)
         tell(3, 4, "verify")
-        items = samples(plan.source, plan.data).arrays
         made, bundle, found = relax(made, artefact, items, partial(_judged, stage, run, by))
         bundle = _marked(bundle, _mark(plan, out))
         if not found.failed:

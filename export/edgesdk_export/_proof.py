@@ -20,6 +20,7 @@ from edgesdk.core.target import Tolerance
 from edgesdk.core.task import Run
 from edgesdk.core.tensors import Arrays
 from edgesdk.core.verify import Verification
+from edgesdk_export._quiet import brief
 from edgesdk_export._source import as_onnx
 from edgesdk_runtimes._session import BaseSession
 
@@ -45,6 +46,7 @@ class Opened:
         proxy: Whether it is the proxy.
         notes: Why the artefact itself does not run, for a proxy.
         placed: Returns the number of operators per unit, None where the runtime does not tell.
+        broken: Why its runtime does not open it, "" where it does.
     """
 
     run: Run
@@ -53,6 +55,7 @@ class Opened:
     proxy: bool
     notes: tuple[str, ...]
     placed: Callable[[], Mapping[str, int] | None]
+    broken: str = ""
 
 
 @contextmanager
@@ -94,6 +97,7 @@ def opened(bundle: Bundle, not_run: str = "") -> Iterator[Opened | tuple[str, ..
             proxy=is_proxy,
             notes=tuple(reasons),
             placed=live.placement,
+            broken=getattr(live, "broken", ""),
         )
 
 
@@ -120,6 +124,7 @@ class _Unreadable(BaseSession):
     def __init__(self, bundle: Bundle, runtime: str, error: EdgeSdkError) -> None:
         super().__init__(bundle)
         self.runtime, self._error = runtime, error
+        self.broken = f"runtime {runtime} does not open it: {brief(error)}"
 
     def run(self, inputs: Arrays) -> dict[str, Any]:
         raise self._error
@@ -220,7 +225,8 @@ def _leaks(checks: Mapping[str, float | None], base: Arrays, share: float) -> li
 
 
 def _gap(one: Arrays, other: Arrays) -> float:
-    return max(float(np.abs(one[name] - other[name]).max()) for name in one)
+    wide = {name: array.astype(np.float64) for name, array in one.items()}
+    return max(float(np.abs(wide[name] - other[name]).max()) for name in one)
 
 
 def _beside_nan(run: Run, arrays: Arrays, base: Arrays) -> float | None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from edgesdk.core.jobs import REST
 from edgesdk.core.tensors import Array, Arrays
-from edgesdk_export._graph import FIXED_BATCH, FROM_TORCH, constants, set_batch, stamp
+from edgesdk_export._graph import FIXED_BATCH, FROM_TORCH, constants, nodes_of, set_batch, stamp
+from edgesdk_export._half import FLOAT, HALF
 from edgesdk_export._quiet import converting
 from edgesdk_export._source import Needs, need
 
@@ -38,11 +39,31 @@ def to_fp16(source: Path, path: Path, texts: Mapping[str, str]) -> list[str]:
         exact = onnx.load(source)
         # Its casts are named after the nodes they feed: two without a name would be one.
         _named(exact.graph)
-        model = float16.convert_float_to_float16(exact, keep_io_types=True)
+        given = _makers(exact.graph)
+        # A network of float32 may take and give float16; that alone does not make it one.
+        model = float16.convert_float_to_float16(exact, keep_io_types=True, check_fp16_ready=False)
+        _halve(model.graph, given)
     _restore_factors(model.graph, onnx.load(source).graph)
     stamp(model, texts)
     onnx.save(model, path)
     return ["onnx", "onnxconverter-common"]
+
+
+def _makers(graph: Any) -> set[str]:
+    """Return the names of the nodes whose attribute says that they give float32."""
+    return {node.name for node in nodes_of(graph) if _told_float(node)}
+
+
+def _told_float(node: Any) -> list[Any]:
+    return [a for a in node.attribute if a.name in ("to", "dtype") and a.i == FLOAT]
+
+
+def _halve(graph: Any, names: set[str]) -> None:
+    """Let the nodes of these names give float16: the tool changes all around them, not these."""
+    for node in nodes_of(graph):
+        if node.name in names:
+            for attribute in _told_float(node):
+                attribute.i = HALF
 
 
 def _restore_factors(graph: Any, source: Any) -> None:
@@ -130,7 +151,7 @@ def to_int8(
 def _named(graph: Any) -> Any:
     """Return the graph with a name of its own for every node: they are chosen by name."""
     seen: set[str] = set()
-    for number, node in enumerate(graph.node):
+    for number, node in enumerate(nodes_of(graph)):
         if not node.name or node.name in seen:
             node.name = f"{node.op_type}_{number}_of_graph"
         seen.add(node.name)

@@ -9,7 +9,8 @@ from edgesdk.core.hush import hush
 
 MOST, LONGEST = 240, 2000  # characters of a foreign message: told, and looked at
 # Folders before a file's name; a text of ten characters or more that stands there twice.
-PLACE = re.compile(r"(?:[A-Za-z]:)?(?:[/\\][\w.@+-]+)+[/\\](?=[\w.@+-])")
+PLACE = re.compile(r"(?:\b[A-Za-z]:|[\w.@+-]*)(?:[/\\][\w.@+-]+)+[/\\](?=[\w.@+-])")
+COLOUR = re.compile("\x1b\\[[0-9;]*m")
 TWICE = re.compile(r"(.{10,}?)\s*\1+")
 
 
@@ -27,13 +28,20 @@ def converting(tool: str) -> Iterator[None]:
             raise
         except Exception as error:  # converters raise anything
             raise EdgeSdkError(
-                f"{tool} cannot convert this network: {brief(error)}; take another target or "
-                "precision, or see the tool's own words whole with --debug"
+                f"{tool} cannot convert this network: {brief(_root(error))}; take another target "
+                "or precision, or see the tool's own words whole with --debug"
             ) from error
 
 
-def brief(error: Exception) -> str:
+def _root(error: BaseException) -> BaseException:
+    """Return what a chain of errors began with, as far as that is told in words."""
+    cause = error.__cause__
+    told = cause is not None and " " in str(cause).strip()
+    return _root(cause) if cause is not None and told else error
+
+
+def brief(error: BaseException) -> str:
     """Return what a tool says in one line: no folders of this machine, nothing twice."""
-    text = PLACE.sub("", " ".join(str(error)[:LONGEST].split()))
+    text = PLACE.sub("", " ".join(COLOUR.sub("", str(error)[:LONGEST]).split()))
     text = TWICE.sub(r"\1", text)
     return text[:MOST].rstrip() + ("..." if len(text) > MOST else "") or type(error).__name__

@@ -181,11 +181,14 @@ def _shapes_of(samples: Path | None) -> Mapping[str, tuple[tuple[int, ...], floa
             f"samples {samples} are no .npz file of plain arrays ({error}); write one with "
             "numpy.savez(path, NAME=array)"
         ) from None
-    return {
-        name: (a.shape[1:], float(a.min()), float(a.max()))
-        for name, a in arrays.items()
-        if a.size and a.dtype.kind in "biuf"
-    }
+    kept = {name: a for name, a in arrays.items() if a.size and a.dtype.kind in "biuf"}
+    endless = next((name for name, a in kept.items() if not np.isfinite(a).all()), None)
+    if endless is not None:
+        raise UsageError(
+            f"{endless!r} of samples {samples} holds NaN or infinity; give numbers that the "
+            "network will see"
+        )
+    return {name: (a.shape[1:], float(a.min()), float(a.max())) for name, a in kept.items()}
 
 
 def _sized(

@@ -5,6 +5,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from edgesdk.core.batches import in_batches
 from edgesdk.core.bundle import VERIFY, Bundle, Checkpoint, seal
 from edgesdk.core.errors import GateFailedError, UnsupportedError
@@ -24,18 +26,23 @@ from edgesdk_export._source import Source, info, source_of, specs
 from edgesdk_export._task import check_max_drop, contrast
 
 Progress = Callable[[int, int, str], None]
-SAMPLES = 64
+SAMPLES, FEW = 64, 2
 
 
 def silent(done: int, total: int, label: str) -> None:
     """Tell nobody."""
 
 
-def source_run(source: Source) -> tuple[Run, dict[str, str]]:
-    """Return a function that runs any number of items of the source, and what it runs on."""
+def source_run(source: Source, batch: int | None = None) -> tuple[Run, dict[str, str]]:
+    """Return a function that runs any number of items of the source, and what it runs on.
+
+    Args:
+        source: What is run.
+        batch: Items that are run at once, None for those of the source.
+    """
     run, by = source.runner()
     safe = guarded(run, "the source itself", GateFailedError)
-    return partial(in_batches, safe, size=specs(source)[0][0].shape[0]), by
+    return partial(in_batches, safe, size=specs(source, batch)[0][0].shape[0]), by
 
 
 def compare_all(
@@ -52,6 +59,9 @@ def compare_all(
     They are compared on items of `data`, else on the samples that came with the source, else on
     drawn ones.
     """
+    if here.broken:
+        base = Verification(verdict="fail", level=here.level, by=here.by, source=by)
+        return settle(base, [here.broken], here.proxy)
     arrays = samples(source, data).arrays
     found = replace(compare(bundle, here, run, arrays, tolerance), source=by)
     found, beyond = judge_half(found, bundle, source, run, arrays, tolerance)
@@ -68,6 +78,33 @@ def samples(source: Source, data: Evaluation | None) -> Samples:
         return read_arrays(model, source.samples, SAMPLES, VERIFY_SEED, task.item)
     drawn: Samples = task.draw(model, SAMPLES, VERIFY_SEED)
     return drawn
+
+
+def refuse_hopeless(name: str, run: Run, taken: Samples) -> None:
+    """Raise UnsupportedError where the source gives NaN, or other numbers each time.
+
+    Args:
+        name: Of the source.
+        run: Runs it.
+        taken: The items that an artefact would be compared on.
+    """
+    few = {name: array[:FEW] for name, array in taken.arrays.items()}
+    one, other = run(few), run(few)
+    if any(not np.array_equal(one[n], other[n], equal_nan=one[n].dtype.kind == "f") for n in one):
+        raise UnsupportedError(
+            f"{name} gives other numbers each time it is run, so nothing can be compared with it; "
+            "export the network without what draws at random, or in eval mode"
+        )
+    for output, array in run(taken.arrays).items():
+        rows = np.asarray(array, np.float64).reshape(len(array), -1)
+        bad = int((~np.isfinite(rows)).any(1).sum())
+        if bad:
+            raise UnsupportedError(
+                f"{name} itself gives NaN or infinity in {output!r} for {bad} of {len(rows)} "
+                f"{taken.what}, so nothing can be compared with it; look for NaN among its "
+                "weights, or give items like those it will see (--samples inputs.npz, or a range "
+                "in model.toml)"
+            )
 
 
 def with_task(
@@ -156,7 +193,7 @@ def verify_bundle(
         elif origin is None:
             found = _golden_only(bundle, here)
         else:
-            run, by = source_run(origin)
+            run, by = source_run(origin, bundle.inputs[0].shape[0])
             found = compare_all(bundle, here, origin, run, by, judged, golden_tolerance(bundle))
             if judged is not None and not found.failed:
                 tell(2, 3, "accuracy")

@@ -93,3 +93,11 @@ def test_single_numbers_are_taken_as_one_vector_for_they_have_no_direction():
     want = np.array([[4.0], [-3.0], [1e-4]])
     assert measure(want, want + 2e-4).cosine_p1 > 0.999
     assert measure(want, -want).cosine_p1 == pytest.approx(-1)
+
+
+def test_large_outputs_are_rounded_by_more():
+    reference = 30 * unit(8)
+    noisy = reference + np.float32(5e-5)
+    limit = Tolerance(atol=1e-5, rtol=1e-7)
+    assert judge("logits", reference, noisy, limit)[1] == []
+    assert judge("logits", reference / 30, noisy / 30 + np.float32(5e-5), limit)[1]

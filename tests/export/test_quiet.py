@@ -39,6 +39,8 @@ def test_what_a_converter_raises_is_one_sentence():
         ("in C:\\Users\\me\\x.py: bad", "in x.py: bad"),
         ("node 15 failed to prepare.node 15 failed to prepare.", "node 15 failed to prepare."),
         ("of 1/2, and/or N/A", "of 1/2, and/or N/A"),
+        ("from out/.net.stage-1/x.onnx failed:/src/core/x.cc:46 bad", "from x.onnx failed:x.cc:46"),
+        ("\x1b[96mstep\x1b[0m 1", "step 1"),
         ("word " * 2000, "word " * 1),
         ("", "ValueError"),
     ],
@@ -61,3 +63,18 @@ def test_streams_come_back_after_an_error(capfd):
         raise ValueError
     sys.stdout.write("back\n")
     assert capfd.readouterr().out == "back\n"
+
+
+def fails_in_steps():
+    try:
+        raise ValueError("no such axis")
+    except ValueError as error:
+        raise RuntimeError("Failed to export. This is step 1 of 3.") from error
+
+
+def test_what_an_error_began_with_is_told():
+    with (
+        pytest.raises(EdgeSdkError, match="convert this network: no such axis; take"),
+        converting("tool"),
+    ):
+        fails_in_steps()

@@ -42,6 +42,60 @@ def wrong():
 
 def broken():
     raise ValueError("no weights here")
+
+def ends():
+    raise SystemExit(3)
+
+def nothing():
+    return None
+
+def narrow():
+    return Net(), (torch.zeros(1, 5, 8, 8), torch.ones(1, 1))
+
+def too_few():
+    return Net(), (torch.zeros(1, 3, 8, 8),)
+
+def misnamed():
+    return Net(), {"image": torch.zeros(1, 3, 8, 8), "scael": torch.ones(1, 1)}
+
+def scripted():
+    import warnings
+    with warnings.catch_warnings(action="ignore"):
+        return torch.jit.trace(nn.Flatten(), torch.zeros(1, 3)), (torch.zeros(1, 3),)
+
+def half():
+    return Net().half(), (torch.zeros(1, 3, 8, 8).half(), torch.ones(1, 1).half())
+
+def empty():
+    return Net().to("meta"), (torch.zeros(1, 3, 8, 8), torch.ones(1, 1))
+
+def coarse():
+    return nn.Flatten(), (torch.zeros(1, 3, 8, dtype=torch.bfloat16),)
+
+class Odd(nn.Module):
+    def forward(self, image):
+        return {"a": image, "b": [image]}
+
+def nested():
+    return Odd(), (torch.zeros(1, 3),)
+
+class Counting(nn.Module):
+    def forward(self, image):
+        image += 1
+        for _ in range(image.shape[0]):
+            image = image * 1.5
+        return {"found": image}
+
+def counting():
+    return Counting(), (torch.zeros(1, 3),)
+
+class Keys(nn.Module):
+    def forward(self, first, *, scale, **more):
+        return first * scale + more["third"]
+
+def keys():
+    one = torch.zeros(1, 3)
+    return Keys(), {"first": one, "scale": one, "third": one}
 """
 
 
@@ -186,6 +240,12 @@ def test_inputs_and_outputs_may_have_names(nets):
         ("my_nets:broken", "ValueError: no weights here"),
         ("my_nets:absent", "AttributeError"),
         ("no_such_module:make", "ModuleNotFoundError"),
+        ("my_nets:ends", "SystemExit: 3.*without parameters"),
+        ("my_nets:nothing", r"such as \(net, .* found None"),
+        ("my_nets:narrow", r"does not run on its example inputs float32 \[1, 5, 8, 8\]"),
+        ("my_nets:too_few", "missing 1 required.*one tensor .* per input"),
+        ("my_nets:misnamed", "Did you mean 'scale'"),
+        ("my_nets:nested", r"gives \(Tensor, \(Tensor\)\); it must"),
     ],
 )
 def test_a_wrong_function_is_a_sentence(nets, word, match):
@@ -203,3 +263,90 @@ def test_a_program_is_exported_and_proven(program, tmp_path):
     bundle = export(program, target="onnx", preprocess=["signed"], output_dir=tmp_path / "out")
     assert bundle.verify["verdict"] == "pass"
     assert bundle.inputs[0].shape == (None, 3, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("word", "match"),
+    [
+        ("my_nets:half", r"is float16; give the network in float32 \(net\.float\(\)\)"),
+        ("my_nets:scripted", "gives a ScriptModule; give the module"),
+        ("my_nets:empty", "'meta', which holds no numbers; load the weights"),
+        ("my_nets:coarse", "input 'input' of my_nets:coarse is bfloat16, which no target takes"),
+    ],
+)
+def test_other_floats_than_float32_are_a_sentence(nets, word, match):
+    with pytest.raises(UnsupportedError, match=match):
+        FUNCTION.open(word)
+
+
+def test_inputs_by_name_alone_are_given_by_position(nets):
+    source = FUNCTION.open("my_nets:keys")
+    assert [s.name for s in source.specs()[0]] == ["first", "scale", "third"]
+    one, two, three = (torch.full((2, 3), float(n)) for n in (1, 2, 3))
+    assert torch.equal(source.torch_module()(one, two, three), one * two + three)
+    free = torch.export.Dim("batch", min=1, max=64)
+    shapes = ({0: free},) * 3
+    torch.export.export(source.torch_module(), (one, two, three), dynamic_shapes=shapes)
+
+
+def test_named_outputs_keep_a_free_batch_and_counted_items_do_not(nets):
+    pytest.importorskip("onnxscript", reason="needs the export extra")
+    free = export("my_nets:named", target="onnx", output_dir=nets / "out")
+    assert free.inputs[0].shape == (None, 3, 8, 8)
+    with pytest.raises(UnsupportedError, match="itself joins the items of a batch"):
+        export("my_nets:counting", target="onnx", output_dir=nets / "out")
+    alone = export("my_nets:counting", target="onnx", batch=1, output_dir=nets / "out")
+    assert (alone.inputs[0].shape, alone.verify["verdict"]) == ((1, 3), "pass")
+
+
+class Forms(torch.nn.Module):
+    """Takes tensors in a dictionary, by name and none at all; gives more than tensors."""
+
+    def forward(self, pair, factor=None, *, scale):
+        assert factor is None
+        return {"sum": (pair["a"] + pair["b"]) * scale, "count": 3, "none": None}
+
+
+class Noise(torch.nn.Module):
+    def forward(self, image):
+        return torch.nn.functional.dropout(image, 0.5, training=True)
+
+
+def saved(path, net, args, named=None, shapes=None):
+    torch.export.save(torch.export.export(net, args, named, dynamic_shapes=shapes), path)
+    return path
+
+
+def test_nested_and_named_inputs_of_a_program_are_tensors_in_a_row(tmp_path):
+    one, two, three = (torch.full((2, 3), float(n)) for n in (1, 2, 3))
+    free = {0: torch.export.Dim("batch", min=1, max=64)}
+    shapes = {"pair": {"a": free, "b": free}, "factor": None, "scale": free}
+    source = PROGRAM.open(
+        saved(tmp_path / "f.pt2", Forms(), ({"a": one, "b": two}, None), {"scale": three}, shapes)
+    )
+    inputs, outputs = source.specs()
+    assert [(s.name, s.shape) for s in inputs] == [
+        ("pair_a", (None, 3)), ("pair_b", (None, 3)), ("scale", (None, 3)),
+    ]  # fmt: skip
+    assert [s.name for s in outputs] == ["sum"]
+    assert torch.equal(source.torch_module()(one, two, three), (one + two) * three)
+
+
+@pytest.mark.parametrize("least", [1, 2])
+def test_a_program_saved_for_few_items_runs_with_more(tmp_path, least):
+    pytest.importorskip("onnxscript", reason="needs the export extra")
+    shapes = ({0: torch.export.Dim("batch", min=least, max=8)},)
+    net = torch.nn.Linear(3, 2).eval()
+    file = saved(tmp_path / "few.pt2", net, (torch.zeros(2, 3),), shapes=shapes)
+    bundle = export(file, target="onnx", output_dir=tmp_path / "out")
+    assert (bundle.inputs[0].shape, bundle.verify["verdict"]) == ((None, 3), "pass")
+
+
+def test_a_program_that_changes_or_draws_is_a_sentence(tmp_path):
+    image = (torch.zeros(2, 3),)
+    file = saved(tmp_path / "train.pt2", torch.nn.BatchNorm1d(3).train(), image)
+    with pytest.raises(UnsupportedError, match=r"own buffer '\w+' .*net\.eval"):
+        PROGRAM.open(file)
+    file = saved(tmp_path / "noise.pt2", Noise(), image)
+    with pytest.raises(UnsupportedError, match="gives other numbers each time"):
+        export(file, target="onnx", output_dir=tmp_path / "out")

@@ -164,7 +164,8 @@ def test_the_page_judges_outputs_as_python_does(node):
         want = random.normal(size=(2, 50)).astype(np.float32)
         got = (want + noise * random.normal(size=want.shape)).astype(np.float32)
         cases += [(want, got, limit) for limit in limits]
-    cases.append((want, np.where(want > 1, np.nan, want), limits[0]))
+    large = (want * 30, want * 30 + np.float32(1e-2), limits[0])
+    cases += [(want, np.where(want > 1, np.nan, want), limits[0]), large]
     found = node(
         """
         console.log(JSON.stringify(data.map(({ want, got, tolerance }) => {

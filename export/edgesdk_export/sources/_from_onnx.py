@@ -5,7 +5,7 @@ itself, which ONNX Runtime runs.
 """
 
 from collections.abc import Sequence
-from inspect import Parameter, Signature
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from edgesdk_export._graph import constants
 from edgesdk_export._quiet import converting
 from edgesdk_export._source import Needs
+from edgesdk_export.sources._torch import positional
 
 NEEDS = Needs(("torch", "torchvision", "onnx2pytorch"), "onnx-torch")
 
@@ -35,7 +36,13 @@ def torch_of(model: Any, inputs: Sequence[str], outputs: Sequence[str]) -> Any:
         from onnx2pytorch import ConvertModel
 
         net = ConvertModel(own, experimental=True).eval()
-        return _positional(net, inputs, outputs)
+        names = [f"input_{number}" for number in range(len(inputs))]
+        return positional(net, names, partial(_run, len(outputs)))
+
+
+def _run(count: int, net: Any, tensors: Sequence[Any]) -> Any:
+    found = net(*tensors)
+    return tuple(found) if count > 1 else found
 
 
 def _share_constants(graph: Any) -> None:
@@ -129,22 +136,3 @@ def _drop_unused(graph: Any) -> None:
 def _has_graphs(graph: Any) -> bool:
     """Tell whether a node holds a graph, which may read any value of this one."""
     return any(a.g.node or a.graphs for node in graph.node for a in node.attribute)
-
-
-def _positional(net: Any, inputs: Sequence[str], outputs: Sequence[str]) -> Any:
-    """Return the network with one parameter per input, as torch.export wants to see them."""
-    import torch
-
-    class Positional(torch.nn.Module):  # type: ignore[misc] # the base is only known at run time
-        def __init__(self) -> None:
-            super().__init__()
-            self.net = net
-
-        def forward(self, *tensors: Any) -> Any:
-            found = self.net(*tensors)
-            return tuple(found) if len(outputs) > 1 else found
-
-    names = ["self", *(f"input_{number}" for number in range(len(inputs)))]
-    shown = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names]
-    Positional.forward.__signature__ = Signature(shown)  # type: ignore[attr-defined]
-    return Positional().eval()

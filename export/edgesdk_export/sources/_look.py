@@ -63,13 +63,23 @@ def _outputs(
     run: Run, name: str, inputs: Tensors, outputs: Sequence[str], count: int, batch: int | None
 ) -> Tensors:
     zeros = {s.name: np.zeros((count, *(n or 1 for n in s.shape[1:])), s.dtype) for s in inputs}
-    found = guarded(run, name, UsageError)(zeros)
+    try:
+        found = guarded(run, name, UsageError)(zeros)
+    except UsageError as error:
+        told = ", ".join(f"{s.name} {list(zeros[s.name].shape)}" for s in inputs)
+        raise UsageError(
+            f"{error}; it was run on zeros of {told}: tell other sizes with --samples inputs.npz "
+            "or in model.toml, or export the network anew with sizes that it runs on"
+        ) from error
     return tuple(_spec(name, output, found[output], count, batch) for output in outputs)
 
 
 def _spec(name: str, output: str, found: Array, count: int, batch: int | None) -> TensorSpec:
     if found.dtype.name not in DTYPES:
-        raise UnsupportedError(f"output {output!r} of {name} is no tensor of numbers")
+        raise UnsupportedError(
+            f"output {output!r} of {name} holds {found.dtype.name}, which no target takes; export "
+            "the network without it"
+        )
     if found.ndim == 0 or len(found) != count:
         raise UnsupportedError(
             f"output {output!r} of {name} has shape {list(found.shape)} for {count} items; its "

@@ -7,21 +7,23 @@ The inputs are tensors by position, or by the names of the parameters of `forwar
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
-from inspect import signature
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
-from edgesdk.core.errors import EdgeSdkError, UsageError
+from edgesdk.core.errors import EdgeSdkError, UnsupportedError, UsageError, did_you_mean
 from edgesdk.core.files import canonical, sha256_bytes
 from edgesdk.core.protocols import SourceKind
 from edgesdk.core.source import NOTHING_TOLD, Told
 from edgesdk.core.tensors import TensorSpec
 from edgesdk_export._source import Needs, need
-from edgesdk_export.sources._torch import ForeignTorchSource
+from edgesdk_export.sources._torch import ForeignTorchSource, check_kinds, positional
 
 NEEDS = Needs(("torch",), "export")
+STARRED = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
 class ModuleFunctionSource(ForeignTorchSource):
@@ -35,7 +37,8 @@ class ModuleFunctionSource(ForeignTorchSource):
             TensorSpec(name, (None, *tensor.shape[1:]), str(tensor.dtype).removeprefix("torch."))
             for name, tensor in named.items()
         ]
-        module, outputs = _flat(net, list(named.values()), word)
+        check_kinds(word, net, inputs)
+        module, outputs = _flat(net, named, word)
         super().__init__(Path(word), told, module, inputs, outputs)
         self.sha256 = _hash(net)
 
@@ -54,17 +57,34 @@ def _called(word: str) -> tuple[Any, Any]:
         found = function()
     except EdgeSdkError:
         raise
-    except Exception as error:  # whatever the caller's own code raises
-        text = " ".join(str(error).split())[:300]
-        raise UsageError(f"{word} cannot be called ({type(error).__name__}: {text})") from error
+    except (Exception, SystemExit) as error:  # whatever the caller's own code raises
+        raise UsageError(
+            f"{word} cannot be called ({_said(error)}); it must be a function without parameters, "
+            "found from this folder or installed: see where it fails with --debug"
+        ) from error
     finally:
         sys.path.remove("")
     if not isinstance(found, tuple) or len(found) != 2 or not isinstance(found[0], torch.nn.Module):
         raise UsageError(
             f"{word} must return a torch module and its example inputs, such as "
-            f"(net, (torch.zeros(1, 3, 224, 224),)), found {type(found).__name__}"
+            f"(net, (torch.zeros(1, 3, 224, 224),)), found {_kind(found)}"
         )
-    return found[0].eval(), found[1]
+    if isinstance(found[0], torch.jit.ScriptModule):
+        raise UnsupportedError(f"{word} gives a ScriptModule; give the module it was made of")
+    # What torch.compile made hands all on to the module that it was given.
+    net: Any = getattr(found[0], "_orig_mod", found[0])
+    return net.eval(), found[1]
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def _kind(value: Any) -> str:
+    """Return what a value is, in a word or a row of them."""
+    if isinstance(value, tuple | list):
+        return f"({', '.join(map(_kind, value))})"
+    return "None" if value is None else type(value).__name__
 
 
 def _named(net: Any, examples: Any, word: str) -> dict[str, Any]:
@@ -73,8 +93,16 @@ def _named(net: Any, examples: Any, word: str) -> dict[str, Any]:
 
     if isinstance(examples, torch.Tensor):
         examples = (examples,)
-    names = list(signature(net.forward).parameters)
-    if not isinstance(examples, Mapping):
+    taken = signature(net.forward).parameters.values()
+    names = [p.name for p in taken if p.kind not in STARRED]
+    if isinstance(examples, Mapping):
+        unknown = [n for n in examples if n not in names]
+        if unknown and Parameter.VAR_KEYWORD not in [p.kind for p in taken]:
+            raise UsageError(
+                f"{word} gives an example input {unknown[0]!r}, which forward does not take. "
+                f"{did_you_mean(str(unknown[0]), names)}"
+            )
+    else:
         more = [f"input_{number}" for number in range(len(names), len(examples))]
         examples = dict(zip([*names, *more], examples, strict=False))
     if not examples or not all(isinstance(t, torch.Tensor) and t.ndim for t in examples.values()):
@@ -89,36 +117,57 @@ def _place(names: list[str], name: str) -> int:
     return names.index(name) if name in names else len(names)
 
 
-def _flat(net: Any, examples: list[Any], word: str) -> tuple[Any, list[str]]:
-    """Return the network with its outputs in a row, and their names."""
+def _flat(net: Any, named: Mapping[str, Any], word: str) -> tuple[Any, list[str]]:
+    """Return the network, inputs by position and outputs in a row, and the outputs' names."""
     import torch
 
-    with torch.no_grad():
-        found = net(*examples)
+    kinds = _kinds_of(net, named)
+    try:
+        with torch.no_grad():
+            found = _call(net, kinds, [tensor.clone() for tensor in named.values()])
+    except (Exception, SystemExit) as error:  # whatever the caller's own code raises
+        told = ", ".join(
+            f"{t.dtype} {list(t.shape)}".removeprefix("torch.") for t in named.values()
+        )
+        raise UsageError(
+            f"the network of {word} does not run on its example inputs {told} ({_said(error)}); "
+            "give one tensor [N, ...] per input of its forward, as it takes them"
+        ) from error
+    row = list(found.values()) if isinstance(found, Mapping) else found
+    if isinstance(row, torch.Tensor):
+        names = ["output"]
+    elif row and isinstance(row, tuple | list) and all(map(torch.is_tensor, row)):
+        names = [f"output_{number}" for number in range(len(row))]
+    else:
+        raise UsageError(
+            f"the network of {word} gives {_kind(row)}; it must give a tensor, a row of tensors, "
+            "or a dictionary of them"
+        )
     if isinstance(found, Mapping):
-        return _values_of(net), [str(name) for name in found]
-    if isinstance(found, torch.Tensor):
-        return net, ["output"]
-    if isinstance(found, tuple | list) and all(isinstance(t, torch.Tensor) for t in found):
-        return net, [f"output_{number}" for number in range(len(found))]
-    raise UsageError(
-        f"the network of {word} gives {type(found).__name__}; it must give a tensor, a row of "
-        "tensors, or a dictionary of them"
-    )
+        names = [str(name) for name in found]
+    plain = set(kinds.values()) == {Parameter.POSITIONAL_OR_KEYWORD}
+    if plain and row is found:
+        return net, names
+    return positional(net, list(kinds), partial(_in_a_row, kinds)), names
 
 
-def _values_of(net: Any) -> Any:
-    import torch
+def _in_a_row(kinds: Mapping[str, Any], net: Any, tensors: Sequence[Any]) -> Any:
+    found = _call(net, kinds, tensors)
+    return tuple(found.values()) if isinstance(found, Mapping) else found
 
-    class Values(torch.nn.Module):  # type: ignore[misc] # the base is only known at run time
-        def __init__(self) -> None:
-            super().__init__()
-            self.net = net
 
-        def forward(self, *tensors: Any) -> Any:
-            return tuple(self.net(*tensors).values())
+def _kinds_of(net: Any, names: Iterable[str]) -> dict[str, Any]:
+    """Return input -> how forward takes it."""
+    kinds = {p.name: p.kind for p in signature(net.forward).parameters.values()}
+    starred = next((kind for kind in STARRED if kind in kinds.values()), STARRED[0])
+    return {name: kinds.get(name, starred) for name in names}
 
-    return Values().eval()
+
+def _call(net: Any, kinds: Mapping[str, Any], tensors: Sequence[Any]) -> Any:
+    by_name = (Parameter.KEYWORD_ONLY, Parameter.VAR_KEYWORD)
+    given = list(zip(kinds.items(), tensors, strict=True))
+    row = [tensor for (_, kind), tensor in given if kind not in by_name]
+    return net(*row, **{name: tensor for (name, kind), tensor in given if kind in by_name})
 
 
 def _hash(net: Any) -> str:

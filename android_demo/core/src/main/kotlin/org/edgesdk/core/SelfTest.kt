@@ -99,8 +99,9 @@ class Tolerance(
 ) {
     /** Returns what breaks the tolerance, null for nothing: `judge` of `edgesdk/core/compare.py`. */
     fun reason(want: List<FloatArray>, found: List<FloatArray>): String? {
+        val top = want.maxOf { row -> row.maxOf { abs(it.toDouble()) } }
+        val near = atol?.let { it * max(1.0, top) }
         var most = 0.0
-        var top = 0.0
         var over = 0
         var signal = 0.0
         var noise = 0.0
@@ -108,8 +109,7 @@ class Tolerance(
             for (i in w.indices) {
                 val error = abs(f[i].toDouble() - w[i])
                 most = max(most, error)
-                top = max(top, abs(w[i].toDouble()))
-                if (atol != null && error > atol + rtol * abs(w[i])) over++
+                if (near != null && error > near + rtol * abs(w[i])) over++
                 signal += w[i].toDouble() * w[i]
                 noise += error * error
             }
@@ -117,7 +117,7 @@ class Tolerance(
         val p1 = percentile(want.zip(found) { a, b -> cosine(a, b).toDouble() }.toDoubleArray(), 1)
         val ratio = if (noise == 0.0) EQUAL_DB else min(EQUAL_DB, 10 * ln(max(signal, 1e-300) / noise) / ln(10.0))
         return when {
-            over > 0 -> "$over values differ by more than $atol + $rtol x reference (largest difference $most)"
+            over > 0 -> "$over values differ by more than $near + $rtol x reference (largest difference $most)"
             relativeToMax != null && most > relativeToMax * top -> "largest difference $most, allowed ${relativeToMax * top}"
             cosineP1 != null && p1 < cosineP1 -> "cosine p1 $p1, at least $cosineP1 wanted"
             snrDb != null && ratio < snrDb -> "SNR $ratio dB, at least $snrDb dB wanted"
