@@ -9,12 +9,11 @@ pytest.importorskip("torch", reason="needs the train extra")
 pytest.importorskip("onnxscript", reason="needs the export extra")
 
 from edgesdk.core import plugins
+from tests.messages import FOREIGN
 from tools import support
 from tools.shelf import NETS, SMALL, make
 
 ROWS = json.loads(support.RESULT.read_text())["rows"]
-# What no message may hold: words of a fault of ours, of Python, or of the machine.
-FOREIGN = re.compile(r"internal error|NoneType|Traceback|object has no|site-packages|/tmp/")
 # Our own words come first, then what a tool said.
 OURS = re.compile(
     r"batch \d+: |int8 leaves |[\w.-]+ (differs from its source|could not be proven|cannot "

@@ -51,7 +51,7 @@ def look(
 def _check_batch(name: str, inputs: Tensors) -> None:
     told = ", ".join(f"{s.name} {['N' if n is None else n for n in s.shape]}" for s in inputs)
     if not inputs:
-        raise UnsupportedError(f"{name} has no input; a network without one is a constant")
+        raise UnsupportedError(f"{name} has no input; export a network that has one")
     if not all(spec.shape for spec in inputs) or len({spec.shape[0] for spec in inputs}) > 1:
         raise UnsupportedError(
             f"the inputs of {name} do not share a first axis, the batch: {told}; export the "
