@@ -8,7 +8,7 @@ from edgesdk.core.errors import EdgeSdkError, UnsupportedError
 from edgesdk.core.tensors import Arrays
 from edgesdk_export._find import find_source
 from edgesdk_export._layers import Layer, compare_layers, sentence
-from edgesdk_export._quantize import to_fp16
+from edgesdk_export._quantize import to_fp16, to_int8
 from edgesdk_export._quiet import converting
 from edgesdk_export._source import Source, as_onnx
 from edgesdk_export._tflite_layers import compare_tflite
@@ -34,6 +34,8 @@ def layers_of(bundle: Bundle, source: Source, arrays: Arrays) -> list[Layer]:
             other = as_onnx(bundle).entry_path
         elif bundle.precision == "fp32":
             other = exact
+        elif bundle.precision == "int8":
+            to_int8(exact, other, arrays, {}, batch)
         else:
             to_fp16(exact, other, {})
         return compare_layers(exact, other, arrays, batch)

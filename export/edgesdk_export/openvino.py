@@ -6,6 +6,7 @@ calibrated Q/DQ pairs as the ONNX target, which OpenVINO turns into its own.
 
 from pathlib import Path
 
+from edgesdk.core.jobs import LAYERS
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
 from edgesdk.core.source import ONNX
 from edgesdk_export._quantize import to_int8
@@ -22,6 +23,7 @@ class OpenvinoExporter:
     extra = "openvino"
     requires: tuple[str, ...] = ("openvino", "onnx")
     accepts: tuple[str, ...] = (ONNX,)
+    leaves_float = LAYERS
 
     def available(self) -> str | None:
         """See Exporter."""
@@ -37,7 +39,8 @@ class OpenvinoExporter:
         tools = job.source.write_onnx(work, batch)
         if job.precision == "int8" != job.source.precision:
             exact = work.rename(job.folder / "fp32.onnx")
-            tools += to_int8(exact, work, job.calibration, facts(job.source), batch)
+            texts = facts(job.source)
+            tools += to_int8(exact, work, job.calibration, texts, batch, in_float=job.in_float)
             exact.unlink()
         _convert(work, job)
         work.unlink()

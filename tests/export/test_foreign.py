@@ -432,3 +432,19 @@ def test_a_network_that_does_not_run_is_a_sentence(tmp_path):
     onnx.save(model, file)
     with pytest.raises(UsageError, match=r"my.onnx fails on .* zeros of image .*--samples"):
         open_file(file)
+
+
+def test_openvino_leaves_in_float_what_int8_spoils(tmp_path):
+    pytest.importorskip("openvino", reason="needs the openvino extra")
+    # One channel is a thousand times the others, which 8 bits for all of them cannot hold.
+    scale = numpy_helper.from_array(np.float32([1e3] + [1] * 7).reshape(1, 8, 1, 1), "scale")
+    small = np.diag(np.float32([1e-3] + [1] * 7)).reshape(8, 8, 1, 1)
+    nodes = [CONV, ("Mul", ["c", "scale"], ["m"], {}), ("Conv", ["m", "w2"], ["d"], {}),
+             ("GlobalAveragePool", ["d"], ["out"], {})]  # fmt: skip
+    stored = [weights(), scale, numpy_helper.from_array(small, "w2")]
+    bundle = export(
+        write(tmp_path / "my.onnx", nodes, inits=stored), target="openvino", precision="int8",
+        preprocess=["signed"], calib_samples=16, output_dir=tmp_path / "out",
+    )  # fmt: skip
+    assert "int8 leaves Conv 'd'" in " ".join(bundle.decisions)
+    assert bundle.verify["verdict"] == "pass"
