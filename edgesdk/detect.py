@@ -36,7 +36,7 @@ COARSEST = STRIDES[-1]
 # Parts faces upright from turned ones: tools/photo_constants.py, see
 # benchmarks/results/photo-constants.json. Too high costs three more looks, too low leaves a turned
 # photo as it is.
-SURE = 0.89
+SURE, OWN_SURE = 0.9, 0.97
 RAW = Preprocess((COARSEST, COARSEST), color="BGR", mean=(0.0,) * 3, std=(1.0,) * 3)
 HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
 OWN_HEADS = {"score": 1, "box": 4, "points": 10}
@@ -167,7 +167,7 @@ class FaceDetector(Looks):
             )
         self._least = float(told["score"] if score is None else score)
         self._overlap = float(told["overlap"] if overlap is None else overlap)
-        self.sure = float(told.get("sure", self._least))
+        self.sure = float(told.get("sure", OWN_SURE))
         self.runtime, self._run, self._fixed = _run_of(
             self.bundle, threads, runtime, device, allow_fallback
         )

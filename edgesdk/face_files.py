@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgesdk.core.errors import MissingDependencyError, UsageError
+from edgesdk.core.files import sha256_file
 from edgesdk.core.notes import note
 from edgesdk.images import quiet_pillow, read_image
 from edgesdk.picture_sets import Pictures
@@ -71,6 +73,20 @@ def _of_folder(path: Path) -> list[Source]:
 def films(inside: Pictures) -> list[str]:
     """Return the names of a folder's videos."""
     return [s.name for s in inside.skipped if s.name in inside and is_video(inside.file(s.name))]
+
+
+def tell_shared(given: Sequence[Source]) -> None:
+    """Note pictures of one content that are told to show several people."""
+    shown: dict[str, list[Source]] = {}
+    for source in given:
+        # What cannot be read is named later, as every such file.
+        with suppress(OSError):
+            shown.setdefault(sha256_file(source.path), []).append(source)
+    for same in shown.values():
+        people = sorted({source.person for source in same})
+        if len(people) > 1:
+            names = some(str(source.path) for source in same)
+            note(f"one picture of {len(people)} people, {some(people)}: {names}; remove the wrong")
 
 
 class Look:

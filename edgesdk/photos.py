@@ -15,11 +15,14 @@ from edgesdk.core.tensors import Array
 if TYPE_CHECKING:
     from edgesdk.detect import Detection, Detector
 
+    Look = Callable[[Array], Sequence[Detection]]
+
 # In pixels of the template's 112; measured by tools/photo_constants.py on LFW folds 1-5, see
 # benchmarks/results/photo-constants.json.
 MISFIT = 12.0  # points of faces lie below 5, those with two swapped from 17 on
 FITS = 8.0
 CROP_DISTANCE = 8.0
+SLANTS = (45.0, 315.0, 135.0, 225.0)  # degrees
 TURNED_SIDE = 1280  # long side in pixels of the copies that are looked at in other turns
 ORDER = "eyes, nose, mouth corners, x before y, the picture's left first"
 
@@ -47,6 +50,7 @@ def find(detector: Detector, picture: Array, largest: bool = False) -> list[Dete
 
     Where the detector finds none, is not sure of any, or gives points that are no face's, the
     picture is turned by 90, 180 and 270 degrees as well, and the turn with the surest face counts.
+    A face that it is still not sure of is looked for in the turns between, where it must be.
 
     Args:
         detector: Any detector; one with an attribute `sure` tells its score for a sure face,
@@ -60,12 +64,19 @@ def find(detector: Detector, picture: Array, largest: bool = False) -> list[Dete
     Raises:
         UsageError: the detector gives points in another order, or none that are five points.
     """
+    from edgesdk.boxes import scaled
+    from edgesdk.looks import shrunk
+
     look = getattr(detector, "largest", detector) if largest else detector
     found = [checked(face) for face in look(picture)]
     sure = float(getattr(detector, "sure", 0.0))
     if any(face.score >= sure and misfit(face.points) <= MISFIT for face in found):
         return found
-    turn = _turn(look, picture, found)
+    small = shrunk(picture, min(max(picture.shape[:2]), TURNED_SIDE))
+    turn, best = _turn(look, small, found)
+    if 0 < best < sure and (slanted := _slanted(look, small, sure)):
+        factor = max(picture.shape[:2]) / max(small.shape[:2])
+        return [scaled(face, factor) for face in slanted]
     if turn:
         side = np.ascontiguousarray(np.rot90(picture, turn))
         return [turned_back(checked(face), turn, picture.shape) for face in look(side)]
@@ -73,19 +84,45 @@ def find(detector: Detector, picture: Array, largest: bool = False) -> list[Dete
     return found
 
 
-def _turn(
-    look: Callable[[Array], Sequence[Detection]], picture: Array, upright: list[Detection]
-) -> int:
-    """Return the number of quarter turns in which the surest face that fits is seen."""
-    from edgesdk.detect import shrunk
-
-    small = shrunk(picture, min(max(picture.shape[:2]), TURNED_SIDE))
+def _turn(look: Look, small: Array, upright: list[Detection]) -> tuple[int, float]:
+    """Return in which quarter turn the surest face that fits is seen, and its score."""
     best, turn = _best(upright), 0
     for quarter in (1, 2, 3):
         seen = _best([checked(f) for f in look(np.ascontiguousarray(np.rot90(small, quarter)))])
         if seen > best:
             best, turn = seen, quarter
-    return turn
+    return turn, best
+
+
+def _slanted(look: Look, small: Array, sure: float) -> list[Detection]:
+    """Return the faces of the first turn between the quarters in which one is sure, [] for none."""
+    from PIL import Image
+
+    for degrees in SLANTS:
+        turned = Image.fromarray(small).rotate(degrees, Image.Resampling.BILINEAR, expand=True)
+        seen = [checked(face) for face in look(np.asarray(turned))]
+        if _best(seen) >= sure:
+            size = turned.height, turned.width
+            return [_unslanted(face, degrees, size, small.shape) for face in seen]
+    return []
+
+
+def _unslanted(
+    face: Detection, degrees: float, size: tuple[int, ...], shape: tuple[int, ...]
+) -> Detection:
+    """Return a face of a picture turned against the clock in the pixels of the picture as it is."""
+    angle = np.radians(degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    middles = [np.array([wide, high]) / 2 for high, wide in (size[:2], shape[:2])]
+
+    def back(places: Array) -> Array:
+        moved: Array = (places - middles[0]) @ turn.T + middles[1]
+        return moved
+
+    x, y, width, height = face.box
+    left, top = back(np.array([x + width / 2, y + height / 2])) - [width / 2, height / 2]
+    box = float(left), float(top), width, height
+    return type(face)(box, back(np.asarray(face.points) + 0.5) - 0.5, face.score)
 
 
 def _best(found: Sequence[Detection]) -> float:

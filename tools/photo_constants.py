@@ -19,6 +19,7 @@ import argparse
 from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from edgesdk import photos as constants
 from edgesdk.core.files import write_json
 from edgesdk.core.preprocess import ARCFACE_112
 from edgesdk.core.tensors import Array
-from edgesdk.detect import SURE, Detection, YuNet
+from edgesdk.detect import NAMES, Detection, detector
 from edgesdk.photos import misfit
 from edgesdk.picture_sets import Pictures
 
@@ -80,8 +81,9 @@ def away(face: Detection, picture: Array) -> float:
 class Seen:
     """What a detector finds of faces, gathered face by face."""
 
-    def __init__(self) -> None:
-        self.detector = YuNet()
+    def __init__(self, name: str) -> None:
+        self.detector: Any = detector(name)
+        self.sure = float(self.detector.sure)
         self.upright: list[float] = []
         self.turned: list[float] = []
         self.points: list[Array] = []
@@ -113,10 +115,11 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--faces", required=True, help="folder or archive of aligned faces")
+    parser.add_argument("--detector", choices=NAMES, default=NAMES[0])
     parser.add_argument("--most", type=int, default=600)
     parser.add_argument("-o", "--output", type=Path, required=True)
     asked = parser.parse_args()
-    pictures, random, seen = Pictures(asked.faces), np.random.default_rng(0), Seen()
+    pictures, random, seen = Pictures(asked.faces), np.random.default_rng(0), Seen(asked.detector)
     for name in pictures.choose(asked.most, 0):
         seen.add(pictures.read(name), random)
     fit = [misfit(points) for points in seen.points]
@@ -124,9 +127,9 @@ def main() -> None:
     others = [misfit(p[order]) for p in seen.points[:50] for order in OTHERS]
     result = {
         "command": f"python tools/photo_constants.py --faces {Path(asked.faces).name} "
-        f"--most {asked.most}",
+        f"--detector {asked.detector} --most {asked.most}",
         "faces": len(seen.upright),
-        "SURE": parted(seen.turned, seen.upright, SURE),
+        "SURE": parted(seen.turned, seen.upright, seen.sure),
         "MISFIT": parted(fit, swapped, constants.MISFIT),
         "FITS": parted(fit, others, constants.FITS),
         "CROP_DISTANCE": parted(seen.crops, seen.squares, constants.CROP_DISTANCE),

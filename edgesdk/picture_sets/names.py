@@ -23,6 +23,12 @@ SYSTEM = frozenset(
         "desktop.ini",
         "lost+found",
         "lost.dir",
+        "found.000",
+        "recycled",
+        "@sharebin",
+        "@tmp",
+        "~snapshot",  # NetApp
+        "node_modules",
         "__pycache__",
     )
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgesdk.core.errors import UsageError, did_you_mean
 from edgesdk.core.files import check_target, exists, write_atomic
 from edgesdk.core.jobs import Progress
+from edgesdk.core.notes import note
 from edgesdk.core.shipped import shipped
 from edgesdk.core.table import table
 from edgesdk.verbs._verb import Verb, listed
@@ -219,7 +220,7 @@ def _named(paths: Sequence[Path], person: str | None) -> list[Source]:
     """Return each file and whom it shows: as told, by its folder, else by the file's name."""
     from dataclasses import replace
 
-    from edgesdk.face_files import Source, films, sources
+    from edgesdk.face_files import Source, films, sources, tell_shared
 
     if person is not None:
         return [replace(source, person=person) for source in sources(paths)]
@@ -232,6 +233,7 @@ def _named(paths: Sequence[Path], person: str | None) -> list[Source]:
             found.append(Source(path, path.stem))
             continue
         inside = Pictures(path)
+        note(inside.line())
         names = sorted([*inside.names, *films(inside)])
         nested = any("/" in name for name in names)
         people = people_of(names, str(path)) if nested else [None] * len(names)
@@ -241,6 +243,7 @@ def _named(paths: Sequence[Path], person: str | None) -> list[Source]:
         ]
     if not found:
         raise UsageError(f"{', '.join(map(str, paths))} holds no picture; give photos of people")
+    tell_shared(found)
     return found
 
 

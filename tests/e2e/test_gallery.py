@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -39,6 +40,15 @@ def test_a_folder_per_person(built):
     data = edgesdk.gallery("list", built)
     assert data["people"] == [{"name": "ada", "faces": 2}, {"name": "bo", "faces": 2}]
     assert "ada" in show(data)
+
+
+def test_one_picture_under_two_names_is_told(built, people, caplog):
+    caplog.set_level("INFO", "edgesdk")
+    shutil.copy(people / "ada" / "1.png", people / "bo" / "twin.png")
+    edgesdk.gallery("build", built, people, aligned=True)
+    told = "\n".join(caplog.messages)
+    assert "people: 5 pictures" in told
+    assert "one picture of 2 people, ada, bo:" in told
 
 
 def test_building_again_replaces_the_same_pictures_and_adds_new_ones(built, people, tmp_path):
