@@ -4,7 +4,8 @@
     python android_demo/tools/write_vectors.py BUNDLE OUT
 
 OUT/bundle is a copy of BUNDLE; OUT/vectors holds pictures of many sizes, resized, normalised
-and aligned by `edgesdk.core.preprocess`, JSON texts as Python reads and writes them, and a gallery.
+and aligned by `edgesdk.core.preprocess`, JSON texts as Python reads and writes them, a gallery, and
+golden maps of a face detector. OUT/detector is a copy of the shipped face detector.
 """
 
 import argparse
@@ -19,7 +20,9 @@ from edgesdk import Gallery
 from edgesdk.core.bundle import read_bundle
 from edgesdk.core.files import canonical, write_atomic, write_json
 from edgesdk.core.preprocess import ARCFACE_112, Align, Preprocess, align
+from edgesdk.core.shipped import shipped_bundle
 from edgesdk.core.tensors import Array
+from tools.face_maps import cases, photo
 
 # Shrinking, enlarging, both at once, odd sizes, single pixels.
 SIZES = [(1, 1), (3, 5), (16, 16), (17, 31), (64, 64), (112, 112), (200, 9), (9, 200)]
@@ -102,6 +105,14 @@ def json_cases() -> list[dict[str, str]]:
     return [{"text": text, "canonical": canonical(json.loads(text)).decode()} for text in TEXTS]
 
 
+def face_cases(pack: Pack) -> list[dict[str, Any]]:
+    """Return golden maps of a face detector, and the faces that they tell of."""
+    return [
+        one | {"maps": {name: pack.add(maps) for name, maps in one["maps"].items()}}
+        for one in cases()
+    ]
+
+
 def write_gallery(bundle: Path, path: Path) -> None:
     """Write a gallery of three people, each axis of the embedding one face."""
     gallery = Gallery(bundle)
@@ -118,10 +129,11 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     args = parser.parse_args()
     read_bundle(args.bundle)
-    bundle, vectors = args.out / "bundle", args.out / "vectors"
-    for folder in (bundle, vectors):
+    bundle, detector, vectors = (args.out / name for name in ("bundle", "detector", "vectors"))
+    for folder in (bundle, detector, vectors):
         shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(args.bundle, bundle)
+    shutil.copytree(shipped_bundle("face-detector"), detector)
     write_gallery(bundle, vectors / "people.gallery")
     pack, random = Pack(vectors), np.random.default_rng(3)
     write_json(
@@ -130,6 +142,8 @@ def main() -> None:
             "preprocess": preprocess_cases(pack, random),
             "align": align_cases(pack, random),
             "json": json_cases(),
+            "faces": face_cases(pack),
+            "photo": {"picture": pack.add(photo()), "case": 2},
             "broken": BROKEN,
         },
     )

@@ -25,12 +25,14 @@ class FolderSource(private val folder: File) : Source {
 data class Threshold(val value: Double, val low: Double, val high: Double)
 
 /**
- * A face-embedding bundle as `edgesdk export` writes it; every hash was checked.
+ * A bundle as `edgesdk export` writes it; every hash was checked.
  *
+ * @property dim Values of an embedding, 0 where there is none.
  * @property batch Batch size that the file demands, null for a free one.
  * @property sha256 Identity of the artefact, as the Python side computes it.
  */
 data class Bundle(
+    val task: String,
     val model: String,
     val target: String,
     val precision: String,
@@ -56,17 +58,21 @@ data class Bundle(
 
     companion object {
         private const val SCHEMA = 1
+        private const val EMBEDDING = "face-embedding"
         const val MANIFEST = "bundle.json"
 
-        /** Opens a bundle; throws [Problem] where it is none, of an unknown schema, or altered. */
-        fun open(source: Source): Bundle {
+        /** Opens a bundle of face embeddings. */
+        fun open(source: Source): Bundle = open(source, EMBEDDING)
+
+        /** Opens a bundle of a task; throws [Problem] where it is none, of an unknown schema, or altered. */
+        fun open(source: Source, task: String): Bundle {
             val raw = source.read(MANIFEST)
                 ?: throw Problem("there is no $MANIFEST: it is no bundle; make one with: edgesdk export")
             val node = Node(Json.read(String(raw, Charsets.UTF_8)), MANIFEST)
             checkSchema(node)
             checkManifest(node)
             val files = node["files"].members.keys.associateWith { readFile(source, node["files"], it) }
-            return sound(MANIFEST) { parse(node, files) }
+            return sound(MANIFEST) { parse(node, files, task) }
         }
 
         private fun checkSchema(node: Node) {
@@ -96,10 +102,11 @@ data class Bundle(
             return content
         }
 
-        private fun parse(node: Node, files: Map<String, ByteArray>): Bundle {
-            checkKind(node, files)
+        private fun parse(node: Node, files: Map<String, ByteArray>, task: String): Bundle {
+            checkKind(node, files, task)
             val input = node["inputs"].items.single()
             return Bundle(
+                task = task,
                 model = node["model"].string,
                 target = node["target"].string,
                 precision = node["precision"].string,
@@ -110,7 +117,7 @@ data class Bundle(
                 input = input["name"].string,
                 output = node["outputs"].items.first()["name"].string,
                 batch = input["shape"].items.first().let { if (it.value == null) null else it.int },
-                dim = node["postprocess"]["dim"].int,
+                dim = if (task == EMBEDDING) node["postprocess"]["dim"].int else 0,
                 preprocess = Preprocess.read(node["preprocess"][input["name"].string]),
                 thresholds = node["thresholds"].members.keys.associateWith {
                     val one = node["thresholds"][it]
@@ -121,9 +128,9 @@ data class Bundle(
             )
         }
 
-        private fun checkKind(node: Node, files: Map<String, ByteArray>) {
-            if (node["task"].string != "face-embedding" || node["inputs"].items.size != 1) {
-                throw Problem("the bundle is for '${node["task"].string}', this app needs 'face-embedding'")
+        private fun checkKind(node: Node, files: Map<String, ByteArray>, task: String) {
+            if (node["task"].string != task || node["inputs"].items.size != 1) {
+                throw Problem("the bundle is for '${node["task"].string}', this app needs '$task'")
             }
             if (node["format"].string != "onnx") {
                 throw Problem("the bundle holds ${node["format"].string}, this app opens onnx; export --target onnx")
