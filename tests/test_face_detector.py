@@ -87,6 +87,10 @@ def test_average_precision_of_none():
         ('{"a.png": [[1, 2, 3]]}', "4 or 14"),
         ('{"a.png": [[1, 2, 0, 3]]}', "a box is"),
         ('{"a.png": 7}', "4 or 14"),
+        ('{"a.png": [["1", "2", "3", "4"]]}', "4 or 14"),
+        ('{"a.png": [[1, 2, 3, true]]}', "4 or 14"),
+        ('{"a.png": [[1e308, 2, 1e308, 3]]}', "4 or 14"),
+        (f'{{"a.png": [[1, 2, 3, {"9" * 400}]]}}', "4 or 14"),
         ('{"b.png": []}', "not there"),
     ],
 )
@@ -97,6 +101,16 @@ def test_a_list_of_faces_is_checked(tmp_path, text, said):
     (tmp_path / "faces.json").write_text(text)
     with pytest.raises(UsageError, match=said):
         read_faces(tmp_path)
+
+
+def test_a_list_of_faces_is_read_by_the_rule_of_all_sets(tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (9, 9)).save(tmp_path / "A.PNG")
+    (tmp_path / "faces.json").write_text('{"a.jpg": [[1, 2, 3, 4]]}')
+    photos = read_faces(tmp_path)
+    assert photos.names == ("A.PNG",)
+    assert photos.faces[0][0, :4].tolist() == [1, 2, 3, 4]
 
 
 def test_a_damaged_photo_is_found_before_any_is_judged(tmp_path):

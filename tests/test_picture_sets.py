@@ -380,3 +380,14 @@ def test_names_have_one_spelling(name):
     assert key(unicodedata.normalize("NFD", name)) == key(unicodedata.normalize("NFC", name))
     assert stem(name) in name
     assert "\n" not in shown(name)
+
+
+def test_a_list_may_give_another_suffix(tmp_path):
+    for name in ("anna/1.JPEG", "anna/2.png", "anna/2.webp", "x.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    found = Pictures(tmp_path)
+    assert found.find("Anna\\1.jpg") == "anna/1.JPEG"
+    assert found.find("anna/2.webp") == "anna/2.webp"
+    assert found.find("anna/2.jpg") == "anna/2.png"
+    assert found.find("x.jpg") is None

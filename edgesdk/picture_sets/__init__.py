@@ -130,6 +130,8 @@ class Pictures:
             return name
         wanted = key(name)
         found = self._by_key.get(wanted) or self._by_stem.get(wanted) or []
+        if not found and named_picture(wanted):
+            found = self._by_stem.get(stem(wanted), [])
         exact = [n for n in found if plain(name) in (n, stem(n))]
         return next(iter(exact or found), None)
 

@@ -12,7 +12,7 @@ import numpy as np
 from edgesdk.boxes import Detection
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import canonical, sha256_bytes
-from edgesdk.core.preprocess import check_picture
+from edgesdk.core.preprocess import FARTHEST, check_picture
 from edgesdk.core.task import ModelInfo, Samples, picture_inputs
 from edgesdk.core.tensors import Array
 from edgesdk.picture_sets import Pictures
@@ -86,11 +86,13 @@ def read_faces(place: Path) -> FacePhotos:
         raise UsageError(
             f"{place}: {LIST} must be a table of pictures, found {type(told).__name__}"
         )
-    missing = [name for name in told if name not in source]
+    places = {name: source.find(name) for name in told}
+    missing = [name for name, found in places.items() if found is None]
     if missing:
         raise UsageError(f"{place}: {LIST} names {missing[0]!r}, which is not there")
-    names = tuple(sorted(told))
-    faces = tuple(_rows(place, name, told[name]) for name in names)
+    rows = {str(places[name]): _rows(place, name, told[name]) for name in told}
+    names = tuple(sorted(rows))
+    faces = tuple(rows[name] for name in names)
     source.check(names, strict=True)
     return FacePhotos(source, names, faces)
 
@@ -99,15 +101,20 @@ def _rows(place: Path, name: str, told: Any) -> Array:
     rows = np.full((len(told) if isinstance(told, list) else 0, 14), np.nan)
     try:
         for row, face in zip(rows, told, strict=True):
+            if any(type(number) not in (int, float) for number in face):
+                raise ValueError(f"a face is {face!r}")
             numbers = np.asarray(face, np.float64)
-            if numbers.shape not in [(n,) for n in SIZES] or not np.isfinite(numbers).all():
+            if (
+                numbers.shape not in [(n,) for n in SIZES]
+                or not (np.abs(numbers) <= FARTHEST).all()
+            ):
                 raise ValueError(f"a face is {face!r}")
             if min(numbers[2:4]) <= 0:
                 raise ValueError(f"a box is {face[:4]!r}")
             row[: len(numbers)] = numbers
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UsageError(
-            f"{place}: {LIST}: {name!r}: a face is 4 or 14 finite numbers ({error})"
+            f"{place}: {LIST}: {name!r}: a face is 4 or 14 numbers of pixels ({str(error)[:99]})"
         ) from None
     return rows
 

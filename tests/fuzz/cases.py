@@ -24,6 +24,7 @@ from tests.fuzz.media import (
     a_file_of_samples,
     a_library,
     a_list_of_classes,
+    a_list_of_faces,
     a_list_of_pairs,
     a_manifest_of_an_app,
     a_network,
@@ -319,7 +320,7 @@ CASES = {
         a_manifest, a_card, a_golden_index, a_verdict, a_result, a_text_of_json, a_checkpoint,
         a_picture, a_list_of_pairs, an_archive_of_pairs, a_list_of_classes, a_network, an_app,
         a_manifest_of_an_app, a_library, a_class_set, a_face_pack, a_file_of_samples, a_gallery,
-        what_a_model_is_told, captions_of_a_set,
+        what_a_model_is_told, captions_of_a_set, a_list_of_faces,
         a_settings_file, a_target, an_explanation, a_report_of_a_page, a_graph_of_the_reference,
         a_privacy_budget,
     )

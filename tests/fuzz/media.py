@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from tests.fuzz.choices import changed_bytes, changed_json
+from tests.fuzz.choices import as_text, changed_bytes, changed_json
 from tests.fuzz.place import place, whole, write
 
 
@@ -98,6 +98,22 @@ def a_list_of_classes(choices):
     set_of_pairs()
     seed = b'path,label\nAnn/Ann_0001.png,ann\n"Bob/Bob_0001.png","b ob"\n'
     assert len(read_labelled(write("pairs/labels.csv", changed_bytes(choices, seed))))
+
+
+def a_list_of_faces(choices):
+    from edgesdk.boxes import Detection
+    from edgesdk.tasks._face_sets import agree, average_precision, read_faces
+
+    set_of_pairs()
+    box = [1, 2, 30.5, 40]
+    seed = {"Ann/Ann_0001.png": [box, [*box, *range(10)]], "Bob/Bob_0001.png": []}
+    content = as_text(changed_json(choices, seed)).encode()
+    content = changed_bytes(choices, content) if choices.below(2) else content
+    write("pairs/faces.json", content)
+    photos = read_faces(place() / "pairs")
+    assert photos.sha256
+    found = [Detection((0.0, 0.0, 20.0, 20.0), np.ones((5, 2)), 0.5)]
+    assert 0 <= average_precision([agree(found, rows) for rows in photos.faces]) <= 1
 
 
 def captions_of_a_set(choices):
