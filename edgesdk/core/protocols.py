@@ -362,6 +362,9 @@ class RunContext(Protocol):
     def checkpoint(self, name: str) -> Checkpoint:
         """Return the checkpoint in the folder `name`, or the shipped model of that name."""
 
+    def beginning(self, name: str) -> Checkpoint | None:
+        """Return the weights that setting `init` names to begin with, None for fresh ones."""
+
     def log(self, step: int, phase: str = "", **scalars: float) -> None:
         """Append one line to log.jsonl."""
 

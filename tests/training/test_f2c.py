@@ -16,6 +16,7 @@ from edgesdk_training import clue_data, soft  # noqa: E402
 from edgesdk_training.fakes import Redrawer, clean_photo, variants  # noqa: E402
 from edgesdk_training.nets import clue_net  # noqa: E402
 from edgesdk_training.nets.generators import FAMILIES  # noqa: E402
+from tools.teach_detectors import GROUPS  # noqa: E402
 
 PUBLISHED = {
     0.07: 0.036, 0.08: 0.080, 0.1: 0.141, 0.15: 0.222, 0.2: 0.262, 0.25: 0.285, 0.3: 0.299,
@@ -145,12 +146,35 @@ def test_rivals_train_by_the_same_recipe(drawn_set, tmp_path, clue):
     assert read_checkpoint(result.checkpoints["student"]).model == f"f2c-detector-{clue}-32"
 
 
+def test_it_begins_with_given_weights(drawn_set, tmp_path):
+    def fit(**settings):
+        sets = {"images": [drawn_set]}
+        return train("f2c", settings=TINY | settings, data=sets, out=tmp_path / "runs")
+
+    first = fit(epochs=12).checkpoints["student"]
+    further, fresh = (fit(epochs=1, lr=1e-5, init=init) for init in (str(first), ""))
+    assert further.metrics["holdout_auc"] > fresh.metrics["holdout_auc"]
+    origin = read_checkpoint(further.checkpoints["student"]).provenance["init"]
+    assert origin["weights_sha256"] == read_checkpoint(first).weights_sha256
+
+
+def test_every_family_is_left_out_once():
+    left = [
+        family
+        for group in GROUPS.values()
+        for family in FAMILIES
+        if family.startswith(tuple(group.split("+")))
+    ]
+    assert sorted(left) == sorted(FAMILIES)
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
         ({"clue": "ncr"}, "Did you mean 'npr'"),
         ({"size": 33}, "found size=33"),
         ({"epochs": -1}, "epochs must be 0 or more"),
+        ({"init": "item-detector"}, "is of item-detector, the student"),
         ({"without": "doubled"}, "needs real and generated pictures"),
     ],
 )

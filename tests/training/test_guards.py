@@ -47,7 +47,7 @@ def test_people_without_pictures_enough_teach_no_classes(tiny, asked):
 
 
 def test_weights_of_the_other_student_are_refused_before_anything_is_read(tiny, tmp_path):
-    with pytest.raises(UsageError, match="is a bridge-face-plus, the student is bridge-face; give"):
+    with pytest.raises(UsageError, match="is of bridge-face-plus, the student is bridge-face;"):
         tiny(init="bridge-face-plus")
     assert not list((tmp_path / "runs").glob("bridge-*"))
 

@@ -95,6 +95,22 @@ class Context:
         """
         return open_checkpoint(name)
 
+    def beginning(self, name: str) -> Checkpoint | None:
+        """Return the weights that setting `init` names to begin with, None for fresh ones.
+
+        Raises:
+            UsageError: they do not exist or are another student's.
+        """
+        if not name:
+            return None
+        begin = self.checkpoint(name)
+        if begin.student != self.student:
+            raise UsageError(
+                f"init={name} is of {begin.student}, the student is {self.student}; give "
+                f"--student {begin.student}, or weights of {self.student}"
+            )
+        return begin
+
     def embeddings(self, teacher: Any, pictures: Any) -> Any:
         """Return the teacher's unit embeddings of `pictures`, cached beside the runs."""
         batch = 16 if self.device == "cpu" else 512

@@ -190,7 +190,7 @@ class Bridge:
         student = plugins.load(plugins.STUDENTS, context.student)
         config = student.config(size=settings.size)
         # Read first: a wrong name is told now, not after the adapter's epochs.
-        begin = self.beginning(settings, context)
+        begin = context.beginning(settings.init)
         faces = load_faces(context, settings.base or base_side(settings.size), settings)
         model = student.build(config)
         check_classes(settings, faces)
@@ -213,18 +213,6 @@ class Bridge:
             data=faces.name, metrics=metrics, begun={"init": begin},
             teacher=faces.teacher, pictures=len(faces.train),
         )  # fmt: skip
-
-    def beginning(self, settings: Settings, context: RunContext) -> Checkpoint | None:
-        """Return the weights to begin with, None for fresh ones."""
-        if not settings.init:
-            return None
-        begin = context.checkpoint(settings.init)
-        if begin.student != context.student:
-            raise UsageError(
-                f"init={settings.init} is a {begin.student}, the student is {context.student}; "
-                f"give --student {begin.student}, or weights of {context.student}"
-            )
-        return begin
 
     def first_weights(
         self, settings: Settings, context: RunContext, faces: Any, model: Any,

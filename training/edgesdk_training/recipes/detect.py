@@ -102,7 +102,7 @@ class Detect:
 
         student = plugins.load(plugins.STUDENTS, context.student)
         config = student.config()
-        begin = context.checkpoint(settings.init) if settings.init else None
+        begin = context.beginning(settings.init)
         data = read_photos(context, settings)
         model = learnt(settings, context, student.build(config), data, begin)
         metrics = judged(student.folded(model.cpu()), student.postprocess(config), data)

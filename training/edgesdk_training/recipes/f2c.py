@@ -29,6 +29,7 @@ from edgesdk_training.loop import check_optimiser
 from edgesdk_training.settings import ABOVE_0, MOST_AT_ONCE, check_ranges
 
 if TYPE_CHECKING:
+    from edgesdk.core.bundle import Checkpoint
     from edgesdk.core.protocols import Recipe, RunContext, RunResult
     from edgesdk.core.tensors import Array
     from edgesdk_training.clue_data import Sample
@@ -58,6 +59,7 @@ class Settings:
         worked: Chance that a tool works on a crop of either side, so that it tells nothing.
         smooth: How far the labels are drawn to the middle, 0..0.5.
         without: Kinds left out, by the beginnings of their names, with + between: ae-+vq-.
+        init: Shipped model or checkpoint folder to begin with, "" for fresh weights.
     """
 
     size: int = 64
@@ -72,6 +74,7 @@ class Settings:
     worked: float = 0.2
     smooth: float = 0.02
     without: str = ""
+    init: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant before anything is read, written or trained."""
@@ -96,8 +99,9 @@ class F2c:
         student = plugins.load(plugins.STUDENTS, context.student)
         config = student.config(size=settings.size, clue=settings.clue)
         without = tuple(filter(None, settings.without.split("+")))
+        begin = context.beginning(settings.init)
         sample, held, name = read_samples(context, without, settings.size)
-        model = learnt(settings, context, student.build(config), sample)
+        model = learnt(settings, context, student.build(config), sample, begin)
         logits = held_logits(settings, context, model, held)
         slope, offset = calibration(logits, held.generated)
         model.calibrate(slope, offset)
@@ -106,15 +110,22 @@ class F2c:
         return leave(
             context, "f2c", settings, config, model,
             data=name, metrics=metrics, thresholds=band(chances, held.generated),
-            pictures=len(sample),
+            begun={"init": begin}, pictures=len(sample),
         )  # fmt: skip
 
 
-def learnt(settings: Settings, context: RunContext, model: Any, sample: Sample) -> Any:
+def learnt(
+    settings: Settings,
+    context: RunContext,
+    model: Any,
+    sample: Sample,
+    begin: Checkpoint | None,
+) -> Any:
     """Return the network after its one phase, in eval mode."""
     import torch
     import torch.nn.functional as F
 
+    from edgesdk_training.checkpoint import warm_start
     from edgesdk_training.clue_data import drawer
     from edgesdk_training.loop import Plan, fit
 
@@ -125,6 +136,8 @@ def learnt(settings: Settings, context: RunContext, model: Any, sample: Sample) 
     draw = drawer(sample, settings.size, settings.soft, settings.worked)
     first, _ = draw(torch.zeros(FIRST), torch.Generator().manual_seed(context.seed))
     model.standardise(first)
+    if begin is not None:
+        warm_start(model, begin, first)
     model.to(context.device, memory_format=torch.channels_last)
 
     def loss(batch: Any) -> tuple[Any, dict[str, Any]]:

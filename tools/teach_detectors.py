@@ -1,0 +1,65 @@
+"""Teach f2c-detector and its rivals on one set, and each again without one group of generators.
+
+    python tools/teach_detectors.py learn -o runs --epochs 4 --short 2
+    python tools/judge_detectors.py runs/f2c-* --fakes judge --real generators_dev.tar -o f2c.json
+
+A group holds the families that end in the same way, so that what is left out is a last stage
+never seen. The most important runs come first; finished ones are taken as they are, and the
+command goes on where it was interrupted. With `--init` one more f2c-detector begins with those
+weights; it stands in a folder of its own, `begun`.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from edgesdk_training._train import train
+from tools.command import told
+
+CLUES = ("f2c", "raw", "high-pass", "npr")
+# By last stage; beginnings of the families' names.
+GROUPS = {
+    "resized": "ae-nearest+ae-bi+ae-residual+gan-nearest+vq-nearest+vq-gan+sr-nearest+sr-gan"
+    "+latent-",
+    "transposed": "ae-tconv+ae-fir+patch-4+patch-8+gan-tconv+gan-fir+vq-tconv+vq-patch",
+    "shuffled": "ae-shuffle+patch-shuffle+gan-shuffle+sr-shuffle",
+    "diffusion": "diffusion",
+}
+
+
+def runs(asked: argparse.Namespace) -> Iterator[tuple[Path, int, dict[str, Any]]]:
+    """Yield folder, seed and settings of every run, the most important first."""
+    if asked.init:
+        yield asked.out / "begun", 0, {"epochs": asked.epochs, "lr": 1e-3, "init": asked.init}
+    for clue in CLUES:
+        yield asked.out, 0, {"epochs": asked.epochs, "clue": clue}
+    for seed in range(asked.seeds):
+        for clue in CLUES:
+            for group in GROUPS.values():
+                yield asked.out, seed, {"epochs": asked.short, "clue": clue, "without": group}
+    for seed in range(1, asked.seeds):
+        for clue in CLUES:
+            yield asked.out, seed, {"epochs": asked.epochs, "clue": clue}
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("images", type=Path, help="set of tools/make_fakes.py")
+    parser.add_argument("-o", "--out", type=Path, default=Path("runs"))
+    parser.add_argument("--epochs", type=int, default=11)
+    parser.add_argument("--short", type=int, default=11, help="epochs where a group is left out")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--init", default="", help="weights for one more run to begin with")
+    asked = parser.parse_args()
+    for folder, seed, settings in runs(asked):
+        images = {"images": [asked.images]}
+        result = train("f2c", settings=settings, data=images, seed=seed, out=folder)
+        print(settings, {k: round(v, 4) for k, v in result.metrics.items()}, flush=True)
+
+
+if __name__ == "__main__":
+    told(main)
