@@ -52,6 +52,7 @@ class Captions:
     """
 
     def __init__(self, told: Mapping[str, Any], origin: str = "captions") -> None:
+        self.origin = origin
         self._by_path: dict[str, list[str]] = {}
         by_name: dict[str, list[list[str]]] = {}
         for name, said in told.items():
@@ -117,6 +118,11 @@ def _parsed(content: bytes, origin: str) -> Captions:
     return Captions(data, origin)
 
 
+def words_of(sentence: str) -> list[str]:
+    """Return the words of a sentence in small letters, without numbers and signs."""
+    return [word for word in WORD.findall(sentence.lower()) if word[0].isalpha()]
+
+
 def noun_phrases(sentence: str, most: int) -> list[str]:
     """Return at most `most` phrases of adjectives and nouns, in the order they are said.
 
@@ -148,6 +154,10 @@ class Tokenizer:
         if not vocabulary or vocabulary[0] != EMPTY or UNKNOWN not in self._numbers:
             raise UsageError(f"a vocabulary begins with {EMPTY} and holds {UNKNOWN}; train again")
         self._unknown = self._numbers[UNKNOWN]
+
+    def __contains__(self, word: str) -> bool:
+        """Tell whether a word is known as a whole."""
+        return word in self._numbers
 
     def __call__(self, sentences: Sequence[str]) -> Array:
         """Return int32 [N, length]; 0 where a sentence has ended."""

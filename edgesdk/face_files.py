@@ -18,7 +18,7 @@ from edgesdk.picture_sets import Pictures
 from edgesdk.picture_sets.names import some
 from edgesdk.seen import Face, Picture
 from edgesdk.stream import cores
-from edgesdk.videos import EVERY_S, frames, is_video
+from edgesdk.videos import EVERY_S, films, frames, is_video
 
 if TYPE_CHECKING:
     from edgesdk.face import FacePipeline
@@ -68,11 +68,6 @@ def _of_folder(path: Path) -> list[Source]:
     note(inside.line())
     names = sorted([*inside.names, *films(inside)])
     return [Source(inside.file(name)) for name in names]
-
-
-def films(inside: Pictures) -> list[str]:
-    """Return the names of a folder's videos."""
-    return [s.name for s in inside.skipped if s.name in inside and is_video(inside.file(s.name))]
 
 
 def tell_shared(given: Sequence[Source]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from edgesdk.core.errors import MissingDependencyError, UsageError
 from edgesdk.core.tensors import Array
 from edgesdk.images import MAX_PIXELS
+from edgesdk.picture_sets import Pictures
 from edgesdk.picture_sets.kinds import HEAD, is_picture
 
 EVERY_S = 1.0
@@ -29,6 +30,11 @@ def is_video(path: Path) -> bool:
     except OSError:
         return False
     return not is_picture(head) and _FILM.match(head) is not None
+
+
+def films(inside: Pictures) -> list[str]:
+    """Return the names of a folder's videos."""
+    return [s.name for s in inside.skipped if s.name in inside and is_video(inside.file(s.name))]
 
 
 def frames(path: Path, every_s: float = EVERY_S) -> Iterator[tuple[float, Array]]:

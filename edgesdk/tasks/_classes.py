@@ -15,6 +15,7 @@ from edgesdk.core.task import ModelInfo, Samples, picture_inputs
 from edgesdk.core.tensors import Array
 from edgesdk.picture_sets import Pictures
 from edgesdk.picture_sets.people import inner_folders
+from edgesdk.videos import films
 
 LIST = "labels.csv"
 
@@ -141,12 +142,18 @@ def _listed(source: Pictures, name: str, place: Path) -> list[tuple[str, str]]:
     return rows
 
 
-def picture_files(given: Sequence[Path]) -> list[Path]:
-    """Return pictures as named, those of folders in the order of their names."""
+def picture_files(given: Sequence[Path], with_films: bool = False) -> list[Path]:
+    """Return pictures as named, those of folders in the order of their names.
+
+    Args:
+        given: Pictures and folders.
+        with_films: Whether the videos of a folder belong to it.
+    """
     files: list[Path] = []
     for path in given:
         found = Pictures(path) if path.is_dir() else None
         if found is not None:
             note(found.line())
-        files += [path] if found is None else [found.file(name) for name in found.names]
+            names = sorted([*found.names, *(films(found) if with_films else ())])
+        files += [path] if found is None else [found.file(name) for name in names]
     return files

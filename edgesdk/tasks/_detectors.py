@@ -1,11 +1,20 @@
 """How detectors of generated pictures look at one: by crops of its pixels, or with its caption."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgesdk.captions import Captions, Tokenizer, caption_tokens, captions_inside, noun_phrases
+from edgesdk.captions import (
+    INSIDE,
+    Captions,
+    Tokenizer,
+    caption_tokens,
+    captions_inside,
+    noun_phrases,
+    words_of,
+)
 from edgesdk.core.batches import in_batches
 from edgesdk.core.errors import UnsupportedError, UsageError
 from edgesdk.core.task import ModelInfo, Run, picture_inputs
@@ -13,6 +22,7 @@ from edgesdk.core.tensors import Array, TensorSpec
 from edgesdk.generated import corners, crops, mirrored_to
 from edgesdk.picture_sets import Pictures
 
+KNOWN = 0.5  # part of a caption's words that a verdict wants
 WITHOUT = "nothing is said of it; --captions FILE tells of each picture a sentence"
 
 
@@ -54,13 +64,16 @@ class Crops:
         return picture[top : top + self._side, left : left + self._side], {}
 
     def look(self, run: Run, picture: Array, said: Sequence[str]) -> dict[str, Any]:
-        """Return the pooled logit, the number of crops and where each lies with its logit."""
+        """Return the pooled logit, the number of crops, where each lies with its logit, and a
+        note of what hinders a verdict, "" for nothing."""
         logits = self._each(run, crops(picture, self._side))
         height, width = mirrored_to(picture, self._side).shape[:2]
         places = corners(height, width, self._side)
+        small = min(picture.shape[:2]) < self._side
         return {
             "logit": float(logits.mean()),
             "crops": len(logits),
+            "note": f"smaller than a crop of {self._side} px" if small else "",
             "map": list(zip(places, logits.tolist(), strict=True)),
             "side": self._side,
         }
@@ -99,7 +112,7 @@ class Captioned:
         self._objects = (tokens.shape[1] or 1) - 1
 
     def captions(self, given: Captions | None, places: Sequence[Pictures]) -> Captions:
-        """Return the captions that were given, else those that lie in the folders.
+        """Return the captions that were given, else those that lie beside the pictures.
 
         Raises:
             UsageError: there are none.
@@ -107,9 +120,11 @@ class Captioned:
         inside = [given] if given is not None else map(captions_inside, places)
         found = next((captions for captions in inside if len(captions)), None)
         if found is None:
+            empty = "" if given is None else f"{given.origin} says nothing of any picture. "
             raise UsageError(
-                f"{self._info.model} judges a picture by what is said of it; give --captions FILE, "
-                'JSON such as {"name.jpg": "a dog on a beach"}, or put captions.json beside them'
+                f"{empty}{self._info.model} judges a picture by what is said of it; give "
+                '--captions FILE, JSON such as {"name.jpg": "a dog on a beach"}, or put '
+                "captions.json beside them"
             )
         return found
 
@@ -121,7 +136,8 @@ class Captioned:
         return picture, {self._tokens.name: self._numbers(chosen)}
 
     def look(self, run: Run, picture: Array, said: Sequence[str]) -> dict[str, Any]:
-        """Return the mean logit, the first caption, and how far it and its objects lie away.
+        """Return the mean logit, the first caption, how far it and its objects lie away, and a
+        note of what hinders a verdict, "" for nothing.
 
         Raises:
             UsageError: nothing is said of the picture.
@@ -134,7 +150,10 @@ class Captioned:
         }
         found = in_batches(run, tensors, self._image.shape[0])
         logits = np.asarray(found[self._info.outputs[0].name], np.float64)[:, 0]
-        return {"logit": float(logits.mean()), "caption": said[0], **self._far(found, said[0])}
+        return {
+            "logit": float(logits.mean()), "caption": said[0], "note": self._unknown(said),
+            **self._far(found, said[0]),
+        }  # fmt: skip
 
     def logits(self, run: Run, pictures: Sequence[Array], said: Sequence[str]) -> Array:
         """Return the mean logit of each picture with what is said of it [N]."""
@@ -148,6 +167,13 @@ class Captioned:
         rows = [{"phrase": p, "distance": d} for p, d in zip(phrases, apart, strict=False)]
         return {"distance": whole, "objects": rows}
 
+    def _unknown(self, said: Sequence[str]) -> str:
+        """Return what hinders a verdict: too few words of what is said are known."""
+        words = [word for sentence in said for word in words_of(sentence)]
+        known = sum(word in self._tokenizer for word in words)
+        few = known < KNOWN * len(words) or not words
+        return f"the model knows {known} of {len(words)} words; it reads English" if few else ""
+
     def _said(self, said: Sequence[str]) -> list[str]:
         if not said:
             raise UsageError(WITHOUT)
@@ -156,6 +182,12 @@ class Captioned:
     def _numbers(self, sentence: str) -> Array:
         numbers = caption_tokens(self._tokenizer, sentence, self._objects)
         return numbers.astype(self._tokens.dtype)
+
+
+def beside(files: Sequence[Path]) -> list[Pictures]:
+    """Return the folders named, and those of named pictures, that hold a file of captions."""
+    folders = dict.fromkeys(path if path.is_dir() else path.parent for path in files)
+    return [Pictures(folder) for folder in folders if any((folder / n).is_file() for n in INSIDE)]
 
 
 def detector_of(info: ModelInfo) -> Crops | Captioned:

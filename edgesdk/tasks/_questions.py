@@ -16,9 +16,8 @@ from edgesdk.core.tensors import Array
 from edgesdk.face import FacePipeline
 from edgesdk.generated import mirrored_to, probability
 from edgesdk.images import read_image
-from edgesdk.picture_sets import Pictures
 from edgesdk.tasks._classes import picture_files
-from edgesdk.tasks._detectors import detector_of
+from edgesdk.tasks._detectors import beside, detector_of
 
 if TYPE_CHECKING:
     from edgesdk.core.session import Session
@@ -78,7 +77,7 @@ def of_generated(session: Session, files: Sequence[Path]) -> list[Question]:
     """
     info = info_of(session.bundle)
     detector = detector_of(info)
-    said = detector.captions(None, [Pictures(path) for path in files if path.is_dir()])
+    said = detector.captions(None, beside(files))
     return [
         _generated(session, detector, path, said.of(path), info.preprocess[_image(info)].size)
         for path in picture_files(files)

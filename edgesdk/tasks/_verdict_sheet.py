@@ -13,9 +13,8 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.files import os_errors, write_atomic
 from edgesdk.core.tensors import Array
 from edgesdk.generated import probability
-from edgesdk.images import read_image
 
-HIDDEN = ("map", "side")  # of a row: for the page alone
+HIDDEN = ("map", "side", "shown")  # of a row: for the page alone
 NESTED = ("objects",)  # what no cell of a table holds
 SHOWN = 360  # longest side of a picture on the page, pixels
 STYLE = (
@@ -38,17 +37,17 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 def write_sheet(folder: Path, rows: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> None:
     """Write index.html, the likeliest picture first, each beside where its clue lies.
 
-    Raises:
-        UsageError: a file is where the folder shall be.
+    Args:
+        folder: Made where it is missing.
+        rows: Each with "shown", a JPEG of `heat_map`.
+        result: What is told above and below.
     """
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"-o {folder} is a file; name a folder for the page and its pictures")
     with os_errors("write", folder):
         folder.mkdir(parents=True, exist_ok=True)
     parts = []
     for number, row in enumerate(sorted(rows, key=lambda r: -r["probability"])):
         name = f"{number:04}.jpg"
-        write_atomic(folder / name, _jpeg(heat_map(row)))
+        write_atomic(folder / name, row["shown"])
         parts.append(_figure(name, row))
     head = f"<title>Generated or real: {escape(result['bundle'])}</title><style>{STYLE}</style>"
     text = f"<p>{escape(result['warning'])}</p>"
@@ -59,16 +58,23 @@ def write_sheet(folder: Path, rows: Sequence[Mapping[str, Any]], result: Mapping
     write_atomic(folder / "index.html", page.encode())
 
 
-def heat_map(row: Mapping[str, Any]) -> Array:
+def check_folder(folder: Path | None) -> None:
+    """Raise UsageError where a file is where the page's folder shall be."""
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise UsageError(f"-o {folder} is a file; name a folder for the page and its pictures")
+
+
+def heat_map(pixels: Array, row: Mapping[str, Any]) -> Array:
     """Return a picture beside itself under the colours of its crops: red where it is generated.
 
     Args:
-        row: "picture", and where it was seen in crops "map" [((top, left), logit)] and their
-            "side"; else it stands alone.
+        pixels: uint8 [H, W, 3].
+        row: Where it was seen in crops "map" [((top, left), logit)] and their "side"; else the
+            picture stands alone.
     """
     from PIL import Image
 
-    picture = Image.fromarray(read_image(row["picture"]))
+    picture = Image.fromarray(pixels)
     scale = min(1.0, SHOWN / max(picture.size))
     small = picture.resize([max(1, round(n * scale)) for n in picture.size])
     shown = np.asarray(small, np.float32)
@@ -99,8 +105,13 @@ def _step(starts: Array, side: int) -> float:
     return float(apart.max()) if len(apart) else float(side)
 
 
+def verdict_of(row: Mapping[str, Any]) -> str:
+    """Return a row's verdict, and what hinders one."""
+    return f"{row['verdict']}: {row['note']}" if row["note"] else str(row["verdict"])
+
+
 def _figure(name: str, row: Mapping[str, Any]) -> str:
-    told = f"<b>{row['probability']:.3f}</b> {row['verdict']}<br>{escape(row['picture'])}"
+    told = f"<b>{row['probability']:.3f}</b> {escape(verdict_of(row))}<br>{escape(row['picture'])}"
     told += f"<br>{escape(row['caption'])}" if "caption" in row else ""
     told += "".join(
         f"<br>{escape(part['phrase'])}: {part['distance']:.2f}" for part in row.get("objects", ())
@@ -108,7 +119,8 @@ def _figure(name: str, row: Mapping[str, Any]) -> str:
     return f'<figure><img src="{name}" alt=""><figcaption>{told}</figcaption></figure>'
 
 
-def _jpeg(picture: Array) -> bytes:
+def as_jpeg(picture: Array) -> bytes:
+    """Return a picture as JPEG."""
     from PIL import Image
 
     stream = io.BytesIO()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,20 @@ from edgesdk.core.task import (
 )
 from edgesdk.core.tensors import Array
 from edgesdk.generated import probability, verdict
-from edgesdk.picture_sets import Pictures
-from edgesdk.tasks._detectors import detector_of
+from edgesdk.tasks._detectors import beside, detector_of
 from edgesdk.tasks._each import each_picture
 from edgesdk.tasks._generated_sets import LabelledSides, native_samples, read_sides
 from edgesdk.tasks._inputs import draw_inputs, textures
-from edgesdk.tasks._verdict_sheet import HIDDEN, write_csv, write_sheet
+from edgesdk.tasks._verdict_sheet import (
+    HIDDEN,
+    as_jpeg,
+    check_folder,
+    heat_map,
+    verdict_of,
+    write_csv,
+    write_sheet,
+)
+from edgesdk.videos import EVERY_S
 
 EVEN = {"generated": {"value": 0.5}, "real": {"value": 0.5}}
 WARNING = (
@@ -98,26 +107,28 @@ class GeneratedImageDetection:
                 the folder.
 
         Returns:
-            "pictures" (picture, probability, verdict, logit; crops, or caption, distance and
-            objects with the distance of each), "skipped" (picture, why), "thresholds", the
-            "prevalence" that the probabilities assume, and a "warning".
+            "pictures" (picture, of a video film.mp4@12.0s, probability, verdict, logit, note of
+            what hinders a verdict; crops, or caption, distance and objects with the distance of
+            each), "skipped" (picture, why), "thresholds", the "prevalence" that the probabilities
+            assume, and a "warning".
         """
         from edgesdk_runtimes._open import open_session
 
         info = info_of(job.bundle)
         detector = detector_of(info)
         given = None if captions is None else read_captions(Path(captions))
-        folders = [Pictures(path) for path in job.files if path.is_dir()]
-        said = detector.captions(given, folders)
+        said = detector.captions(given, beside(job.files))
+        check_folder(job.output)
+
+        def see(path: Path, picture: Array) -> dict[str, Any]:
+            seen = detector.look(session.run, picture, said.of(path))
+            shown = {} if job.output is None else {"shown": as_jpeg(heat_map(picture, seen))}
+            return _row(info, path, seen) | shown
+
         with open_session(
             job.bundle, job.runtime, job.device, job.threads, job.allow_fallback
         ) as session:
-            rows, skipped = each_picture(
-                job,
-                lambda path, picture: _row(
-                    info, path, detector.look(session.run, picture, said.of(path))
-                ),
-            )
+            rows, skipped = each_picture(job, see, EVERY_S)
         result = {
             "bundle": job.bundle.name,
             "runtime": session.runtime,
@@ -140,7 +151,10 @@ class GeneratedImageDetection:
         """Return a line per picture, the likeliest first, and what the numbers assume."""
         rows = sorted(result["pictures"], key=lambda row: -row["probability"])
         last = result["column"]
-        body = [[r["picture"], f"{r['probability']:.3f}", r["verdict"], r[last]] for r in rows]
+        body = [
+            [r["picture"], f"{r['probability']:.3f}", verdict_of(r), shorten(str(r[last]), 60)]
+            for r in rows
+        ]
         cuts = result["thresholds"]
         lines = [
             table(["picture", "probability", "verdict", last], body),
@@ -159,7 +173,10 @@ def _cuts(info: ModelInfo) -> Mapping[str, Mapping[str, float]]:
 
 def _row(info: ModelInfo, path: Path, seen: Mapping[str, Any]) -> dict[str, Any]:
     chance = float(probability(np.array(seen["logit"])))
-    told = {"probability": chance, "verdict": verdict(chance, _cuts(info))}
+    told = {
+        "probability": chance,
+        "verdict": "undecided" if seen["note"] else verdict(chance, _cuts(info)),
+    }
     return {"picture": str(path), **told, **seen}
 
 

@@ -220,7 +220,8 @@ def _named(paths: Sequence[Path], person: str | None) -> list[Source]:
     """Return each file and whom it shows: as told, by its folder, else by the file's name."""
     from dataclasses import replace
 
-    from edgesdk.face_files import Source, films, sources, tell_shared
+    from edgesdk.face_files import Source, sources, tell_shared
+    from edgesdk.videos import films
 
     if person is not None:
         return [replace(source, person=person) for source in sources(paths)]

@@ -117,6 +117,21 @@ def test_without_any_caption_it_says_what_to_do(tmp_path):
         TASK.run(job([tmp_path]))
 
 
+def test_a_caption_of_unknown_words_gives_no_verdict(tmp_path):
+    Image.fromarray(photo(0)).save(tmp_path / "a.png")
+    (tmp_path / "captions.json").write_text(json.dumps({"a.png": "ein wrong Hund am Strand"}))
+    result = TASK.run(job([tmp_path / "a.png"]))
+    assert result["pictures"][0]["verdict"] == "undecided"
+    assert "undecided: the model knows 1 of 5 words" in TASK.show(result)
+
+
+def test_a_file_that_says_nothing_is_named(tmp_path):
+    Image.fromarray(photo(0)).save(tmp_path / "a.png")
+    (tmp_path / "c.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"c\.json says nothing of any picture"):
+        TASK.run(job([tmp_path]), captions=str(tmp_path / "c.json"))
+
+
 def test_a_detector_of_pixels_refuses_captions(tmp_path):
     Image.fromarray(photo(0)).save(tmp_path / "a.png")
     (tmp_path / "c.json").write_text("{}")
@@ -131,7 +146,7 @@ def test_a_page_and_a_table_hold_captions_and_objects(place, tmp_path):
     page = (out / "index.html").read_text()
     assert "wrong red dog: 0.50" in page
     assert table.read_text().splitlines()[0] == (
-        "picture,probability,verdict,logit,caption,distance"
+        "picture,probability,verdict,logit,caption,note,distance"
     )
 
 

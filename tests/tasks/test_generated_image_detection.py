@@ -14,7 +14,7 @@ from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.task import ModelInfo, task_of
 from edgesdk.core.tensors import TensorSpec
 from edgesdk.tasks._verdict_sheet import heat_map
-from tests.drawn import labelled_set, photo
+from tests.drawn import film, labelled_set, photo
 
 TASK = task_of("generated-image-detection")
 INFO = ModelInfo(
@@ -116,6 +116,18 @@ def test_a_large_photo_costs_as_many_crops_as_a_middling_one(tmp_path, session):
     large, tiny = TASK.run(job([tmp_path]))["pictures"]
     assert large["crops"] <= 64
     assert tiny["crops"] == 1
+    assert (tiny["verdict"], tiny["note"]) == ("undecided", "smaller than a crop of 32 px")
+    assert large["note"] == ""
+
+
+def test_a_video_gives_a_row_per_second(tmp_path, session):
+    pytest.importorskip("av", reason="needs the extra video")
+    film(tmp_path / "clip.mp4", [photo(n, 64, 64) for n in range(9)], 4)
+    Image.fromarray(photo(0)).save(tmp_path / "a.png")
+    result = TASK.run(job([tmp_path], tmp_path / "out"))
+    names = ["a.png", "clip.mp4@0.0s", "clip.mp4@1.0s", "clip.mp4@2.0s"]
+    assert [row["picture"] for row in result["pictures"]] == [str(tmp_path / n) for n in names]
+    assert len(list((tmp_path / "out").glob("*.jpg"))) == 4
 
 
 def test_a_page_shows_where_the_clue_lies_the_likeliest_first(tmp_path, session):
@@ -133,12 +145,10 @@ def test_a_page_shows_where_the_clue_lies_the_likeliest_first(tmp_path, session)
     assert "wrote" in TASK.show(result)
 
 
-def test_the_heat_map_is_red_where_a_crop_was_generated(tmp_path):
-    path = tmp_path / "grey.png"
-    Image.fromarray(np.full((64, 64, 3), 128, np.uint8)).save(path)
+def test_the_heat_map_is_red_where_a_crop_was_generated():
     places = [(0, 0), (0, 32), (32, 0), (32, 32)]
-    row = {"picture": str(path), "side": 32, "map": list(zip(places, [9, -9, -9, -9], strict=True))}
-    shown = heat_map(row).astype(int)
+    row = {"side": 32, "map": list(zip(places, [9, -9, -9, -9], strict=True))}
+    shown = heat_map(np.full((64, 64, 3), 128, np.uint8), row).astype(int)
     assert shown.shape == (64, 128, 3)
     red, blue = shown[8, 64 + 8], shown[56, 64 + 56]
     assert red[0] > red[2]
