@@ -20,8 +20,8 @@ from edgesdk.captions import captions_inside, read_captions
 from edgesdk.core.arrays import read_npz
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import sha256_bytes, write_atomic
+from edgesdk.own_encoders import companions, embedded, fingerprint, open_encoders
 from edgesdk.tasks._generated_sets import read_sides
-from edgesdk_training.own_encoders import companions, embedded, fingerprint, open_encoders
 from tools.command import told
 
 

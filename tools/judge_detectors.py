@@ -65,8 +65,11 @@ def detectors(folders: Sequence[Path]) -> tuple[dict[str, Score], dict[str, Any]
         student = plugins.load(plugins.STUDENTS, checkpoint.student)
         model, size = student.load(checkpoint), student.config(**checkpoint.student_config).size
         settings = checkpoint.provenance.get("settings", {})
+        shipped = (folder / "model.safetensors").is_file()
         name = checkpoint.student_config["clue"]
+        name += " shipped" if shipped else ""
         name += f" without {settings['without']}" if settings.get("without") else ""
+        name += " begun" if settings.get("init") else ""
         name += f" seed {checkpoint.provenance['seed']}" if checkpoint.provenance["seed"] else ""
 
         def score(pictures: Sequence[Array], model: Any = model, size: int = size) -> Array:
@@ -86,6 +89,45 @@ def scores_of(scorers: dict[str, Score], pictures: Sequence[Array], step: Step) 
     random = np.random.default_rng(0)
     shown = [step(jpeg(picture, QUALITY), random) for picture in pictures]
     return {name: score(shown) for name, score in scorers.items()}
+
+
+def left_out(
+    folders: Sequence[Path], pictures: Sequence[Array], kinds: Sequence[Kind]
+) -> dict[str, Any]:
+    """Return clue -> family -> AUC by the detector that was taught without families like it."""
+    scorers, about = detectors(folders)
+    rows: dict[str, Any] = {}
+    for name, score in scorers.items():
+        without = tuple(about.get(name, {}).get("settings", {}).get("without", "").split("+"))
+        if not any(without):
+            continue
+        mine = [i for i, k in enumerate(kinds) if not k.generated or k.name.startswith(without)]
+        scores = score([jpeg(pictures[i], QUALITY) for i in mine])
+        found = families(scores, [kinds[i] for i in mine])["families"]
+        clue = rows.setdefault(name.partition(" ")[0], {})
+        for family, row in found.items():
+            clue.setdefault(family, []).append(row)
+    return {clue: averaged(row) for clue, row in rows.items()}
+
+
+def averaged(of: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return family -> mean over seeds of AUC and ends of the interval, and the mean of all."""
+    rows = {
+        family: {
+            against: {
+                key: float(np.mean([row[against][key] for row in found]))
+                for key in ("auc", "low", "high")
+            }
+            | {"seeds": len(found)}
+            for against in found[0]
+        }
+        for family, found in of.items()
+    }
+    means = {
+        f"mean {against}": float(np.mean([row[against]["auc"] for row in rows.values()]))
+        for against in ("against photos", "against soft")
+    }
+    return {"families": rows, **means}
 
 
 def families(scores: Array, kinds: Sequence[Kind]) -> dict[str, Any]:
@@ -170,9 +212,11 @@ def reliability(scores: Array, kinds: Sequence[Kind]) -> list[dict[str, float]]:
     ]
 
 
-def generators(scorers: dict[str, Score], place: Path, about: dict[str, Any]) -> dict[str, Any]:
+def generators(
+    scorers: dict[str, Score], place: Path, about: dict[str, Any], most: int
+) -> dict[str, Any]:
     """Return detector -> generator -> AUC: against its own real partner, else all photos."""
-    pictures, kinds = read(place)
+    pictures, kinds = read(place, most)
     names = np.array([kind.name for kind in kinds])
     generated = np.array([kind.generated for kind in kinds])
     # Rendered frames of games are neither.
@@ -199,8 +243,11 @@ def main() -> None:
     )
     parser.add_argument("runs", nargs="+", type=Path, help="run or checkpoint folders")
     parser.add_argument("--fakes", type=Path, required=True, help="set of tools/make_fakes.py")
+    parser.add_argument("--left-out", type=Path, nargs="*", default=[], metavar="RUN",
+                        help="runs that left families out, judged on these")  # fmt: skip
     parser.add_argument("--real", type=Path, nargs="*", default=[], help="sets of real generators")
     parser.add_argument("--steps", type=int, default=MOST, help="pictures per side; 0 for none")
+    parser.add_argument("--most", type=int, default=MOST, help="of a kind of real generators")
     parser.add_argument("-o", "--out", type=Path, required=True, help="JSON to write")
     asked = parser.parse_args()
     import torch
@@ -216,7 +263,8 @@ def main() -> None:
         "fakes": {"pictures": len(pictures), "jpeg_quality": QUALITY},
         "unseen": {name: families(found, kinds) for name, found in scores.items()},
         "reliability": {name: reliability(scores[name], kinds) for name in about},
-        "generators": {p.stem: generators(scorers, p, about) for p in asked.real},
+        "left out": left_out(asked.left_out, pictures, kinds),
+        "generators": {p.stem: generators(scorers, p, about, asked.most) for p in asked.real},
     }
     if asked.steps:
         data["robustness"] = robustness(scorers, about, asked.fakes, asked.steps)

@@ -206,11 +206,12 @@ class Task(Plugin, Protocol):
     `run` may take keyword-only arguments of its own, documented in its "Args:" section: the
     command line and `edgesdk.run` offer them under the same names.
 
-    Three methods may be left out: `reads(outputs)`, which returns the `postprocess` of a model from
+    Four methods may be left out: `reads(outputs)`, which returns the `postprocess` of a model from
     outside with those outputs, where nobody tells it; `from_files(bundle, runtime, device, threads,
     files)`, a context manager that gives a `FromFiles`, which the scenario `pipeline` measures;
-    and `questions(session, files)`, which returns the `edgesdk.core.question.Question`s that an
-    open bundle decides about files, so that `edgesdk explain` can explain the answers.
+    `questions(session, files)`, which returns the `edgesdk.core.question.Question`s that an
+    open bundle decides about files, so that `edgesdk explain` can explain the answers; and
+    `caution(bundle)`, a sentence for the model card of what its answers must not be taken for.
     """
 
     @property

@@ -19,6 +19,7 @@ NESTED = ("objects",)  # what no cell of a table holds
 SHOWN = 360  # longest side of a picture on the page, pixels
 STYLE = (
     "body{font:15px system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+    "h1{font-size:1.3rem}"
     "figure{display:flex;gap:1rem;align-items:center;margin:1rem 0;flex-wrap:wrap}"
     "img{max-width:45%;height:auto}b{font-variant-numeric:tabular-nums}p{color:#444}"
 )
@@ -49,8 +50,13 @@ def write_sheet(folder: Path, rows: Sequence[Mapping[str, Any]], result: Mapping
         name = f"{number:04}.jpg"
         write_atomic(folder / name, row["shown"])
         parts.append(_figure(name, row))
-    head = f"<title>Generated or real: {escape(result['bundle'])}</title><style>{STYLE}</style>"
-    text = f"<p>{escape(result['warning'])}</p>"
+    title = f"Generated or real: {escape(result['bundle'])}"
+    head = f"<title>{title}</title><style>{STYLE}</style><h1>{title}</h1>"
+    lines = [result["warning"], cuts_of(result)]
+    lines += ["Red: where the clue of a generator is; blue: where it is not."] * any(
+        "map" in row for row in rows
+    )
+    text = "".join(f"<p>{escape(line)}</p>" for line in lines)
     skipped = "".join(
         f"<p>skipped {escape(s['picture'])}: {escape(s['why'])}</p>" for s in result["skipped"]
     )
@@ -103,6 +109,15 @@ def _step(starts: Array, side: int) -> float:
     """Return how far the crops of a grid lie from each other along one axis."""
     apart = np.diff(np.unique(starts))
     return float(apart.max()) if len(apart) else float(side)
+
+
+def cuts_of(result: Mapping[str, Any]) -> str:
+    """Return the thresholds of a result as a sentence."""
+    cuts = result["thresholds"]
+    return (
+        f"generated from {cuts['generated']:.3f}, real below {cuts['real']:.3f}, undecided "
+        f"between; as if {result['prevalence']:.0%} of all pictures were generated"
+    )
 
 
 def verdict_of(row: Mapping[str, Any]) -> str:

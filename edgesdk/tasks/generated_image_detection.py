@@ -9,6 +9,7 @@ import numpy as np
 
 from edgesdk.captions import read_captions
 from edgesdk.core.biometrics import auc
+from edgesdk.core.bundle import Bundle
 from edgesdk.core.jobs import RunJob
 from edgesdk.core.protocols import Task
 from edgesdk.core.question import Question
@@ -26,6 +27,8 @@ from edgesdk.core.task import (
 )
 from edgesdk.core.tensors import Array
 from edgesdk.generated import probability, verdict
+from edgesdk.own_encoders import open_encoders
+from edgesdk.tasks._captioned import check_companions
 from edgesdk.tasks._detectors import beside, detector_of
 from edgesdk.tasks._each import each_picture
 from edgesdk.tasks._generated_sets import LabelledSides, native_samples, read_sides
@@ -34,6 +37,7 @@ from edgesdk.tasks._verdict_sheet import (
     HIDDEN,
     as_jpeg,
     check_folder,
+    cuts_of,
     heat_map,
     verdict_of,
     write_csv,
@@ -89,6 +93,10 @@ class GeneratedImageDetection:
             return Headline("AUC", "unseen generators", float(value), percent=False)
         return measured(metrics)
 
+    def caution(self, bundle: Bundle) -> str:
+        """Return what verdicts must not be taken for, with the figure of unseen generators."""
+        return WARNING + _unseen(bundle.metrics) + detector_of(info_of(bundle)).caution
+
     def questions(self, session: Session, files: Sequence[Path]) -> list[Question]:
         """Ask of each picture whether it was generated; of crops, the part that tells most."""
         from edgesdk.tasks._questions import of_generated
@@ -96,7 +104,12 @@ class GeneratedImageDetection:
         return of_generated(session, files)
 
     def run(
-        self, job: RunJob, *, csv: str | None = None, captions: str | None = None
+        self,
+        job: RunJob,
+        *,
+        csv: str | None = None,
+        captions: str | None = None,
+        encoders: str | None = None,
     ) -> dict[str, Any]:
         """Tell of each picture how likely it was generated.
 
@@ -105,6 +118,9 @@ class GeneratedImageDetection:
             captions: JSON file, path or file name of a picture to a sentence or a list of them,
                 for detectors that read what is said of a picture; without it captions.json in
                 the folder.
+            encoders: onnx:FOLDER, transformers:FOLDER or open_clip:MODEL:WEIGHTS, for a head that
+                was taught on encoders of your own; the hashes of their files must be those that
+                the bundle names.
 
         Returns:
             "pictures" (picture, of a video film.mp4@12.0s, probability, verdict, logit, note of
@@ -115,7 +131,9 @@ class GeneratedImageDetection:
         from edgesdk_runtimes._open import open_session
 
         info = info_of(job.bundle)
-        detector = detector_of(info)
+        own = None if encoders is None else open_encoders(encoders)
+        check_companions(job.bundle.name, job.bundle.companions, own)
+        detector = detector_of(info, own)
         given = None if captions is None else read_captions(Path(captions))
         said = detector.captions(given, beside(job.files))
         check_folder(job.output)
@@ -137,7 +155,7 @@ class GeneratedImageDetection:
             "skipped": skipped,
             "thresholds": {side: cut["value"] for side, cut in _cuts(info).items()},
             "prevalence": info.postprocess.get("prevalence", 0.5),
-            "warning": _warning(job.bundle.metrics) + detector.caution,
+            "warning": self.caution(job.bundle),
             "csv": csv,
             "output": None if job.output is None else str(job.output),
         }
@@ -155,12 +173,10 @@ class GeneratedImageDetection:
             [r["picture"], f"{r['probability']:.3f}", verdict_of(r), shorten(str(r[last]), 60)]
             for r in rows
         ]
-        cuts = result["thresholds"]
         lines = [
             table(["picture", "probability", "verdict", last], body),
             *(f"skipped {s['picture']}: {s['why']}" for s in result["skipped"]),
-            f"generated from {cuts['generated']:.3f}, real below {cuts['real']:.3f}, undecided "
-            f"between; as if {result['prevalence']:.0%} of all pictures were generated",
+            cuts_of(result),
             result["warning"],
             *(f"wrote {result[key]}" for key in ("csv", "output") if result[key]),
         ]
@@ -180,11 +196,14 @@ def _row(info: ModelInfo, path: Path, seen: Mapping[str, Any]) -> dict[str, Any]
     return {"picture": str(path), **told, **seen}
 
 
-def _warning(metrics: Mapping[str, Any]) -> str:
+def _unseen(metrics: Mapping[str, Any]) -> str:
     value = metrics.get("unseen_auc")
     if not isinstance(value, int | float):
-        return WARNING
-    return f"{WARNING} AUC of this one on real generators it never saw: {value:.2f}."
+        return " What this one finds of generators that it never saw has not been measured."
+    return (
+        f" On real generators that it never saw this one reaches an AUC of {value:.2f}, where "
+        "0.50 is chance."
+    )
 
 
 def _judged(info: ModelInfo, logits: Array, data: LabelledSides) -> Judged:

@@ -8,6 +8,7 @@ from typing import Any
 from edgesdk.core.bundle import Bundle
 from edgesdk.core.files import encoded, write_atomic
 from edgesdk.core.licence import complete
+from edgesdk.core.task import task_of
 from edgesdk.core.tensors import TensorSpec
 from edgesdk.core.verify import Verification
 
@@ -29,6 +30,7 @@ def write_card(bundle: Bundle, verification: Verification) -> None:
     parts = [
         f"# {bundle.name}",
         f"{bundle.model} ({bundle.task}) for {bundle.target} at {bundle.precision}.",
+        _section("Caution", _caution(bundle)),
         _section("Licence", [f"{k}: {v}" for k, v in complete(bundle.licence).items()]),
         _section("Tensors", [*_tensors("in", bundle.inputs), *_tensors("out", bundle.outputs)]),
         _section("Pre-processing", [_preprocess(*item) for item in bundle.preprocess.items()]),
@@ -45,6 +47,11 @@ def write_card(bundle: Bundle, verification: Verification) -> None:
     ]
     text = "\n\n".join(part for part in parts if part) + "\n"
     write_atomic(bundle.path / CARD, encoded(text))
+
+
+def _caution(bundle: Bundle) -> list[str]:
+    told = getattr(task_of(bundle.task), "caution", None)
+    return [] if told is None else [told(bundle)]
 
 
 def _section(title: str, lines: Iterable[str]) -> str:

@@ -57,7 +57,7 @@ def _session(monkeypatch):
 def job(files, info=INFO, output=None):
     names = ("model", "task", "inputs", "outputs", "preprocess", "postprocess", "labels")
     about = {name: getattr(info, name) for name in (*names, "thresholds")}
-    bundle = SimpleNamespace(name="reader-onnx-fp32", metrics={}, **about)
+    bundle = SimpleNamespace(name="reader-onnx-fp32", metrics={}, companions=(), **about)
     return RunJob(bundle=bundle, files=tuple(files), output=output)
 
 

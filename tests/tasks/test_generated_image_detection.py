@@ -53,7 +53,7 @@ def session(monkeypatch):
 def job(files, output=None, **metrics):
     names = ("model", "task", "inputs", "outputs", "preprocess", "postprocess", "labels")
     about = {name: getattr(INFO, name) for name in (*names, "thresholds")}
-    bundle = SimpleNamespace(name="doubled-onnx-fp32", metrics=metrics, **about)
+    bundle = SimpleNamespace(name="doubled-onnx-fp32", metrics=metrics, companions=(), **about)
     return RunJob(bundle=bundle, files=tuple(files), output=output)
 
 

@@ -11,7 +11,8 @@ from edgesdk_training._train import train
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
-from edgesdk_training.joint_space import made_up, packed  # noqa: E402
+from edgesdk.own_encoders import packed  # noqa: E402
+from edgesdk_training.joint_space import made_up  # noqa: E402
 from edgesdk_training.nets.item_head import ItemHead  # noqa: E402
 
 

@@ -13,6 +13,7 @@ from edgesdk.core.biometrics import unit
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import write_atomic
 from edgesdk.core.tensors import Array, Arrays
+from edgesdk.own_encoders import packed
 
 NAMES = ("image", "caption", "objects", "words", "present")
 CONCEPTS, WIDTH, MOST = 200, 128, 4
@@ -114,13 +115,6 @@ def _companions(found: Arrays) -> dict[str, str]:
     """Return file -> hash of the encoders that a file of features names, one "file hash" each."""
     rows = [str(row).rsplit(" ", 1) for row in found.get("companions", np.array([])).ravel()]
     return {row[0]: row[-1] for row in rows}
-
-
-def packed(arrays: Arrays) -> Array:
-    """Return the head's input [N, 2 + 2K, D]: picture, caption, objects, words; float32."""
-    here = arrays["present"][..., None]
-    pair = np.stack([arrays["image"], arrays["caption"]], 1)
-    return np.concatenate([pair, arrays["objects"] * here, arrays["words"] * here], 1)
 
 
 def holds_features(path: Path) -> bool:

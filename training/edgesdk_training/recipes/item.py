@@ -170,7 +170,7 @@ def tensor(features: Any, chosen: Array, device: str = "cpu") -> Any:
     """Return the head's input of the chosen pictures."""
     import torch
 
-    from edgesdk_training.joint_space import packed
+    from edgesdk.own_encoders import packed
 
     return torch.from_numpy(packed({n: a[chosen] for n, a in features.arrays.items()})).to(device)
 

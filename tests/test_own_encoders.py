@@ -1,18 +1,21 @@
 """Encoders that users bring: tiny ones with weights drawn, through the same interface."""
 
 import json
+import shutil
 import sys
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+import edgesdk
 from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.errors import UnsupportedError, UsageError
+from edgesdk.own_encoders import companions, embedded, grid, open_encoders
+from edgesdk.tasks._generated_sets import read_sides
 from edgesdk_export.sources.checkpoint import CheckpointSource
 from edgesdk_training._train import train
 from edgesdk_training.joint_space import FeatureSet
-from edgesdk_training.own_encoders import embedded, grid, open_encoders
 from tests.drawn import labelled_set, photo
 from tools import embed_pairs
 
@@ -118,6 +121,44 @@ def test_a_set_becomes_a_file_of_features_for_the_recipe(pair, tmp_path, monkeyp
     monkeypatch.setattr("tools.embed_pairs.embedded", None)  # all of it is known
     embed_pairs.main()
     assert out.read_bytes() == before
+
+
+@pytest.fixture
+def head(pair, tmp_path):
+    """Train and export a head for the pair, and return its bundle and the labelled set."""
+    place = labelled_set(tmp_path / "set")
+    said = {f"{kind}/{n}.png": "a red dog" for kind in ("real", "fake/doubled") for n in range(12)}
+    (place / "captions.json").write_text(json.dumps(said))
+    sides, encoders = read_sides(place), open_encoders(f"onnx:{pair}")
+    rows = [embedded(encoders, sides.source.read(n), "a red dog", 2) for n in sides.names]
+    arrays = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+    more = {"generated": sides.generated, "companions": companions(encoders)}
+    np.savez(tmp_path / "f.npz", **arrays, **more)
+    settings = {"epochs": 1, "holdout": 0.4}
+    left = train("item", settings=settings, data={"images": [tmp_path / "f.npz"]}, out=tmp_path)
+    checkpoint = left.checkpoints["student"]
+    return edgesdk.export(checkpoint, target="onnx", output_dir=tmp_path / "bundles"), place
+
+
+def test_an_exported_head_runs_with_the_user_s_encoders(head, pair, tmp_path):
+    bundle, place = head
+    files, said = [place / "real" / "3.png"], place / "captions.json"
+    found = edgesdk.run(bundle, files, captions=said, encoders=f"onnx:{pair}")
+    (row,) = found["pictures"]
+    assert row["verdict"] in ("generated", "real", "undecided")
+    assert 0 <= row["distance"] <= 2
+    assert [part["phrase"] for part in row["objects"]] == ["red dog"]
+    assert "never saw has not been measured" in (bundle.path / "MODEL_CARD.md").read_text()
+    with pytest.raises(UsageError, match="head for encoders of your own"):
+        edgesdk.run(bundle, files, captions=said)
+    other = shutil.copytree(pair, tmp_path / "other")
+    (other / "encoders.json").write_text(json.dumps({"length": 4}))
+    model = (other / "text.onnx").read_bytes()
+    (other / "text.onnx").write_bytes(model.replace(b"text", b"tixt"))
+    with pytest.raises(UsageError, match="belongs to encoders whose files have the hashes"):
+        edgesdk.run(bundle, files, encoders=f"onnx:{other}")
+    with pytest.raises(UsageError, match="leave --encoders out"):
+        edgesdk.run("f2c-detector", files, encoders=f"onnx:{pair}")
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from edgesdk.core.biometrics import unit
 from edgesdk.core.errors import UnsupportedError, UsageError, did_you_mean
 from edgesdk.core.files import read_json, sha256_bytes, sha256_file
 from edgesdk.core.preprocess import Preprocess
-from edgesdk.core.tensors import Array
+from edgesdk.core.tensors import Array, Arrays
 
 CLIP_MEAN, CLIP_STD = (122.771, 116.747, 104.094), (68.5, 66.632, 70.323)
 GRID = 3  # windows a side, each half as wide as the picture
@@ -255,6 +255,13 @@ def embedded(
         "image": seen[0], "caption": said[0], "objects": chosen, "words": words,
         "present": present,
     }  # fmt: skip
+
+
+def packed(arrays: Arrays) -> Array:
+    """Return the head's input [N, 2 + 2K, D]: picture, caption, objects, words; float32."""
+    here = arrays["present"][..., None]
+    pair = np.stack([arrays["image"], arrays["caption"]], 1)
+    return np.concatenate([pair, arrays["objects"] * here, arrays["words"] * here], 1)
 
 
 def companions(encoders: Encoders) -> Array:
