@@ -1,10 +1,12 @@
-"""Draw docs/images/accuracy-cost.svg from the committed accuracy result.
+"""Draw the figures of docs/images from committed results.
 
 python tools/figures.py
 """
 
 from pathlib import Path
 
+import reliability
+from detector_tables import result
 from readme_tables import accuracy_rows
 
 from edgesdk_benchmarks._plot import plot
@@ -13,10 +15,14 @@ ROOT = Path(__file__).parent.parent
 
 
 def main() -> None:
-    """Write the figure: every model at its own input size, what enlarges at all of these."""
-    out = ROOT / "docs" / "images" / "accuracy-cost.svg"
-    out.write_text(plot(accuracy_rows(), "LFW accuracy, %"))
-    print(out)
+    """Write each figure.
+
+    Of accuracy against cost every model stands at its own input size, what enlarges at all.
+    """
+    images = ROOT / "docs" / "images"
+    (images / "accuracy-cost.svg").write_text(plot(accuracy_rows(), "LFW accuracy, %"))
+    (images / "f2c-reliability.svg").write_text(reliability.plot(result()["reliability"]))
+    print(images)
 
 
 if __name__ == "__main__":

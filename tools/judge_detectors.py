@@ -67,7 +67,7 @@ def detectors(folders: Sequence[Path]) -> tuple[dict[str, Score], dict[str, Any]
         settings = checkpoint.provenance.get("settings", {})
         shipped = (folder / "model.safetensors").is_file()
         name = checkpoint.student_config["clue"]
-        name += " shipped" if shipped else ""
+        name += " earlier" if shipped else ""
         name += f" without {settings['without']}" if settings.get("without") else ""
         name += " begun" if settings.get("init") else ""
         name += f" seed {checkpoint.provenance['seed']}" if checkpoint.provenance["seed"] else ""

@@ -53,6 +53,7 @@ def measured(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
     generators = [rows[names[0]] for rows in data["generators"].values()]
     fair = [row["auc"] for rows in generators for row in rows.values() if row.get("fair pair")]
     return {
+        "advice": advice(data["unseen"], names[0]),
         "controlled_fakes_auc": unseen["mean against photos"],
         "controlled_fakes_auc_against_soft": unseen["mean against soft"],
         "soft_photos_against_photos_auc": unseen["soft against photos"]["auc"],
@@ -60,6 +61,18 @@ def measured(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
         "unseen_fair_pairs_auc": float(np.mean(fair)),
         "measured_by": "python tools/judge_detectors.py, see " + path.name,
     }
+
+
+def advice(unseen: Mapping[str, Any], name: str) -> str:
+    """Return how a detector stands among those of the same command, on fakes kept apart."""
+    means = {
+        other: (row["mean against photos"] + row["mean against soft"]) / 2
+        for other, row in unseen.items()
+    }
+    best = max(means, key=lambda other: means[other])
+    told = ", ".join(f"{other} {value:.2f}" for other, value in means.items())
+    chosen = "recommended: the best" if best == name else f"{best} is the best"
+    return f"{chosen} of one command on controlled fakes kept apart (mean AUC: {told})"
 
 
 def _of_captions(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -83,10 +96,13 @@ def main() -> None:
     )
     parser.add_argument("run", type=Path)
     parser.add_argument("--judged", type=Path, required=True)
+    parser.add_argument("--unseen", type=Path, help="file of tools/judge_captioned.py")
     parser.add_argument("--data")
     asked = parser.parse_args()
     source = checkpoint_of(asked.run)
     found = measured(source, asked.judged)
+    if asked.unseen is not None:
+        found |= {"unseen_auc": read_json(asked.unseen, "judgement")["generators"]["all"]["auc"]}
     put(replace(source, metrics={**source.metrics, **found}), LICENCE, asked.data)
     print(source.model, found)
 

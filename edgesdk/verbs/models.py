@@ -43,6 +43,7 @@ def _model(name: str) -> dict[str, Any]:
         **meta["cost"],
         "bytes": size,
         "metrics": meta["metrics"],
+        "advice": meta["metrics"].get("advice", ""),
         "licence": meta["licence"],
         "bundle": shipped_bundle(name).is_dir(),
     }
@@ -95,6 +96,7 @@ def show(data: Mapping[str, Any]) -> str:
     rows = [_model_row(m) for m in data["models"]]
     head = ["model", "input", "parameters", "MMACs", "MB", "measured", "on", "weights"]
     parts = ["Shipped models", table(head, rows)] if rows else ["No model is shipped."]
+    parts += [f"{m['name']}: {m['advice']}" for m in data["models"] if m["advice"]]
     students = [[s["name"], s["task"], pairs(s["config"])] for s in data["students"]]
     recipes = [
         [r["name"], ", ".join(r["students"]), ", ".join(r["needs"]), "yes" if not r["missing"] else

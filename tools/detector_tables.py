@@ -1,0 +1,90 @@
+"""Tables of docs/generated-images.md, made from training/results/f2c.json by `make docs`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from readme_tables import table
+
+RESULT = Path(__file__).parent.parent / "training" / "results" / "f2c.json"
+Row = dict[str, Any]
+
+
+def result() -> Row:
+    """Return the committed result."""
+    found: Row = json.loads(RESULT.read_text())
+    return found
+
+
+def interval(row: Row) -> str:
+    """Return an AUC with its 95 % interval."""
+    return f"{row['auc']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+
+
+def families(against: str) -> str:
+    """Return each family against photos or soft photos, by every detector."""
+    unseen = result()["unseen"]
+    first = next(iter(unseen.values()))
+    rows: list[list[object]] = [
+        [name, *(interval(found["families"][name][against]) for found in unseen.values())]
+        for name in first["families"]
+    ]
+    means = [f"**{found[f'mean {against}']:.2f}**" for found in unseen.values()]
+    return table(["family", *unseen], [*rows, ["**mean**", *means]])
+
+
+def left_out() -> str:
+    """Return each family by detectors that were taught without families of its kind."""
+    found = result()["left out"]
+    against = ("against photos", "against soft")
+    head = ["family", *(f"{clue}, {a.removeprefix('against ')}" for clue in found for a in against)]
+    names = sorted({name for row in found.values() for name in row["families"]})
+    rows: list[list[object]] = [
+        [name, *(interval(row["families"][name][a]) for row in found.values() for a in against)]
+        for name in names
+    ]
+    means = [f"**{row[f'mean {a}']:.2f}**" for row in found.values() for a in against]
+    return table(head, [*rows, ["**mean**", *means]])
+
+
+def robustness() -> str:
+    """Return AUC after each step, and balanced accuracy at the threshold of the detector."""
+    found = result()["robustness"]
+    steps = next(iter(found.values()))
+    return table(
+        ["step", *found],
+        [[step, *(_robust(row[step]) for row in found.values())] for step in steps],
+    )
+
+
+def _robust(row: Row) -> str:
+    if "balanced_accuracy" not in row:
+        return interval(row)
+    ends = f"{100 * row['balanced_low']:.0f} to {100 * row['balanced_high']:.0f}"
+    return f"{interval(row)}, {100 * row['balanced_accuracy']:.0f} % ({ends})"
+
+
+def generators() -> str:
+    """Return each real generator, fair pairs first, then all of a set."""
+    rows: list[list[object]] = []
+    sets = result()["generators"]
+    names = list(next(iter(sets.values())))
+    for place, found in sets.items():
+        inside = found[names[0]]
+        for name in sorted(inside, key=lambda n: (n == "all", not inside[n].get("fair pair"), n)):
+            pair = "fair pair" if inside[name].get("fair pair") else "other photos"
+            what = f"**all of {place}**" if name == "all" else f"{name}, {pair}"
+            counts = f"{inside[name]['fakes']} / {inside[name]['reals']}"
+            rows.append([what, counts, *(interval(found[d][name]) for d in names)])
+    return table(["generator", "pictures", *names], rows)
+
+
+def worked_on() -> str:
+    """Return all fakes against each kind of worked photos, by every detector."""
+    key = "all against each soft kind"
+    unseen = result()["unseen"]
+    kinds = next(iter(unseen.values()))[key]
+    rows: list[list[object]] = [
+        [kind, *(interval(found[key][kind]) for found in unseen.values())] for kind in kinds
+    ]
+    return table(["kind", *unseen], rows)
