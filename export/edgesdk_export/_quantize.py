@@ -95,6 +95,7 @@ def to_int8(
     batch: int | None = None,
     for_gpu: bool = False,
     in_float: Sequence[str] = (),
+    seven_bits: bool = False,
 ) -> list[str]:
     """Write `source` with static int8 Q/DQ pairs; inputs and outputs stay float32.
 
@@ -107,6 +108,8 @@ def to_int8(
         for_gpu: Signed symmetric activations and float biases, which TensorRT asks for,
             instead of unsigned ones, which are faster and closer on CPUs.
         in_float: Names of nodes to leave in float, and REST.
+        seven_bits: Code weights in 7 bits: processors without VNNI add pairs of products in 16
+            bits, which two large ones of 8 bits do not fit into.
 
     Returns:
         Distributions that touched the file.
@@ -134,6 +137,7 @@ def to_int8(
                 activation_type=QuantType.QInt8 if for_gpu else QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 per_channel=True,
+                reduce_range=seven_bits,
                 op_types_to_quantize=PRODUCTS if REST in in_float else _operators(graph),
                 nodes_to_exclude=[*_first(graph), *in_float],
                 extra_options=LAST_IN_FLOAT | (SYMMETRIC if for_gpu else {}),

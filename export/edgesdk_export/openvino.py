@@ -1,7 +1,8 @@
 """OpenVINO networks (IR: model.xml and model.bin), made from the network's ONNX file.
 
-fp16 stores float16 weights; a CPU computes in float32 all the same. int8 is coded by the same
-calibrated Q/DQ pairs as the ONNX target, which OpenVINO turns into its own.
+fp16 stores float16 weights; a CPU computes in float32 all the same. int8 is coded by calibrated
+Q/DQ pairs, which OpenVINO turns into its own: weights in 7 bits, for its kernels on processors
+without VNNI overflow with 8 (docs/design/07-int8-for-openvino.md).
 """
 
 from pathlib import Path
@@ -39,8 +40,10 @@ class OpenvinoExporter:
         tools = job.source.write_onnx(work, batch)
         if job.precision == "int8" != job.source.precision:
             exact = work.rename(job.folder / "fp32.onnx")
-            texts = facts(job.source)
-            tools += to_int8(exact, work, job.calibration, texts, batch, in_float=job.in_float)
+            tools += to_int8(
+                exact, work, job.calibration, facts(job.source), batch,
+                in_float=job.in_float, seven_bits=True,
+            )  # fmt: skip
             exact.unlink()
         _convert(work, job)
         work.unlink()
@@ -72,7 +75,8 @@ def _decisions(job: ExportJob) -> list[str]:
     return {
         "fp16": ["fp16: weights are stored in float16, a CPU computes in float32"],
         "int8": [
-            "int8: static, weights per channel; the convolution of the input, the last product "
+            "int8: static, weights per channel, in 7 bits for processors that add products in 16; "
+            "the convolution of the input, the last product "
             "and the normalisation stay in float"
         ],
     }[job.precision]

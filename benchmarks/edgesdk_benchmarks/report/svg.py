@@ -224,7 +224,9 @@ class Bar:
 
 def bars(title: str, text: str, rows: Sequence[Bar], reference: float | None = None) -> str:
     """Return horizontal bars with intervals, and a dashed line at `reference`."""
-    step, left, right = 34, 250, 90
+    step, right = 34, 90
+    # The letters of these labels are larger than those in a chart.
+    left = max([250, *(int(len(row.label) * LETTER * 1.2) + 20 for row in rows)])
     height = step * len(rows) + 20
     most = max([r.high for r in rows] + [reference or 0.0]) * 1.02
     scale: Callable[[float], float] = lambda v: left + v / most * (WIDTH - left - right)  # noqa: E731
