@@ -34,8 +34,8 @@ __all__ = ["Detection", "Detector", "FaceDetector", "YuNet", "detector", "shrunk
 WEIGHTS = "face_detection_yunet_2023mar_int8bq.onnx"
 COARSEST = STRIDES[-1]
 # Parts faces upright from turned ones: tools/photo_constants.py, see
-# benchmarks/results/photo-constants.json. Too high costs three more looks, too low leaves a turned
-# photo as it is.
+# benchmarks/results/photo-constants.json, photo-constants-face-detector.json. Too high costs some
+# more looks, too low leaves a turned photo as it is.
 SURE, OWN_SURE = 0.9, 0.97
 RAW = Preprocess((COARSEST, COARSEST), color="BGR", mean=(0.0,) * 3, std=(1.0,) * 3)
 HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}

@@ -49,8 +49,8 @@ def find(detector: Detector, picture: Array, largest: bool = False) -> list[Dete
     """Return the faces of a picture that may lie on its side or stand on its head.
 
     Where the detector finds none, is not sure of any, or gives points that are no face's, the
-    picture is turned by 90, 180 and 270 degrees as well, and the turn with the surest face counts.
-    A face that it is still not sure of is looked for in the turns between, where it must be.
+    picture is turned by 90, 180 and 270 degrees as well, and at last by those between. A turn
+    counts where the detector is sure of a face in it, or finds none upright.
 
     Args:
         detector: Any detector; one with an attribute `sure` tells its score for a sure face,
@@ -77,7 +77,8 @@ def find(detector: Detector, picture: Array, largest: bool = False) -> list[Dete
     if 0 < best < sure and (slanted := _slanted(look, small, sure)):
         factor = max(picture.shape[:2]) / max(small.shape[:2])
         return [scaled(face, factor) for face in slanted]
-    if turn:
+    # A masked face is seen worse than one that is none on its head: only a sure one counts.
+    if turn and (best >= sure or not _best(found)):
         side = np.ascontiguousarray(np.rot90(picture, turn))
         return [turned_back(checked(face), turn, picture.shape) for face in look(side)]
     _check_order(found)

@@ -47,6 +47,20 @@ def test_a_turned_photo_is_looked_at_upright(turn, wrong):
     assert y < face.points[:, 1].max() <= y + height + 1
 
 
+def test_a_turn_counts_only_where_it_shows_a_sure_face():
+    """Masked faces: upright the detector is unsure, and on their heads a little less so."""
+
+    class Unsure:
+        sure = 0.9
+
+        def __call__(self, picture):
+            upright = np.array_equal(picture, PHOTO)
+            return [detection(POINTS, 0.8) if upright else detection(POINTS * 0.5, 0.85)]
+
+    (face,) = find(Unsure(), PHOTO)
+    assert face.points == pytest.approx(POINTS)
+
+
 def test_no_turn_is_tried_where_a_face_is_sure():
     seen = []
 
