@@ -104,14 +104,7 @@ def export(
     """
     chosen = plugins.resolve(plugins.EXPORTERS, target)
     exporter = plugins.load(plugins.EXPORTERS, chosen)
-    told = Told(
-        name=name,
-        task=task,
-        labels=None if labels is None else Path(labels),
-        licence=licence,
-        samples=None if samples is None else Path(samples),
-        preprocess=tuple(preprocess),
-    )
+    told = _told(name, task, labels, licence, samples, preprocess)
     source, why = find_source(model, ONNX in exporter.accepts, told)
     if require_commercial:
         refuse_research_only(source.licence, source.model)
@@ -136,6 +129,24 @@ def export(
         decisions=(why,),
     )
     return export_bundle(source, options, Path(output_dir), progress)
+
+
+def _told(
+    name: str | None,
+    task: str | None,
+    labels: Path | str | None,
+    licence: str | None,
+    samples: Path | str | None,
+    preprocess: Sequence[str],
+) -> Told:
+    return Told(
+        name=name,
+        task=task,
+        labels=None if labels is None else Path(labels),
+        licence=licence,
+        samples=None if samples is None else Path(samples),
+        preprocess=tuple(preprocess),
+    )
 
 
 def several(words: Sequence[str], given: dict[str, Any]) -> list[dict[str, Any]] | None:
