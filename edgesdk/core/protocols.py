@@ -10,15 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from edgesdk.core.bundle import Bundle, Checkpoint
-from edgesdk.core.jobs import (
-    Artefact,
-    ExportJob,
-    Progress,
-    Reach,
-    RemoteJob,
-    RunJob,
-    RunResult,
-)
+from edgesdk.core.jobs import Artefact, ExportJob, Progress, Reach, RemoteJob, RunJob, RunResult
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.result import BenchResult
 from edgesdk.core.source import NOTHING_TOLD, Source, Told

@@ -38,11 +38,11 @@ def source_run(source: Source, batch: int | None = None) -> tuple[Run, dict[str,
 
     Args:
         source: What is run.
-        batch: Items that are run at once, None for those of the source.
+        batch: Items that are run at once where the source takes any number, None for as many.
     """
     run, by = source.runner()
     safe = guarded(run, "the source itself", GateFailedError)
-    return partial(in_batches, safe, size=specs(source, batch)[0][0].shape[0]), by
+    return partial(in_batches, safe, size=specs(source)[0][0].shape[0] or batch), by
 
 
 def compare_all(

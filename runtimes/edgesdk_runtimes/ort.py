@@ -47,6 +47,8 @@ class OrtSession(BaseSession):
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # what it logs as an error it raises as well
+        # Without VNNI its int8 products overflow 16 bits; this computes them in another way there.
+        options.add_session_config_entry("session.x64quantprecision", "1")
         if self._device != "cpu":
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         return options
