@@ -1,5 +1,6 @@
 """Names of files in a set: one spelling for all systems, and which are no one's pictures."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -51,6 +52,8 @@ def plain(raw: str) -> str:
     """Return a name as a set gives it: slashes, composed letters (NFC), bytes that are no
     UTF-8 as \\xNN; without a leading "./" or "/"."""
     parts = [p for p in raw.replace("\\", "/").split("/") if p not in ("", ".")]
+    # Halves of characters, which JSON may hold, stand for no bytes.
+    parts = [re.sub("[\ud800-\udc7f\udd00-\udfff]", "\ufffd", part) for part in parts]
     text = "/".join(parts).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return unicodedata.normalize("NFC", text)
 
