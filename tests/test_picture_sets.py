@@ -391,3 +391,9 @@ def test_a_list_may_give_another_suffix(tmp_path):
     assert found.find("anna/2.webp") == "anna/2.webp"
     assert found.find("anna/2.jpg") == "anna/2.png"
     assert found.find("x.jpg") is None
+
+
+def test_half_a_character_in_a_name_is_told_by_a_sign():
+    from edgesdk.picture_sets.names import plain
+
+    assert plain("a\ud800/\udcff.jpg") == "a\ufffd/\\xff.jpg"
