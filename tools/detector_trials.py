@@ -7,6 +7,7 @@ bare, behind masks, and turned by known angles. What was pasted where is the tru
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from edgesdk.picture_sets import Pictures
 from edgesdk.tasks._face_sets import agree
 from edgesdk_training.found_faces import FaceTeacher
 from edgesdk_training.occluders import draw_bank, read_templates
-from edgesdk_training.photo_data import LEAST_CROP, MARGIN
+from edgesdk_training.photo_data import aligned, padded
 from edgesdk_training.scenes import SCORE, Shown, cut, paste_face
 
 SIDE, LEAST_PX, MOST_PX = 320, 20.0, 120.0
@@ -29,19 +30,12 @@ COUNT = 200  # photos of each kind
 Look = Callable[[Array], Sequence[Detection]]
 
 
-def aligned(place: Path, count: int) -> list[Shown]:
+def crops_of(place: Path, count: int) -> list[Shown]:
     """Return aligned faces of a set in which YuNet finds one face, with that face."""
     pictures, teacher = Pictures(place), FaceTeacher(scales=(1.0,), turns=())
-    found: list[Shown] = []
-    for name in pictures.choose(2 * count, 0):
-        face = pictures.read(name)
-        margin = round(len(face) * MARGIN)
-        seen = teacher(np.pad(face, ((margin, margin), (margin, margin), (0, 0)), mode="edge"))
-        if len(seen) and seen[0, SCORE] >= LEAST_CROP:
-            row = seen[:1].copy()
-            row[:, [0, 1, *range(5, 15)]] -= margin
-            found.append(Shown(face, row))
-    return found[:count]
+    faces = map(pictures.read, pictures.choose(2 * count, 0))
+    found = (aligned(face, teacher(padded(face))) for face in faces)
+    return list(islice((crop for crop in found if crop is not None), count))
 
 
 def trials(photos: Sequence[Shown], faces: Path, masks: Path) -> dict[str, list[Shown]]:
@@ -49,7 +43,7 @@ def trials(photos: Sequence[Shown], faces: Path, masks: Path) -> dict[str, list[
     bank = draw_bank(read_templates(masks), 64, COUNT, 0, plain=0.0)
     layers = bank.layers.permute(0, 2, 3, 1).numpy()
     bare = [photo for photo in photos if not len(photo.faces)]
-    crops = aligned(faces, COUNT)
+    crops = crops_of(faces, COUNT)
     kinds: dict[str, tuple[float, Array]] = {f"{turn}°": (turn, layers[:0]) for turn in TURNS}
     kinds[MASKED] = (0.0, layers)
     return {name: [*_pasted(bare, crops, *kind)] for name, kind in kinds.items()}

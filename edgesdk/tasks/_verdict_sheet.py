@@ -53,9 +53,8 @@ def write_sheet(folder: Path, rows: Sequence[Mapping[str, Any]], result: Mapping
     title = f"Generated or real: {escape(result['bundle'])}"
     head = f"<title>{title}</title><style>{STYLE}</style><h1>{title}</h1>"
     lines = [result["warning"], cuts_of(result)]
-    lines += ["Red: where the clue of a generator is; blue: where it is not."] * any(
-        "map" in row for row in rows
-    )
+    if any("map" in row for row in rows):
+        lines.append("Red: where the clue of a generator is; blue: where it is not.")
     text = "".join(f"<p>{escape(line)}</p>" for line in lines)
     skipped = "".join(
         f"<p>skipped {escape(s['picture'])}: {escape(s['why'])}</p>" for s in result["skipped"]

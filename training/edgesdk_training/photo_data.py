@@ -12,7 +12,7 @@ import numpy as np
 
 from edgesdk.core.errors import UsageError
 from edgesdk.core.tensors import Array
-from edgesdk_training.found_faces import FaceTeacher, find_all
+from edgesdk_training.found_faces import ROW, FaceTeacher, find_all
 from edgesdk_training.scenes import SCORE, Odds, Scenes, Shown
 
 if TYPE_CHECKING:
@@ -120,27 +120,41 @@ class _Padded:
         return np.asarray(self._faces[index * self._step])
 
     def __getitem__(self, index: int) -> Array:
-        face = self.bare(index)
-        margin = round(len(face) * MARGIN)
-        return np.pad(face, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
+        return padded(self.bare(index))
+
+
+def padded(face: Array) -> Array:
+    """Return an aligned face with its edges repeated around it, as a detector may look at it."""
+    margin = round(len(face) * MARGIN)
+    return np.pad(face, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
+
+
+def aligned(face: Array, found: Array) -> Shown | None:
+    """Return an aligned face with its place; None where no sure face was found in it.
+
+    Args:
+        face: uint8 [S, S, 3].
+        found: What the teacher finds in `padded(face)`, [K, ROW].
+    """
+    if not len(found) or found[0, SCORE] < LEAST_CROP:
+        return None
+    row = found[:1].copy()
+    row[:, [0, 1, *range(SCORE + 1, ROW)]] -= round(len(face) * MARGIN)
+    return Shown(face, row)
 
 
 def _crops(context: RunContext, most: int) -> list[Shown]:
     """Return the aligned faces in which the teacher finds one face."""
     if not most:
         return []
-    data, crops = context.data("public"), []
+    data = context.data("public")
+    crops: list[Shown | None] = []
     teacher = FaceTeacher(scales=(1.0,), turns=())
     for part in getattr(data, "parts", [data]):
-        padded = _Padded(part, most)
-        found = find_all(teacher, padded, context.folder.parent / "cache", context.progress)
-        for index, faces in enumerate(found):
-            if len(faces) and faces[0, SCORE] >= LEAST_CROP:
-                face, margin = padded.bare(index), round(len(padded.bare(index)) * MARGIN)
-                row = faces[:1].copy()
-                row[:, [0, 1, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]] -= margin
-                crops.append(Shown(face, row))
-    return crops
+        faces = _Padded(part, most)
+        found = find_all(teacher, faces, context.folder.parent / "cache", context.progress)
+        crops += [aligned(faces.bare(index), seen) for index, seen in enumerate(found)]
+    return [crop for crop in crops if crop is not None]
 
 
 def judged(model: Any, told: Mapping[str, Any], data: PhotoData) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 package org.edgesdk.core
 
 import ai.onnxruntime.OnnxTensor
-import ai.onnxruntime.OrtEnvironment
-import ai.onnxruntime.OrtException
 import ai.onnxruntime.OrtSession
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
@@ -34,22 +32,11 @@ interface FaceEmbedder : AutoCloseable {
 
 /** The bundle's ONNX file in ONNX Runtime, on the CPU. */
 class OrtFaceEmbedder(override val bundle: Bundle, threads: Int) : FaceEmbedder {
-    private val environment = OrtEnvironment.getEnvironment().apply { setTelemetry(false) }
-    private val session: OrtSession = open(threads)
+    private val environment = ortEnvironment()
+    private val session: OrtSession = environment.open(bundle, threads)
     private var buffer: FloatBuffer = direct(bundle.preprocess.elements)
 
     override val version = "onnxruntime ${environment.version}"
-
-    private fun open(threads: Int): OrtSession =
-        try {
-            OrtSession.SessionOptions().use { options ->
-                options.setIntraOpNumThreads(threads)
-                options.setInterOpNumThreads(1)
-                environment.createSession(bundle.file(bundle.entry), options)
-            }
-        } catch (error: OrtException) {
-            throw Problem("ONNX Runtime cannot open ${bundle.entry}: ${error.message}", error)
-        }
 
     override fun outputs(tensor: FloatArray, count: Int): List<FloatArray> {
         if (buffer.capacity() < tensor.size) buffer = direct(tensor.size)

@@ -1,8 +1,6 @@
 package org.edgesdk.core
 
 import ai.onnxruntime.OnnxTensor
-import ai.onnxruntime.OrtEnvironment
-import ai.onnxruntime.OrtException
 import ai.onnxruntime.OrtSession
 import java.nio.FloatBuffer
 import kotlin.math.max
@@ -10,25 +8,14 @@ import kotlin.math.roundToInt
 
 /** The bundle `face-detector` in ONNX Runtime: finds the faces of a photo. Belongs to one thread. */
 class OrtFaceFinder(private val bundle: Bundle, threads: Int) : FaceFinder, AutoCloseable {
-    private val environment = OrtEnvironment.getEnvironment().apply { setTelemetry(false) }
-    private val session: OrtSession = open(threads)
+    private val environment = ortEnvironment()
+    private val session: OrtSession = environment.open(bundle, threads)
     private val told = bundle.manifest["postprocess"]
     private val side = bundle.preprocess.width
 
     init {
         if (bundle.task != TASK) throw Problem("the bundle is for '${bundle.task}', a finder of faces needs '$TASK'")
     }
-
-    private fun open(threads: Int): OrtSession =
-        try {
-            OrtSession.SessionOptions().use { options ->
-                options.setIntraOpNumThreads(threads)
-                options.setInterOpNumThreads(1)
-                environment.createSession(bundle.file(bundle.entry), options)
-            }
-        } catch (error: OrtException) {
-            throw Problem("ONNX Runtime cannot open ${bundle.entry}: ${error.message}", error)
-        }
 
     /** Looks twice: at half the size a face that fills the photo is seen, at the whole one a small one. */
     override fun find(photo: Picture): List<FoundFace> = detect(photo).map { FoundFace(it.points) }
