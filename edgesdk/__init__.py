@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from edgesdk.verbs.doctor import doctor as doctor
     from edgesdk.verbs.explain import explain as explain
     from edgesdk.verbs.export import export as export
+    from edgesdk.verbs.federate import federate as federate
     from edgesdk.verbs.gallery import gallery as gallery
     from edgesdk.verbs.inspect import inspect as inspect
     from edgesdk.verbs.load import load as load

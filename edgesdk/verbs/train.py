@@ -62,14 +62,13 @@ def train(
     if recipe is None:
         raise UsageError(f"no recipe was named; such as: {_examples()}")
     plugin = plugins.load(plugins.RECIPES, recipe)
-    roles = _roles(listed(data), plugin.needs)
+    roles = read_roles(listed(data), plugin.needs)
     plugins.require(f"recipe {recipe!r}", plugin)
     from edgesdk_training._train import train as start
 
-    pairs = settings if isinstance(settings, Mapping) else dict(map(_split, listed(settings)))
     return start(
         plugins.resolve(plugins.RECIPES, recipe),
-        settings={**pairs, **({"qat": True} if qat else {})},
+        settings={**read_pairs(settings), **({"qat": True} if qat else {})},
         config=None if config is None else Path(config),
         student=student,
         data=roles,
@@ -96,6 +95,11 @@ def _example(recipe: str, needs: Sequence[str]) -> str:
     return f"edgesdk train {recipe}{given}"
 
 
+def read_pairs(settings: Sequence[str] | str | Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return settings by name, out of NAME=VALUE words or as they are."""
+    return settings if isinstance(settings, Mapping) else dict(map(_split, listed(settings)))
+
+
 def _split(word: str) -> tuple[str, str]:
     name, equals, value = word.partition("=")
     if not equals or not name:
@@ -103,7 +107,7 @@ def _split(word: str) -> tuple[str, str]:
     return name.strip(), value
 
 
-def _roles(words: Sequence[str], needs: Sequence[str]) -> dict[str, list[Path]]:
+def read_roles(words: Sequence[str], needs: Sequence[str]) -> dict[str, list[Path]]:
     """Return role -> paths out of ROLE=PATH words; a bare path means the first role."""
     roles: dict[str, list[Path]] = {}
     for word in words:

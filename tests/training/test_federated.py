@@ -242,8 +242,8 @@ class TestServer:
 
     def test_who_takes_part_follows_from_seed_and_round(self):
         settings = FederatedSettings(participation=0.3)
-        rounds = [server.taking_part(settings, 10, number, 0) for number in range(20)]
-        assert rounds == [server.taking_part(settings, 10, number, 0) for number in range(20)]
+        rounds = [server.taking_part(settings, number, 0) for number in range(20)]
+        assert rounds == [server.taking_part(settings, number, 0) for number in range(20)]
         assert {len(chosen) for chosen in rounds} == {3}
         assert {client for chosen in rounds for client in chosen} == set(range(10))
 

@@ -37,14 +37,13 @@ def federate(
     def ask(state: State, asked: list[int], number: int) -> tuple[list[Update], dict[int, str]]:
         return _answers(context, settings, method, world, model, state, asked, number)
 
-    return rounds(context, settings, method, world, judge, begin(method, model), ask)
+    return rounds(context, settings, method, judge, begin(method, model), ask)
 
 
 def rounds(
     context: RunContext,
     settings: FederatedSettings,
     method: Method,
-    world: World,
     judge: Judge,
     state: State,
     ask: Ask,
@@ -55,7 +54,6 @@ def rounds(
         context: Of the run; where it was interrupted, its stored state is taken up.
         settings: Of the recipe.
         method: What is done.
-        world: The clients.
         judge: Of all networks.
         state: Before the first round.
         ask: Lets clients learn: state, their numbers, the round -> what they answer, and of
@@ -67,7 +65,7 @@ def rounds(
     judge.look_again(state)
     saving, since = 0.0, time.perf_counter()
     for number in range(len(state.rows), settings.rounds):
-        row = one_round(context, settings, method, world, judge, state, ask, number)
+        row = one_round(context, settings, method, judge, state, ask, number)
         state.rows.append(row)
         context.log(number + 1, PHASE, **{k: v for k, v in row.items() if v is not None})
         context.progress(number + 1, settings.rounds, PHASE)
@@ -83,7 +81,6 @@ def one_round(
     context: RunContext,
     settings: FederatedSettings,
     method: Method,
-    world: World,
     judge: Judge,
     state: State,
     ask: Ask,
@@ -91,7 +88,7 @@ def one_round(
 ) -> dict[str, float | None]:
     """Let the clients of a round learn, merge what they send, and judge all."""
     began = time.perf_counter()
-    asked = server.taking_part(settings, len(world.clients), number, context.seed)
+    asked = server.taking_part(settings, number, context.seed)
     updates, failures = ask(state, asked, number)
     good, dropped = server.believed(updates, failures, state.shared, number)
     if failures and len(failures) == len(asked):

@@ -97,6 +97,23 @@ class Judge:
         return int((scores.argmax(1) == pictures.labels).sum())
 
 
+class Reported(Judge):
+    """Judges the global network alone: what personal ones are worth, their clients tell.
+
+    `kept` of a state holds two numbers of each client: how many of its own pictures its network
+    tells right, of how many.
+    """
+
+    def judged(self, state: State, changed: Sequence[int]) -> dict[str, float | None]:
+        """Return the figures after a round; generality is known to nobody."""
+        found = super().judged(state, ())
+        right, own = (sum(float(told[k]) for told in state.kept.values()) for k in ("right", "own"))
+        return {**found, "personal_accuracy": right / own if own else None}
+
+    def look_again(self, state: State) -> None:
+        """Do nothing: personal networks are elsewhere."""
+
+
 def _mean(values: Any) -> float | None:
     found = list(values)
     return sum(found) / len(found) if found else None

@@ -48,38 +48,35 @@ class FederatedRecipe:
         """Read the clients, run the rounds, store the global and the personal networks."""
         import torch
 
-        from edgesdk_training.federated.judge import Judge
+        from edgesdk_training.federated.judge import Judge, Reported
         from edgesdk_training.federated.networks import configured, network
-        from edgesdk_training.federated.world import read_world
+        from edgesdk_training.federated.world import read_served, read_world
 
         if context.world > 1:
             raise UsageError("clients share one process; for more cores use --threads N")
         student = plugins.load(plugins.STUDENTS, context.student)
         method = plugins.load(plugins.METHODS, settings.method)
-        world = read_world(context, settings, student.sizes)
-        settings = replace(settings, clients=len(world.clients))
+        served = settings.engine == "processes"
+        world = (read_served if served else read_world)(context, settings, student.sizes)
+        if not served:
+            settings = replace(settings, clients=len(world.clients))
         config = configured(student, settings, world.size, len(world.classes))
         model = network(context.student, config, len(world.classes), context.seed)
         model.to(context.device, memory_format=torch.channels_last)
-        plot = _plotted(context, world)
-        judge = Judge(method, world, deepcopy(model))
+        plots = {} if served else {"distribution": _plotted(context, world)}
+        judge = (Reported if served else Judge)(method, world, deepcopy(model))
         state = _driver(settings.engine)(context, settings, method, world, model, judge)
         found = figures(state, settings.last)
         checkpoints = _stored(self.name, settings, context, config, world, state, judge, found)
-        return RunResult(
-            context.folder, checkpoints, {"distribution": plot}, found, curves=curves(state)
-        )
+        return RunResult(context.folder, checkpoints, plots, found, curves=curves(state))
 
 
 def _driver(engine: str) -> Any:
     """Return the function that runs the rounds."""
-    if engine == "flower":
-        from edgesdk_training.federated.flower import federate as on_flower
+    from importlib import import_module
 
-        return on_flower
-    from edgesdk_training.federated.engine import federate
-
-    return federate
+    module = {"local": "engine", "flower": "flower", "processes": "node"}[engine]
+    return import_module(f"edgesdk_training.federated.{module}").federate
 
 
 def figures(state: State, last: int) -> dict[str, float]:

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from edgesdk_training.federated.settings import FederatedSettings
 
 
-def taking_part(settings: FederatedSettings, clients: int, number: int, seed: int) -> list[int]:
+def taking_part(settings: FederatedSettings, number: int, seed: int) -> list[int]:
     """Return the clients of a round, rising; they follow from the seed and the round."""
-    count = max(1, round(settings.participation * clients))
+    count = max(1, round(settings.participation * settings.clients))
     random = np.random.default_rng([seed, number, 2])
-    return sorted(int(i) for i in random.choice(clients, count, replace=False))
+    return sorted(int(i) for i in random.choice(settings.clients, count, replace=False))
 
 
 def fault(update: Update, expected: Weights, number: int) -> str | None:

@@ -10,7 +10,7 @@ from edgesdk.core.errors import UsageError, did_you_mean
 from edgesdk_training.federated.split import check_skew
 from edgesdk_training.settings import ABOVE_0, check_ranges
 
-ENGINES = ("local", "flower")
+ENGINES = ("local", "flower", "processes")
 MEANS = ("pictures", "uniform")
 RANGES = {
     "clients": (2, 100_000), "rounds": (1, inf), "participation": (ABOVE_0, 1),
@@ -53,8 +53,9 @@ class FederatedSettings:
         size: Side of the pictures the student sees, 0 for their own.
         width: Maps of the student's first convolution, 0 for the student's own choice.
         hidden: Features of the student, 0 for its own choice.
-        engine: local (all clients in this process), or flower (its simulation; see the docs).
-        timeout_s: Seconds after which a client of `engine=flower` is left out of a round.
+        engine: local (all clients in this process), or flower (its simulation; see the docs); set
+            by `edgesdk federate`: processes.
+        timeout_s: Seconds after which a client on Flower is left out of a round.
     """
 
     method: str = "fedavg"

@@ -136,6 +136,52 @@ def read_world(context: RunContext, settings: FederatedSettings, sizes: Sequence
     return World(tuple(clients), everybody, told.classes, size, dataset.name)
 
 
+def read_served(context: RunContext, settings: FederatedSettings, sizes: Sequence[int]) -> World:
+    """Read what a server has beside clients that it never sees: classes, and tests of its own.
+
+    Args:
+        context: Of the run; its data have the role clients.
+        settings: Of the recipe.
+        sizes: Sides of the pictures that the student can take, rising.
+    """
+    dataset: Any = context.data("clients")
+    told = _told(dataset)
+    tests = np.flatnonzero(told.tests) if told.tests.any() else np.arange(len(told.labels))
+    tests = _few(tests, settings.judged, np.random.default_rng(context.seed))
+    size = _size(dataset, settings.size, sizes)
+    images, _ = decode(_Chosen(dataset, tests), size, context.progress)
+    everybody = _pictures(images, told.labels[tests], context.device)
+    return World((), everybody, told.classes, size, dataset.name)
+
+
+def read_own(context: RunContext, settings: FederatedSettings, classes: Sequence[str]) -> Client:
+    """Read pictures that all belong to one client, a folder per class.
+
+    Args:
+        context: Of the client; its data have the role clients, its seed decides what is kept aside.
+        settings: Of the recipe; its size is that of the pictures.
+        classes: Names of the classes there are, of which the client may have a few.
+
+    Raises:
+        UsageError: it has too few pictures, or some of another class.
+    """
+    dataset: Any = context.data("clients")
+    told = _told(dataset, least=1)
+    if strange := sorted({*told.classes} - {*classes}):
+        raise UsageError(
+            f"{dataset.name} has the class {strange[0]!r}, which the server does not know; its "
+            f"classes are {', '.join(classes)}"
+        )
+    mine = np.flatnonzero(~told.tests)
+    if len(mine) < LEAST:
+        raise UsageError(f"{dataset.name} has {len(mine)} pictures; a client needs {LEAST} or more")
+    labels = np.array([classes.index(told.classes[i]) for i in told.labels[mine]], np.int64)
+    images, _ = decode(_Chosen(dataset, mine), settings.size, context.progress)
+    pictures = _pictures(images, labels, context.device)
+    learn, kept = held_out(np.arange(len(mine)), settings.holdout, context.seed, 0)
+    return Client(dataset.name, pictures.at(learn), pictures.at(kept))
+
+
 class _Chosen:
     """Some pictures of a set, as a set."""
 
@@ -149,7 +195,7 @@ class _Chosen:
         return np.asarray(self._dataset[int(self._places[index])])
 
 
-def _told(dataset: Any) -> _Told:
+def _told(dataset: Any, least: int = 2) -> _Told:
     parts = getattr(dataset, "parts", [dataset])
     names, owners, tests = [], [], []
     for part in parts:
@@ -160,7 +206,7 @@ def _told(dataset: Any) -> _Told:
         names += [name for _, name in mine]
         tests.append(np.asarray(getattr(part, "split", np.zeros(len(part), np.uint8))) == TEST)
     classes = tuple(sorted({*names} - {""}))
-    if len(classes) < 2 or "" in names:
+    if len(classes) < least or "" in names:
         raise UsageError(
             f"{dataset.name} has {len(classes)} classes and {names.count('')} pictures of none; "
             "give a folder per class, or per client with a folder per class inside"
