@@ -92,7 +92,7 @@ class Federation:
 
     @contextmanager
     def started(self, action, *words, **env):
-        command = [*COMMAND, action, f"--data=clients={self.data}", *map(str, words)]
+        command = [*COMMAND, action, *map(str, words), f"--data=clients={self.data}"]
         with (self.folder / f"{action}.log").open("ab") as log:
             given = os.environ | {"PYTHONDONTWRITEBYTECODE": ""} | env
             process = subprocess.Popen(command, env=given, stdout=log, stderr=log)
