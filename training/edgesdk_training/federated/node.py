@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from edgesdk.core import plugins
 from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.files import canonical, read_json, sha256_bytes, write_json
-from edgesdk.core.notes import LOGGER
+from edgesdk.core.notes import LOGGER, note
 from edgesdk_training.federated.messages import SHARED, TOLD, Asking, introduced, packed, reply
 from edgesdk_training.federated.places import Place, learnt
 
@@ -76,10 +76,14 @@ def _serve(grid: Any, _: Any) -> None:
     GRID.set(grid)
     ended: dict[str, Any] = {"error": None}
     try:
-        train(**arguments(plan))
+        train(**arguments(plan), progress=_tell)
     except EdgeSdkError as error:
         ended = {"error": str(error), "exit_code": error.exit_code}
     write_json(place.with_name(ENDED), ended)
+
+
+def _tell(done: int, total: int, label: str) -> None:
+    note(f"{label}: {done}/{total}")
 
 
 def arguments(plan: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,13 +10,15 @@ import time
 from importlib.metadata import entry_points
 from threading import Thread
 
-LOOK_S = 0.5
+LOOK_S, GRACE_S = 0.5, 5.0
 
 
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(LOOK_S)
     os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_S)
+    os._exit(1)  # a SuperLink waits without end for those who read its log
 
 
 def main() -> None:
