@@ -110,6 +110,13 @@ class Federation:
         where = ["--server", f"127.0.0.1:{self.port}", "-o", self.folder / f"client-{number}"]
         return self.started("client", "--deal", f"--number={number}", *where, *words, **env)
 
+    @contextmanager
+    def clients(self, count):
+        with ExitStack() as stack:
+            for number in range(count):
+                stack.enter_context(self.client(number))
+            yield
+
     @property
     def log(self):
         return (self.folder / "server.log").read_text()
@@ -133,19 +140,16 @@ def weights(places):
 class TestProcesses:
     pytestmark = real
 
-    def test_a_killed_server_goes_on_and_gives_the_weights_of_one_process(
+    def test_a_killed_server_and_its_clients_go_on_and_gives_the_weights_of_one_process(
         self, federated, small_digits, tmp_path
     ):
         here = federated("fedckd", clients=3, rounds=3, timeout_s=120)
         there = Federation(tmp_path, small_digits, clients=3, rounds=3, timeout_s=120)
-        with ExitStack() as stack:
-            for number in range(3):
-                stack.enter_context(there.client(number))
-            with there.server("fedckd") as server:
-                there.wait_for("rounds: 1/3")
-                server.send_signal(signal.SIGKILL)
-            with there.server("fedckd") as server:
-                assert server.wait(PATIENCE_S) == 0, there.log
+        with there.clients(3), there.server("fedckd") as server:
+            there.wait_for("rounds: 1/3")
+            server.send_signal(signal.SIGKILL)
+        with there.clients(3), there.server("fedckd") as server:
+            assert server.wait(PATIENCE_S) == 0, there.log
         assert there.log.count("rounds: 1/3") == 1
         assert weights(there.checkpoints()) == weights(here.checkpoints)
 

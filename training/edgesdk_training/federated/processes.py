@@ -198,7 +198,7 @@ def _started(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start one of Flower's programs, which ends with the block, or with this process."""
     command = [sys.executable, "-m", "edgesdk_training.federated.tied", *words]
-    environment = _environment(home) | more
+    environment = {**_environment(home), **more}
     process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
         yield process
