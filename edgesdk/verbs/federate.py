@@ -69,7 +69,7 @@ def federate(
         output_dir: Folder of the runs; of a client, its own folder.
 
     Returns:
-        Server: what the run left behind. Client: plain data, its folder and exit code.
+        Server: what the run left behind. Client, once it is interrupted: plain data, its folder.
 
     Raises:
         UsageError: something is missing, or would send plain text to another machine.
@@ -77,7 +77,7 @@ def federate(
     """
     if action not in ACTIONS:
         raise UsageError(f"federate does not know {action!r}. {did_you_mean(action, ACTIONS)}")
-    from edgesdk_training.federated.processes import Trust
+    from edgesdk_training.federated.trust import Trust
 
     files = (authority, certificate, key, client_keys, private_key)
     trust = Trust(*(None if path is None else Path(path) for path in files))
@@ -136,8 +136,8 @@ def _client(
     if number is None or number < 0 or len(roles.get("clients", ())) != 1:
         raise UsageError("a client takes --number N, from 0, and one --data clients=PATH")
     about = {"data": str(roles["clients"][0].resolve()), "number": number, "deal": deal}
-    code = take_part(about, folder, server, trust)
-    return {"folder": str(folder), "exit_code": code}
+    take_part(about, folder, server, trust)
+    return {"folder": str(folder)}
 
 
 def show(result: RunResult | dict[str, Any]) -> str:
@@ -147,9 +147,4 @@ def show(result: RunResult | dict[str, Any]) -> str:
     return show_run(result)
 
 
-def exit_code(result: RunResult | dict[str, Any]) -> int:
-    """Return that of Flower's program for a client."""
-    return 1 if isinstance(result, dict) and result["exit_code"] else 0
-
-
-PLUGIN = Verb(federate, show, place=4, exit_code=exit_code)
+PLUGIN = Verb(federate, show, place=4)

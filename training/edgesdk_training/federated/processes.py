@@ -12,10 +12,8 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from ipaddress import ip_address
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,48 +23,13 @@ from edgesdk.core.files import os_errors, read_json, write_atomic, write_json
 from edgesdk.core.notes import note
 from edgesdk_training.federated.messages import QUIET
 from edgesdk_training.federated.node import ABOUT, ENDED, PLAN
+from edgesdk_training.federated.trust import Trust
 
 APP = Path(__file__).parent.parent / "flower_app"
 LOG = "superlink.log"
 NAME = "edgesdk"  # of the server in Flower's configuration
-WAIT_S = 300.0  # for the SuperLink, whose imports take long on a busy machine
-
-
-@dataclass(frozen=True)
-class Trust:
-    """Files of TLS and of clients' keys; all None on this machine alone.
-
-    Attributes:
-        authority: Certificate that signed the server's, PEM.
-        certificate: Of the server, PEM; clients need none.
-        key: Of the server's certificate.
-        client_keys: Folder of the clients' public keys (*.pub), which alone may take part.
-        private_key: A client's own.
-    """
-
-    authority: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-    client_keys: Path | None = None
-    private_key: Path | None = None
-
-    def check(self, host: str, server: bool) -> None:
-        """Refuse what is incomplete, absent, or would send plain text to another machine."""
-        for path in (self.authority, self.certificate, self.key, self.client_keys):
-            if path is not None and not path.exists():
-                raise UsageError(f"{path} does not exist")
-        needed = (self.authority, self.certificate, self.key) if server else (self.authority,)
-        if any(needed) and not all(needed):
-            raise UsageError("a server with TLS takes all of --certificate, --key, --authority")
-        if (self.client_keys or self.private_key) and not all(needed):
-            raise UsageError("keys of clients need TLS; give --authority (and the server's files)")
-        if not all(needed) and not _is_here(host):
-            raise UsageError(
-                f"{host} is another machine, and without TLS everybody on the way reads along; "
-                "give --authority (at the server also --certificate and --key)"
-            )
-        if not all(needed):
-            note("no TLS: messages are plain text on this machine")
+WAIT_S = 300.0  # for the SuperLink, whose imports take long on a busy machine, or to be let in
+PAUSE_S = 5.0  # between two tries to come in
 
 
 def serve(plan: Mapping[str, Any], folder: Path, host: str, port: int, trust: Trust) -> None:
@@ -92,7 +55,7 @@ def serve(plan: Mapping[str, Any], folder: Path, host: str, port: int, trust: Tr
     (folder / ENDED).unlink(missing_ok=True)
     _configure(home, host, port, trust)
     with _superlink(folder, host, port, trust) as link:
-        for key in sorted(trust.client_keys.glob("*.pub")) if trust.client_keys else ():
+        for key in trust.public_keys:
             _flwr(home, "supernode", "register", str(key.resolve()), NAME)
         note(f"clients start with: edgesdk federate client --server {host}:{port}")
         _flwr(home, "run", str(APP), NAME, "--stream", watched=link)
@@ -107,8 +70,8 @@ def serve(plan: Mapping[str, Any], folder: Path, host: str, port: int, trust: Tr
         )
 
 
-def take_part(about: Mapping[str, Any], folder: Path, server: str, trust: Trust) -> int:
-    """Be a client until the server is stopped or this is.
+def take_part(about: Mapping[str, Any], folder: Path, server: str, trust: Trust) -> None:
+    """Be a client until this is stopped; a server may come, go and come back.
 
     Args:
         about: Which client this is: data, number, deal.
@@ -116,8 +79,9 @@ def take_part(about: Mapping[str, Any], folder: Path, server: str, trust: Trust)
         server: host:port of the server.
         trust: Files of TLS and keys.
 
-    Returns:
-        The exit code of Flower's program.
+    Raises:
+        UsageError: the server's certificate or the key is not right.
+        EdgeSdkError: the server does not let this client in.
     """
     _require_flower()
     host, _, port = server.rpartition(":")
@@ -135,20 +99,36 @@ def take_part(about: Mapping[str, Any], folder: Path, server: str, trust: Trust)
     words += ["--root-certificates", str(trust.authority)] if trust.authority else ["--insecure"]
     if trust.private_key:
         words += ["--auth-supernode-private-key", str(trust.private_key)]
-    with _started(words, folder / "flower", {}) as node:
-        return node.wait()
+    with suppress(KeyboardInterrupt):  # a client's usual end
+        _stay(words, folder / "flower", lambda: trust.greet(host.strip("[]"), int(port)))
+
+
+def _stay(words: Sequence[str], home: Path, greet: Callable[[], None]) -> None:
+    """Run a SuperNode, and again whenever a server does not know it: not yet, or no more.
+
+    It ends by itself in two cases: with 1 where it never came in, which is so until the server has
+    registered its key, and with 0 where a server that began anew has forgotten it.
+    """
+    until = time.monotonic() + WAIT_S
+    while True:
+        with _started(words, home, {}) as node:
+            code = node.wait()
+        if code:
+            greet()
+        else:
+            until = time.monotonic() + WAIT_S
+        if time.monotonic() > until:
+            raise EdgeSdkError(
+                f"the server did not let this client in for {WAIT_S:g} s; what Flower said stands "
+                "above. Is this client's public key in the server's --client-keys?"
+            )
+        note("the server does not know this client; asking again")
+        time.sleep(PAUSE_S)
 
 
 def _require_flower() -> None:
     if not plugins.installed("flwr"):
         raise MissingDependencyError("edgesdk federate", ["flwr"], "federated")
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _configure(home: Path, host: str, port: int, trust: Trust) -> None:
