@@ -198,7 +198,7 @@ class TestProcesses:
         self, federated, small_digits, tmp_path, monkeypatch
     ):
         faults = {1: "nan", 2: "shape", 3: "stale", 4: "dies", 5: "hangs"}
-        settings = {"clients": 7, "rounds": 1, "quorum": 0.2, "skew": "even", "timeout_s": 90}
+        settings = {"clients": 7, "rounds": 1, "quorum": 0.2, "skew": "even", "timeout_s": 240}
         there = Federation(tmp_path, small_digits, method="fedavg", **settings)
         with ExitStack() as stack:
             for number in range(7):

@@ -62,7 +62,7 @@ def federate(
     app = ServerApp()
 
     def main(grid: Any, _: Any) -> None:
-        ask = Asking(grid, settings, lambda client, _: Place(home / str(client)).read("kept"))
+        ask = Asking(grid, settings, lambda client, _: Place(home / str(client)).kept())
         try:
             ended.append(rounds(context, settings, method, judge, begun, ask))
         except EdgeSdkError as error:

@@ -43,6 +43,22 @@ class Place:
         path = self.folder / f"{name}.pt"
         return torch.load(path, weights_only=True) if path.is_file() else None
 
+    def keep(self, number: int, weights: Weights) -> None:
+        """Store the client's own network after a round, beside the one before it."""
+        kept = {"round": number, "before": self.kept(number), "after": dict(weights)}
+        self.write("kept", kept)
+
+    def kept(self, number: int | None = None) -> Any:
+        """Return the client's own network before a round, or the latest; None before its first.
+
+        A server that was killed asks for a round again, and gets what it would have got.
+        """
+        stored = self.read("kept")
+        if stored is None:
+            return None
+        again = number is not None and number <= stored["round"]
+        return stored["before" if again else "after"]
+
 
 def learnt(
     place: Place,
@@ -74,9 +90,9 @@ def learnt(
     pictures = place.read("pictures")
     method: Method = plugins.load(plugins.METHODS, settings.method)
     job = Job(
-        model, begun, received, place.read("kept"), pictures["images"], pictures["labels"],
+        model, begun, received, place.kept(number), pictures["images"], pictures["labels"],
         classes, settings, number, client, seed,
     )  # fmt: skip
     update = method.local(job)
-    place.write("kept", dict(update.kept))
+    place.keep(number, update.kept)
     return update
