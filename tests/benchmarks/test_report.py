@@ -199,6 +199,14 @@ def test_marks_lie_on_the_axis(values, log):
 
 
 @pytest.mark.parametrize(
+    ("last", "marks"),
+    [(1, [1]), (2, [1, 2]), (5, [1, 2, 3, 4, 5]), (11, [3, 6, 9]), (60, [0, 20, 40, 60])],
+)
+def test_rounds_are_marked_at_whole_numbers(last, marks):
+    assert around(range(1, last + 1), "round", whole=True).marks() == marks
+
+
+@pytest.mark.parametrize(
     ("value", "text"), [(0, "0"), (0.0312, "0.0312"), (64, "64"), (1234, "1,234"), (60000, "60k")]
 )
 def test_ticks_are_short(value, text):

@@ -30,8 +30,9 @@ def run_section(run: Run) -> str:
 
 def _chart(phase: str, name: str, points: Sequence[tuple[float, float]]) -> str:
     steps, values = zip(*points, strict=True)
-    across = around(steps, "round" if phase == "rounds" else "step")
-    chart = Chart(f"{phase} {name}", f"{name} by step", across, around(values, name), SMALL_CHART)
+    across = around(steps, "round" if phase == "rounds" else "step", whole=True)
+    up = around(values, name, whole=all(float(v).is_integer() for v in values))
+    chart = Chart(f"{phase} {name}", f"{name} by step", across, up, SMALL_CHART)
     chart.line(points, 0, f"{name}: {values[0]:.4g} to {values[-1]:.4g}", dots=len(points) < 40)
     return chart.svg()
 

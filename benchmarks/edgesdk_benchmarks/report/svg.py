@@ -26,6 +26,7 @@ class Axis:
         high: Largest value shown.
         log: Logarithmic.
         ticks: Values to mark; empty chooses round ones.
+        whole: There is nothing between whole numbers, such as rounds.
     """
 
     label: str
@@ -33,6 +34,7 @@ class Axis:
     high: float
     log: bool = False
     ticks: tuple[float, ...] = ()
+    whole: bool = False
 
     def place(self, value: float) -> float:
         """Return where a value lies, 0 at the low end and 1 at the high end."""
@@ -51,6 +53,8 @@ class Axis:
         raw = (self.high - self.low) / 5 or 1.0
         power = 10 ** math.floor(math.log10(raw))
         step = next(s * power for s in (1, 2, 2.5, 5, 10) if s * power >= raw * 0.999)
+        if self.whole:
+            step = math.ceil(step)
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         return [i * step for i in range(first, last + 1)]
@@ -63,13 +67,20 @@ class Axis:
         return [v for v in every if self.low * 0.999 <= v <= self.high * 1.001]
 
 
-def around(values: Sequence[float], label: str, *, log: bool = False, zero: bool = False) -> Axis:
+def around(
+    values: Sequence[float],
+    label: str,
+    *,
+    log: bool = False,
+    zero: bool = False,
+    whole: bool = False,
+) -> Axis:
     """Return an axis that holds `values` with some room at both ends."""
     low, high = min(values), max(values)
     if log:
         return Axis(label, low / 1.15, high * 1.15, log=True)
     room = (high - low) * 0.08 or abs(high) * 0.05 or 1.0
-    return Axis(label, 0.0 if zero else low - room, high + room)
+    return Axis(label, 0.0 if zero else low - room, high + room, whole=whole)
 
 
 def short(value: float) -> str:
