@@ -24,6 +24,7 @@ def train(
     config: Path | str | None = None,
     teacher: str | None = None,
     qat: bool = False,
+    engine: str | None = None,
     seed: int = 0,
     device: str = "cpu",
     threads: int = 1,
@@ -43,6 +44,7 @@ def train(
         config: TOML file of settings; NAME=VALUE wins over it.
         teacher: Teacher by name (sface) or path of an ONNX file; default: the recipe's.
         qat: Quantisation-aware training as the last step, for int8; the same as qat=true.
+        engine: Who runs the rounds of a federated recipe, local or flower; the same as engine=NAME.
         seed: Seed of weights, order and augmentation.
         device: cpu, cuda or cuda:N.
         threads: Threads of the CPU.
@@ -64,11 +66,12 @@ def train(
     plugin = plugins.load(plugins.RECIPES, recipe)
     roles = read_roles(listed(data), plugin.needs)
     plugins.require(f"recipe {recipe!r}", plugin)
+    asked = {**({"qat": True} if qat else {}), **({"engine": engine} if engine else {})}
     from edgesdk_training._train import train as start
 
     return start(
         plugins.resolve(plugins.RECIPES, recipe),
-        settings={**read_pairs(settings), **({"qat": True} if qat else {})},
+        settings={**read_pairs(settings), **asked},
         config=None if config is None else Path(config),
         student=student,
         data=roles,

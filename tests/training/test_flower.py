@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+import edgesdk
 from edgesdk.core import plugins
 from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.errors import MissingDependencyError
@@ -16,9 +17,10 @@ WITH_FLOWER = all(map(plugins.installed, ("flwr", "ray")))
 
 
 @pytest.mark.skipif(WITH_FLOWER, reason="Flower is installed")
-def test_without_flower_the_extra_is_named(federated):
+def test_without_flower_the_extra_is_named(small_digits, tmp_path):
+    data = f"clients={small_digits}"
     with pytest.raises(MissingDependencyError, match=r"edgesdk\[federated\]"):
-        federated(engine="flower")
+        edgesdk.train("fedlmd", data=data, engine="flower", output_dir=tmp_path / "runs")
 
 
 @pytest.mark.slow
@@ -30,7 +32,7 @@ def test_flower_gives_the_weights_of_one_process(federated, small_digits, tmp_pa
     words = [f"--set={name}={value}" for name, value in FEDERATED.items()]
     command = [sys.executable, "-m", "edgesdk", "train", recipe, f"--data=clients={small_digits}"]
     subprocess.run(
-        [*command, *words, "--set=engine=flower", "-o", tmp_path / "flower"],
+        [*command, *words, "--engine=flower", "-o", tmp_path / "flower"],
         check=True,
         timeout=500,
     )

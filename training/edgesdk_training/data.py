@@ -219,7 +219,7 @@ def open_dataset(path: Path, strict: bool = False, progress: Progress | None = N
         return SyntheticFaces()
     if path.suffix == ".npz" or path.name.endswith(".npz.xz"):
         if not path.is_file():
-            raise UsageError(f"face pack {path} does not exist; check the path")
+            raise UsageError(f"the set {path} does not exist; check the path")
         return _open_arrays(path)
     return TreeDataset(path, strict, progress)
 

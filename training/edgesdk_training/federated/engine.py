@@ -24,6 +24,10 @@ Ask = Callable[[State, list[int], int], "tuple[list[Update], dict[int, str]]"]
 SAVING = 0.05
 
 
+def ready() -> None:
+    """Nothing is needed that is not here."""
+
+
 def federate(
     context: RunContext,
     settings: FederatedSettings,

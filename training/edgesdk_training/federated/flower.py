@@ -34,6 +34,13 @@ if TYPE_CHECKING:
     from edgesdk_training.federated.world import World
 
 
+def ready() -> None:
+    """Refuse to begin where Flower is not installed."""
+    absent = [name for name in ("flwr", "ray") if not plugins.installed(name)]
+    if absent:
+        raise MissingDependencyError("engine=flower", absent, "federated")
+
+
 def federate(
     context: RunContext,
     settings: FederatedSettings,
@@ -45,13 +52,11 @@ def federate(
     """Run all rounds that are not done yet in Flower's simulation and return where they lead.
 
     Raises:
-        MissingDependencyError: Flower is not installed.
         EdgeSdkError: the simulation ended before its last round.
     """
-    absent = [name for name in ("flwr", "ray") if not plugins.installed(name)]
-    if absent:
-        raise MissingDependencyError("engine=flower", absent, "federated")
     os.environ.update(QUIET)
+    # Ray's workers give way to everything (nice 15), and starve on a machine that does other work.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     from flwr.serverapp import ServerApp
     from flwr.simulation import run_simulation
 

@@ -92,6 +92,12 @@ def arguments(plan: Mapping[str, Any]) -> dict[str, Any]:
     return {**plan, "data": data, "out": Path(plan["out"])}
 
 
+def ready() -> None:
+    """Refuse to begin where this process was not started by Flower."""
+    if GRID.get(None) is None:
+        raise UsageError("engine=processes is started by: edgesdk federate server")
+
+
 def federate(
     context: RunContext,
     settings: FederatedSettings,
@@ -100,19 +106,12 @@ def federate(
     model: Any,
     judge: Judge,
 ) -> State:
-    """Run all rounds that are not done yet with the clients that Flower reaches.
-
-    Raises:
-        UsageError: this process was not started by Flower.
-    """
+    """Run all rounds that are not done yet with the clients that Flower reaches."""
     import torch
 
     from edgesdk_training.federated.engine import rounds
     from edgesdk_training.federated.state import begin
 
-    grid = GRID.get(None)
-    if grid is None:
-        raise UsageError("engine=processes is started by: edgesdk federate server")
     plan = {
         "student": context.student, "classes": list(world.classes), "seed": context.seed,
         "settings": asdict(replace(settings, size=world.size)),
@@ -121,7 +120,7 @@ def federate(
     def told(_: int, figures: Mapping[str, float]) -> dict[str, Tensor]:
         return {name: torch.tensor(figures[name]) for name in ("right", "own")}
 
-    ask = Asking(grid, settings, told, {"plan": json.dumps(plan)})
+    ask = Asking(GRID.get(), settings, told, {"plan": json.dumps(plan)})
     return rounds(context, settings, method, judge, begin(method, model), ask)
 
 

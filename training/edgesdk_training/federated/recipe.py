@@ -56,7 +56,8 @@ class FederatedRecipe:
             raise UsageError("clients share one process; for more cores use --threads N")
         student = plugins.load(plugins.STUDENTS, context.student)
         method = plugins.load(plugins.METHODS, settings.method)
-        served = settings.engine == "processes"
+        driver, served = _driver(settings.engine), settings.engine == "processes"
+        driver.ready()
         world = (read_served if served else read_world)(context, settings, student.sizes)
         if not served:
             settings = replace(settings, clients=len(world.clients))
@@ -65,18 +66,18 @@ class FederatedRecipe:
         model.to(context.device, memory_format=torch.channels_last)
         plots = {} if served else {"distribution": _plotted(context, world)}
         judge = (Reported if served else Judge)(method, world, deepcopy(model))
-        state = _driver(settings.engine)(context, settings, method, world, model, judge)
+        state = driver.federate(context, settings, method, world, model, judge)
         found = figures(state, settings.last)
         checkpoints = _stored(self.name, settings, context, config, world, state, judge, found)
         return RunResult(context.folder, checkpoints, plots, found, curves=curves(state))
 
 
 def _driver(engine: str) -> Any:
-    """Return the function that runs the rounds."""
+    """Return the module whose `federate` runs the rounds."""
     from importlib import import_module
 
     module = {"local": "engine", "flower": "flower", "processes": "node"}[engine]
-    return import_module(f"edgesdk_training.federated.{module}").federate
+    return import_module(f"edgesdk_training.federated.{module}")
 
 
 def figures(state: State, last: int) -> dict[str, float]:
