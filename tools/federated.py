@@ -55,7 +55,7 @@ CAMPAIGNS: dict[str, tuple[Mapping[str, tuple[str, Mapping[str, Any]]], Mapping[
     "cifar10-shards": (GLOBAL, {**CIFAR, "skew": "shards:2"}),
     "cifar10-dirichlet": (
         CIFAR_PERSONAL,
-        {**CIFAR, "skew": "dirichlet:0.1", "participation": 0.6, "rounds": 30},
+        {**CIFAR, "skew": "dirichlet:0.1", "participation": 0.6, "rounds": 20},
     ),
 }
 # Id, figure, the method, its rival, points that it shall be better at least.

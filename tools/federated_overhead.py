@@ -1,0 +1,120 @@
+"""What Flower costs: the same federation in one process, in its simulation, in real processes.
+
+    python tools/federated_overhead.py -o training/results/federated-overhead.json
+
+It takes the environment of `pip install 'edgesdk[federated]'`. The drivers take turns, so that a
+busy machine slows all of them; each run's first round, in which everything starts, is told apart.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from edgesdk.core.bundle import read_checkpoint
+from edgesdk.core.files import write_json
+from tools.command import told
+
+CLIENTS, PICTURES, CLASSES = 4, 2000, 10
+SETTINGS = {
+    "clients": CLIENTS, "rounds": 5, "participation": 1.0, "size": 16, "width": 16, "hidden": 64,
+    "skew": "even", "method": "fedavg", "last": 1,
+}  # fmt: skip
+EDGESDK = [sys.executable, "-m", "edgesdk"]
+SET = [f"--set={name}={value}" for name, value in SETTINGS.items()]
+
+
+def one_process(data: Path, folder: Path) -> Path:
+    return trained(data, folder, "local")
+
+
+def simulation(data: Path, folder: Path) -> Path:
+    return trained(data, folder, "flower")
+
+
+def trained(data: Path, folder: Path, engine: str) -> Path:
+    words = ["train", "fedlmd", f"--data=clients={data}", *SET, f"--set=engine={engine}"]
+    run([*words, "-o", str(folder)])
+    return folder
+
+
+def processes(data: Path, folder: Path) -> Path:
+    """Run a server and its clients, each in processes of its own, without TLS."""
+    given = f"--data=clients={data}"
+    with ExitStack() as stack:
+        for n in range(CLIENTS):
+            words = ["federate", "client", "--deal", f"--number={n}", given]
+            stack.enter_context(started([*words, "-o", str(folder / f"client-{n}")]))
+        run(["federate", "server", "fedlmd", given, *SET, "-o", str(folder / "server")])
+    return folder / "server"
+
+
+def run(words: list[str]) -> None:
+    subprocess.run([*EDGESDK, *words], check=True, stdout=subprocess.DEVNULL)
+
+
+@contextmanager
+def started(words: list[str]) -> Iterator[None]:
+    process = subprocess.Popen([*EDGESDK, *words], stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def told_by(folder: Path) -> dict[str, Any]:
+    """Return a run's seconds per round, and what its global network is."""
+    (found,) = (path for path in folder.glob("fedlmd-*") if path.is_dir())
+    rows = [json.loads(line) for line in (found / "log.jsonl").read_text().splitlines()]
+    return {
+        "rounds_s": [row["train_s"] for row in rows],
+        "weights_sha256": read_checkpoint(found / "global").weights_sha256,
+    }
+
+
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    later = [seconds for one in runs for seconds in one["rounds_s"][1:]]
+    first = [one["rounds_s"][0] for one in runs]
+    return {"first_round_s": median(first), "round_s": median(later), "runs": runs}
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--repeats", type=int, default=2)
+    options.add_argument("-o", "--output", type=Path, required=True)
+    asked = options.parse_args()
+    drivers = {"one process": one_process, "simulation": simulation, "processes": processes}
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in drivers}
+    for _ in range(asked.repeats):
+        for name, drive in drivers.items():
+            with tempfile.TemporaryDirectory() as folder:
+                data = Path(folder) / "drawn.npz"
+                random = np.random.default_rng(0)
+                pictures = random.integers(0, 256, (PICTURES, 16, 16), dtype=np.uint8)
+                np.savez(data, x_train=pictures, y_train=np.arange(PICTURES) % CLASSES)
+                load = os.getloadavg()[0]
+                runs[name].append({"load": load, **told_by(drive(data, Path(folder) / "runs"))})
+            print(name, runs[name][-1])
+    rows = {name: summary(found) for name, found in runs.items()}
+    plain = rows["one process"]["round_s"]
+    write_json(asked.output, {
+        "command": "python tools/federated_overhead.py", "pictures": PICTURES,
+        "cores": len(os.sched_getaffinity(0)), "settings": SETTINGS, "drivers": rows,
+        "round_more_s": {name: row["round_s"] - plain for name, row in rows.items()},
+        "round_against_one_process": {name: row["round_s"] / plain for name, row in rows.items()},
+        "same_weights": len({r["weights_sha256"] for found in runs.values() for r in found}) == 1,
+    })  # fmt: skip
+
+
+if __name__ == "__main__":
+    told(main)
