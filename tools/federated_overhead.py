@@ -24,9 +24,9 @@ from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.files import write_json
 from tools.command import told
 
-CLIENTS, PICTURES, CLASSES = 4, 2000, 10
+CLIENTS, PICTURES, CLASSES = 2, 2000, 10
 SETTINGS = {
-    "clients": CLIENTS, "rounds": 5, "participation": 1.0, "size": 16, "width": 16, "hidden": 64,
+    "clients": CLIENTS, "rounds": 4, "participation": 1.0, "size": 16, "width": 16, "hidden": 64,
     "skew": "even", "method": "fedavg", "last": 1,
 }  # fmt: skip
 EDGESDK = [sys.executable, "-m", "edgesdk"]
@@ -88,15 +88,27 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return {"first_round_s": median(first), "round_s": median(later), "runs": runs}
 
 
+def result(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    rows = {name: summary(found) for name, found in runs.items() if found}
+    plain = rows["one process"]["round_s"]
+    hashes = {one["weights_sha256"] for found in runs.values() for one in found}
+    return {
+        "command": "python tools/federated_overhead.py", "pictures": PICTURES,
+        "cores": len(os.sched_getaffinity(0)), "settings": SETTINGS, "drivers": rows,
+        "round_more_s": {name: row["round_s"] - plain for name, row in rows.items()},
+        "round_against_one_process": {name: row["round_s"] / plain for name, row in rows.items()},
+        "same_weights": len(hashes) == 1,
+    }  # fmt: skip
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--repeats", type=int, default=2)
     options.add_argument("-o", "--output", type=Path, required=True)
     asked = options.parse_args()
-    drivers = {"one process": one_process, "simulation": simulation, "processes": processes}
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in drivers}
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in DRIVERS}
     for _ in range(asked.repeats):
-        for name, drive in drivers.items():
+        for name, drive in DRIVERS.items():
             with tempfile.TemporaryDirectory() as folder:
                 data = Path(folder) / "drawn.npz"
                 random = np.random.default_rng(0)
@@ -104,17 +116,11 @@ def main() -> None:
                 np.savez(data, x_train=pictures, y_train=np.arange(PICTURES) % CLASSES)
                 load = os.getloadavg()[0]
                 runs[name].append({"load": load, **told_by(drive(data, Path(folder) / "runs"))})
-            print(name, runs[name][-1])
-    rows = {name: summary(found) for name, found in runs.items()}
-    plain = rows["one process"]["round_s"]
-    write_json(asked.output, {
-        "command": "python tools/federated_overhead.py", "pictures": PICTURES,
-        "cores": len(os.sched_getaffinity(0)), "settings": SETTINGS, "drivers": rows,
-        "round_more_s": {name: row["round_s"] - plain for name, row in rows.items()},
-        "round_against_one_process": {name: row["round_s"] / plain for name, row in rows.items()},
-        "same_weights": len({r["weights_sha256"] for found in runs.values() for r in found}) == 1,
-    })  # fmt: skip
+            print(name, runs[name][-1], flush=True)
+            write_json(asked.output, result(runs))
 
+
+DRIVERS = {"one process": one_process, "simulation": simulation, "processes": processes}
 
 if __name__ == "__main__":
     told(main)
