@@ -9,6 +9,7 @@ from edgesdk.core.tensors import Array, Arrays
 from edgesdk_export._graph import FIXED_BATCH, FROM_TORCH, constants, nodes_of, set_batch, stamp
 from edgesdk_export._half import FLOAT, HALF
 from edgesdk_export._quiet import converting
+from edgesdk_export._simplify import merge_branches
 from edgesdk_export._source import Needs, need
 
 FP16 = Needs(("onnx", "onnxconverter_common"), "onnx")
@@ -37,6 +38,7 @@ def to_fp16(source: Path, path: Path, texts: Mapping[str, str]) -> list[str]:
 
     with converting("onnxconverter_common"):
         exact = onnx.load(source)
+        merge_branches(exact.graph)
         # Its casts are named after the nodes they feed: two without a name would be one.
         _named(exact.graph)
         given = _makers(exact.graph)

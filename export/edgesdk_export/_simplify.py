@@ -52,17 +52,59 @@ def _settle_branches(graph: Any) -> int:
 def _settle(graph: Any, node: Any, condition: bool) -> None:
     from onnx import helper
 
-    wanted = "then_branch" if condition else "else_branch"
-    branch = next(a.g for a in node.attribute if a.name == wanted)
+    branch = _branches(node)[0 if condition else 1]
     handed_on = [
         helper.make_node("Identity", [inner.name], [outer])
         for inner, outer in zip(branch.output, node.output, strict=True)
     ]
+    _replace(graph, node, [branch], handed_on)
+
+
+def merge_branches(graph: Any) -> None:
+    """Let each If compute both its branches and choose afterwards, for tools that know no If."""
+    from onnx import helper
+
+    while node := next((n for n in graph.node if n.op_type == "If"), None):
+        branches = _branches(node)
+        for name, branch in zip(("then", "else"), branches, strict=True):
+            _rename(branch, f"{node.output[0]}_{name}_")
+        chosen = [
+            helper.make_node("Where", [node.input[0], yes.name, no.name], [out])
+            for yes, no, out in zip(*(b.output for b in branches), node.output, strict=True)
+        ]
+        _replace(graph, node, branches, chosen)
+
+
+def _branches(node: Any) -> list[Any]:
+    """Return what an If runs when its condition holds, and when it does not."""
+    found = {a.name: a.g for a in node.attribute}
+    return [found["then_branch"], found["else_branch"]]
+
+
+def _rename(branch: Any, mark: str) -> None:
+    """Mark all that a branch makes, for two branches may use the same names."""
+    nodes = list(nodes_of(branch))
+    stored = [*branch.initializer, *(t.values for t in branch.sparse_initializer)]
+    made = {t.name for t in stored} | {name for n in branch.node for name in n.output if name}
+    within = [a.g for node in nodes for a in node.attribute if a.HasField("g")]
+    for graph in (branch, *within):
+        stored = [*graph.initializer, *(t.values for t in graph.sparse_initializer)]
+        for value in (*stored, *graph.output):
+            value.name = mark + value.name if value.name in made else value.name
+    for node in nodes:
+        for names in (node.input, node.output):
+            names[:] = [mark + n if n in made else n for n in names]
+
+
+def _replace(graph: Any, node: Any, branches: list[Any], after: list[Any]) -> None:
+    """Put the nodes of the branches, and others after them, in the place of a node."""
     place = list(graph.node).index(node)
-    nodes = [*graph.node[:place], *branch.node, *handed_on, *graph.node[place + 1 :]]
+    inner = [n for branch in branches for n in branch.node]
+    nodes = [*graph.node[:place], *inner, *after, *graph.node[place + 1 :]]
     kept = [type(n).FromString(n.SerializeToString()) for n in nodes]
-    graph.initializer.extend(branch.initializer)
-    graph.sparse_initializer.extend(branch.sparse_initializer)
+    for branch in branches:
+        graph.initializer.extend(branch.initializer)
+        graph.sparse_initializer.extend(branch.sparse_initializer)
     del graph.node[:]
     graph.node.extend(kept)
 

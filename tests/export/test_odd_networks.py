@@ -31,6 +31,34 @@ def test_a_branch_that_a_constant_chooses_is_taken(tmp_path):
     assert bundle.verify["verdict"] == "pass"
 
 
+def test_a_branch_that_the_input_chooses_comes_to_float16(tmp_path):
+    """Both branches use the same names inside, and one of them holds a branch itself."""
+    value = helper.make_tensor_value_info
+
+    def branch(*nodes):
+        scale = numpy_helper.from_array(np.float32(len(nodes)), "scale")
+        made = [helper.make_node(*node[:3], **node[3]) for node in nodes]
+        return helper.make_graph(made, "b", [], [value("y", TensorProto.FLOAT, None)], [scale])
+
+    inner = {"then_branch": branch(("Mul", ["c", "scale"], ["y"], {})),
+             "else_branch": branch(("Neg", ["c"], ["y"], {}))}  # fmt: skip
+    choice = {
+        "then_branch": branch(("Mul", ["c", "scale"], ["x"], {}), ("Relu", ["x"], ["y"], {})),
+        "else_branch": branch(("If", ["large"], ["x"], inner), ("Neg", ["x"], ["y"], {})),
+    }
+    nodes = [CONV, ("ReduceMean", ["image"], ["mean"], {"keepdims": 0}),
+             ("Greater", ["mean", "half"], ["bright"], {}),
+             ("Less", ["mean", "half"], ["large"], {}),
+             ("If", ["bright"], ["d"], choice),
+             ("GlobalAveragePool", ["d"], ["out"], {})]  # fmt: skip
+    half = numpy_helper.from_array(np.float32(0.5), "half")
+    file = write(tmp_path / "my.onnx", nodes, ("batch", 3, 16, 16), inits=[weights(), half])
+    bundle = export(file, target="onnx", precision="fp16", batch=1, output_dir=tmp_path / "out")
+    ops = [node.op_type for node in onnx.load(bundle.entry_path).graph.node]
+    assert (ops.count("If"), ops.count("Where")) == (0, 2)
+    assert bundle.verify["verdict"] == "pass"
+
+
 def test_sparse_and_half_stored_weights_are_written_out(tmp_path):
     half = numpy_helper.from_array(numpy_helper.to_array(weights()).astype(np.float16), "w")
     widened = [("Cast", ["w"], ["wide"], {"to": TensorProto.FLOAT}),
