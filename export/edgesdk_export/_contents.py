@@ -271,6 +271,9 @@ def _ov_row(layer: Any) -> dict[str, Any]:
 
 
 def _engine(path: Path) -> Contents:
+    with path.open("rb") as stream:
+        if stream.read(4)[1:] != b"trt":  # ftrt of TensorRT, vtrt of TensorRT-RTX
+            raise UsageError(f"{path} is no TensorRT engine; get it again")
     return Contents(kind="tensorrt-engine", metadata={
         "about": "a TensorRT engine; it opens on the GPU and with the version it was built for",
     })  # fmt: skip

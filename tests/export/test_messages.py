@@ -134,7 +134,7 @@ def test_a_wrong_word_is_a_sentence(asked, tmp_path, kind):
     asked("export", *WRONG[kind], "-o", "out")
 
 
-@pytest.mark.parametrize("name", ["a.tflite", "a.pte", "a.xml", "a.onnx"])
+@pytest.mark.parametrize("name", ["a.tflite", "a.pte", "a.xml", "a.onnx", "a.engine", "a.plan"])
 def test_a_damaged_artefact_is_a_sentence(asked, tmp_path, name):
     (tmp_path / name).write_bytes(b"nothing")
     asked("inspect", name)
