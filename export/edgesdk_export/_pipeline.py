@@ -270,7 +270,8 @@ def _reject(stage: Path, final: Path, reasons: Sequence[str], precision: str) ->
         publish(final, kept)
         aside = f"; the earlier bundle was moved to {kept}"
     remedy = REMEDIES.get(precision, "")
+    told = "; ".join(reason.rstrip(".") for reason in reasons)
     raise GateFailedError(
-        f"{final.name} differs from its source: {'; '.join(reasons)}. Its numbers are in "
+        f"{final.name} differs from its source: {told}. Its numbers are in "
         f"{rejected / VERIFY}{aside}{remedy}"
     )

@@ -1,7 +1,7 @@
 """Converters talk a lot and fail in many ways: here they keep silent and fail in one way."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from edgesdk.core.errors import EdgeSdkError
@@ -15,8 +15,12 @@ TWICE = re.compile(r"(.{10,}?)\s*\1+")
 
 
 @contextmanager
-def converting(tool: str) -> Iterator[None]:
+def converting(tool: str, layer_meant: Callable[[str], str] | None = None) -> Iterator[None]:
     """Silence `tool`, and turn whatever it raises into one sentence.
+
+    Args:
+        tool: What messages call it.
+        layer_meant: Called with the tool's own words; returns the layer they are about, or "".
 
     Raises:
         EdgeSdkError: the tool refused the network.
@@ -27,9 +31,12 @@ def converting(tool: str) -> Iterator[None]:
         except (EdgeSdkError, OSError):
             raise
         except Exception as error:  # converters raise anything
+            root = _root(error)
+            layer = layer_meant(str(root)) if layer_meant else ""
             raise EdgeSdkError(
-                f"{tool} cannot convert this network: {brief(_root(error))}; take another target "
-                "or precision, or see the tool's own words whole with --debug"
+                f"{tool} cannot convert this network: {layer and f'its layer {layer}: '}"
+                f"{brief(root)}; take another target or precision, or see the tool's own words "
+                "whole with --debug"
             ) from error
 
 

@@ -4,12 +4,15 @@ fp16 computes in float16; input and output stay float32. int8 codes the weights 
 channel: coding activations needs Apple's own runtime, which only macOS has.
 """
 
+from functools import partial
 from typing import Any
 
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
 from edgesdk.core.source import TORCH
+from edgesdk_export import _plain_ops
 from edgesdk_export._quiet import converting
 from edgesdk_export._source import batch_of, facts, specs, versions
+from edgesdk_export._where import layer_meant
 
 ENTRY = "model.mlpackage"
 ORIGIN_KEYS = ("com.github.apple.coremltools.conversion_date",)
@@ -33,7 +36,7 @@ class CoremlExporter:
 
     def export(self, job: ExportJob) -> Artefact:
         """See Exporter."""
-        with converting("coremltools"):
+        with converting("coremltools", partial(layer_meant, job)):
             model = _convert(job)
             if job.precision == "int8":
                 model = _weights_in_8_bit(model)
@@ -75,7 +78,7 @@ def _convert(job: ExportJob) -> Any:
     )
     first = batch_of(job) or ct.RangeDim(1, largest, 1)
     return ct.convert(
-        program.run_decompositions({}),
+        program.run_decompositions(_plain_ops.for_coreml()),
         convert_to="mlprogram",
         inputs=[ct.TensorType(name=s.name, shape=(first, *s.shape[1:])) for s in tensors],
         outputs=[ct.TensorType(name=s.name) for s in outputs],

@@ -6,6 +6,7 @@ activations of convolutions, products and what XNNPACK takes between them.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from edgesdk.core.batches import CHUNK, in_batches
@@ -14,6 +15,7 @@ from edgesdk.core.protocols import Artefact, Exporter, ExportJob
 from edgesdk.core.source import TORCH
 from edgesdk_export._quiet import converting
 from edgesdk_export._source import batch_of, facts, specs, versions
+from edgesdk_export._where import layer_meant
 from edgesdk_runtimes._pte import read_pte
 
 ENTRY = "model.pte"
@@ -38,7 +40,7 @@ class ExecutorchExporter:
 
     def export(self, job: ExportJob) -> Artefact:
         """See Exporter."""
-        with converting("executorch"):
+        with converting("executorch", partial(layer_meant, job)):
             program = _lowered(_traced(job), facts(job.source))
         (job.folder / ENTRY).write_bytes(program)
         inputs, outputs = specs(job.source, batch_of(job))

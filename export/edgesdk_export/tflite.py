@@ -7,6 +7,7 @@ channel, 8-bit activations, int8 input and output with the scale and zero point 
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from edgesdk.core.jobs import REST
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
 from edgesdk.core.source import TORCH
 from edgesdk.core.tensors import Arrays, TensorSpec
+from edgesdk_export import _plain_ops
 from edgesdk_export._quiet import converting
 from edgesdk_export._source import batch_of, facts, specs, versions
+from edgesdk_export._where import layer_meant
 
 ENTRY = "model.tflite"
 PRODUCTS = FP16_OPS = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE", "FULLY_CONNECTED")
@@ -43,7 +46,7 @@ class TfliteExporter:
     def export(self, job: ExportJob) -> Artefact:
         """See Exporter."""
         path = job.folder / ENTRY
-        with converting("litert_torch"):
+        with converting("litert_torch", partial(layer_meant, job)):
             _convert(job, path)
             if job.precision == "fp16":
                 _to_fp16(path)
@@ -67,7 +70,9 @@ class TfliteExporter:
 def _convert(job: ExportJob, path: Path) -> None:
     import litert_torch
     import torch
+    from litert_torch.fx_infra import decomp
 
+    decomp.update_pre_convert_decomp(_plain_ops.for_tflite())
     module = job.source.torch_module()
     examples = tuple(
         torch.zeros((batch_of(job) or 1, *spec.shape[1:]), dtype=getattr(torch, spec.dtype))

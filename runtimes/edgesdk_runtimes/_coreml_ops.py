@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from edgesdk.core.errors import UnsupportedError
 from edgesdk_runtimes import _coreml_spatial as spatial
 from edgesdk_runtimes._coreml_spatial import whole
 
@@ -140,6 +141,7 @@ def _shapes() -> dict[str, Callable[[Given], Any]]:
         ),
         "stack": lambda a: torch.stack(_tensors(*a["values"]), int(a["axis"])),
         "split": _split,
+        "reverse": lambda a: a["x"].flip(_axes(a)),
         "tile": lambda a: a["x"].repeat(whole(a["reps"])),
         "shape": lambda a: torch.tensor(_tensor(a["x"]).shape, dtype=torch.int32),
         "fill": lambda a: torch.full(whole(a["shape"]), _plain(a["value"])),
@@ -148,6 +150,7 @@ def _shapes() -> dict[str, Callable[[Given], Any]]:
         "gather_along_axis": lambda a: torch.take_along_dim(
             a["x"], _tensor(a["indices"]).long(), int(a["axis"])
         ),
+        "gather_nd": _gather_nd,
         "slice_by_index": _slice,
         "slice_by_size": _slice_by_size,
     }
@@ -215,11 +218,15 @@ def _gelu(a: Given) -> Any:
     return F.gelu(x, approximate="none" if mode == "EXACT" else "tanh")
 
 
+def _axes(a: Given) -> tuple[int, ...]:
+    """Return the axes that are named, all of them where none is."""
+    axes = a.get("axes")
+    return whole(range(a["x"].ndim) if axes is None else axes)
+
+
 def _reduced(function: Callable[..., Any]) -> Callable[[Given], Any]:
     def reduce(a: Given) -> Any:
-        axes = a.get("axes")
-        over = range(a["x"].ndim) if axes is None else axes
-        return function(a["x"], whole(over), bool(a.get("keep_dims", False)))
+        return function(a["x"], _axes(a), bool(a.get("keep_dims", False)))
 
     return reduce
 
@@ -252,6 +259,15 @@ def _gather(a: Given) -> Any:
     found = torch.index_select(x, axis, places.reshape(-1) % x.shape[axis])
     axis %= x.ndim
     return found.reshape((*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]))
+
+
+def _gather_nd(a: Given) -> Any:
+    """Return the values at the places that the last axis of `indices` names."""
+    if int(a.get("batch_dims", 0)):
+        raise UnsupportedError("the Core ML interpreter has no gather_nd by batch")
+    x, places = _tensor(a["x"]), _tensor(a["indices"]).long()
+    sizes = _tensor(x.shape[: places.shape[-1]])
+    return x[tuple((places % sizes).unbind(-1))]
 
 
 def _slice(a: Given) -> Any:

@@ -21,9 +21,11 @@ OURS = re.compile(
 )
 FAST = [("prelu-shared", "reference", "fp32"), ("normalize", "onnx", "int8"),
         ("attention", "onnx", "fp16"), ("baked-batch-2", "onnx", "fp32")]  # fmt: skip
+SOME = ("normalize", "prelu-shared", "attention", "transposed", "bicubic", "gru", "tokens",
+        "two-outputs")  # fmt: skip
 SLOW = [
     (net, target, precision)
-    for net in ("normalize", "prelu-shared", "attention", "transposed", "tokens", "two-outputs")
+    for net in SOME
     for target, precisions in support.PRECISIONS.items()
     for precision in precisions
 ]
