@@ -35,8 +35,8 @@ def _nodes(job: ExportJob) -> Iterator[Any]:
         for spec in specs(job.source)[0]
     )
     program = torch.export.export(job.source.torch_module(), examples)
-    for table in ({}, None):
-        yield from program.run_decompositions(table).graph.nodes
+    yield from program.run_decompositions({}).graph.nodes
+    yield from program.run_decompositions().graph.nodes
 
 
 def _is_named(node: Any, text: str) -> bool:
