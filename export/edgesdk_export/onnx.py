@@ -62,7 +62,9 @@ def decisions(job: ExportJob) -> list[str]:
         "int8": [
             "int8: static Q/DQ pairs, weights per channel, input and output stay float32; "
             "the first convolution with what leads to it, the last product and the normalisation "
-            "stay in float"
+            "stay in float",
+            "int8: on x86 processors without VNNI its products may overflow in ONNX Runtime, "
+            "unless the session option session.x64quantprecision is 1, which edgesdk sets",
         ],
     }[job.precision]
 

@@ -1,5 +1,7 @@
 """Lower precisions of ONNX graphs that are not ours."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ ort = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
 
 from edgesdk.core.compare import measure  # noqa: E402
 from edgesdk_export._quantize import to_int8  # noqa: E402
+from edgesdk_export.onnx import decisions  # noqa: E402
 
 EXACT = ort.SessionOptions()
 # As edgesdk's runtime does: without VNNI int8 products overflow 16 bits otherwise.
@@ -88,3 +91,9 @@ def test_int8_leaves_what_leads_to_the_first_convolution_in_float(tmp_path):
     products = [n for n in graph.node if n.op_type in ("Conv", "MatMul")]
     in_int8 = {n.name for n in products if n.input[1] in coded}
     assert in_int8 == {"second"}
+
+
+def test_an_int8_file_says_what_another_runtime_must_be_told():
+    """Elsewhere than in edgesdk nobody sets the option, and answers may be wrong in silence."""
+    job = SimpleNamespace(precision="int8", source=SimpleNamespace(precision="fp32"))
+    assert "session.x64quantprecision is 1" in " ".join(decisions(job))
