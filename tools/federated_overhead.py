@@ -2,8 +2,9 @@
 
     python tools/federated_overhead.py -o training/results/federated-overhead.json
 
-It takes the environment of `pip install 'edgesdk[federated]'`. The drivers take turns, so that a
-busy machine slows all of them; each run's first round, in which everything starts, is told apart.
+It takes the environment of `pip install 'edgesdk[federated]'`, and Linux. What counts are CPU
+seconds of all processes together, for a busy machine changes those little; each run's first
+round, in which everything starts, is told apart.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,6 +25,7 @@ import numpy as np
 from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.files import write_json
 from tools.command import told
+from tools.cpu_of import CpuOf
 
 CLIENTS, PICTURES, CLASSES = 2, 2000, 10
 SETTINGS = {
@@ -72,38 +75,40 @@ def started(words: list[str]) -> Iterator[None]:
         process.wait()
 
 
-def told_by(folder: Path) -> dict[str, Any]:
-    """Return a run's seconds per round, and what its global network is."""
+def told_by(folder: Path, cpu: CpuOf) -> dict[str, Any]:
+    """Return a run's CPU seconds per round, its start in the first, and its global network."""
     (found,) = (path for path in folder.glob("fedlmd-*") if path.is_dir())
     rows = [json.loads(line) for line in (found / "log.jsonl").read_text().splitlines()]
+    spent = [0.0, *(cpu.at(row["time"]) for row in rows)]
     return {
-        "rounds_s": [row["train_s"] for row in rows],
+        "cpu_s": [later - earlier for earlier, later in pairwise(spent)],
+        "wall_s": [row["train_s"] for row in rows],
         "weights_sha256": read_checkpoint(found / "global").weights_sha256,
     }
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    later = [seconds for one in runs for seconds in one["rounds_s"][1:]]
-    first = [one["rounds_s"][0] for one in runs]
-    return {"first_round_s": median(first), "round_s": median(later), "runs": runs}
+    later = [seconds for one in runs for seconds in one["cpu_s"][1:]]
+    first = [one["cpu_s"][0] for one in runs]
+    return {"first_round_cpu_s": median(first), "round_cpu_s": median(later), "runs": runs}
 
 
 def result(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     rows = {name: summary(found) for name, found in runs.items() if found}
-    plain = rows["one process"]["round_s"]
+    plain = rows["one process"]["round_cpu_s"]
     hashes = {one["weights_sha256"] for found in runs.values() for one in found}
     return {
         "command": "python tools/federated_overhead.py", "pictures": PICTURES,
         "cores": len(os.sched_getaffinity(0)), "settings": SETTINGS, "drivers": rows,
-        "round_more_s": {name: row["round_s"] - plain for name, row in rows.items()},
-        "round_against_one_process": {name: row["round_s"] / plain for name, row in rows.items()},
+        "more_cpu_s": {name: row["round_cpu_s"] - plain for name, row in rows.items()},
+        "against_one_process": {name: row["round_cpu_s"] / plain for name, row in rows.items()},
         "same_weights": len(hashes) == 1,
     }  # fmt: skip
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--repeats", type=int, default=2)
+    options.add_argument("--repeats", type=int, default=1)
     options.add_argument("-o", "--output", type=Path, required=True)
     asked = options.parse_args()
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in DRIVERS}
@@ -114,8 +119,9 @@ def main() -> None:
                 random = np.random.default_rng(0)
                 pictures = random.integers(0, 256, (PICTURES, 16, 16), dtype=np.uint8)
                 np.savez(data, x_train=pictures, y_train=np.arange(PICTURES) % CLASSES)
-                load = os.getloadavg()[0]
-                runs[name].append({"load": load, **told_by(drive(data, Path(folder) / "runs"))})
+                with CpuOf() as cpu:
+                    ended = drive(data, Path(folder) / "runs")
+                runs[name].append({"load": os.getloadavg()[0], **told_by(ended, cpu)})
             print(name, runs[name][-1], flush=True)
             write_json(asked.output, result(runs))
 
