@@ -18,7 +18,7 @@ from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.errors import UsageError
 from edgesdk.core.protocols import RunResult
 
-ROLES = ("public", "private", "clients", "pairs", "video", "images", "one-image", "captions")
+ROLES = ("public", "private", "clients", "pairs", "video", "images", "one-image", "captions", "masks")
 
 
 class _KilledError(Exception):

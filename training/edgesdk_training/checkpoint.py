@@ -113,7 +113,13 @@ def load_weights(
     return module
 
 
-def warm_start(module: Any, checkpoint: Checkpoint, sample: Any, prefix: str = "") -> Any:
+def warm_start(
+    module: Any,
+    checkpoint: Checkpoint,
+    sample: Any,
+    prefix: str = "",
+    may_miss: frozenset[str] = frozenset(),
+) -> Any:
     """Give a network in training form a folded checkpoint's weights and return it.
 
     Every BatchNorm is set so that it leaves `sample` unchanged, which undoes the folding.
@@ -124,6 +130,7 @@ def warm_start(module: Any, checkpoint: Checkpoint, sample: Any, prefix: str = "
             face are interpolated.
         sample: Inputs [N, 3, S, S] whose statistics the BatchNorms take.
         prefix: As in `load_weights`.
+        may_miss: As in `load_weights`; these tensors stay as they are.
 
     Raises:
         EdgeSdkError: the tensors do not fit the network.
@@ -133,7 +140,7 @@ def warm_start(module: Any, checkpoint: Checkpoint, sample: Any, prefix: str = "
 
     norms = {n: m for n, m in module.named_modules() if isinstance(m, nn.BatchNorm2d)}
     missing = {f"{n}.{key}" for n, norm in norms.items() for key in norm.state_dict()}
-    load_weights(module, checkpoint, frozenset(missing), resize=True, prefix=prefix)
+    load_weights(module, checkpoint, may_miss | missing, resize=True, prefix=prefix)
     hooks = [norm.register_forward_pre_hook(_leave_unchanged) for norm in norms.values()]
     module.train()
     with torch.no_grad():

@@ -22,6 +22,7 @@ HELD_OUT = 6  # every sixth photo; of a video all frames or none
 FRAME_DIGITS = 6  # names of frames have so many at most; photos are numbered with more
 # An aligned face is looked at with so much of its edge repeated around it, in parts of its side.
 MARGIN = 0.5
+COVER = 64  # side of occluders in pixels
 LEAST_CROP = 0.6  # score of the teacher
 LEAST_MISTAKE = 0.25  # score of the student
 SURE = 0.8  # score of the teacher from which a face must be found
@@ -61,14 +62,14 @@ def read_photos(context: RunContext, settings: Any) -> PhotoData:
     """Return all data, read and looked at by the teacher.
 
     Args:
-        context: Gives the roles `images` (photos, and mask templates) and `public` (aligned
-            faces), and keeps the teacher's answers.
+        context: Gives the roles `images` (photos), `public` (aligned faces) and `masks`
+            (templates of masks; may be absent), and keeps the teacher's answers.
         settings: With `crops` and `occluders`.
 
     Raises:
         UsageError: there are too few photos to hold some out.
     """
-    from edgesdk_training.occluders import draw_bank
+    from edgesdk_training.occluders import draw_bank, read_templates
 
     images, teacher = context.data("images"), FaceTeacher()
     parts: tuple[list[Shown], list[Shown]] = ([], [])
@@ -82,8 +83,9 @@ def read_photos(context: RunContext, settings: Any) -> PhotoData:
             f"{images.name} has {len(parts[0]) + len(parts[1])} photos; some are needed to learn "
             "from and some to hold out; give more"
         )
-    bank = draw_bank((), 64, settings.occluders, context.seed) if settings.occluders else None
-    layers = np.empty((0, 64, 64, 4), np.uint8)
+    templates = [t for path in context.paths("masks") for t in read_templates(path)]
+    count, layers = settings.occluders, np.empty((0, COVER, COVER, 4), np.uint8)
+    bank = draw_bank(templates, COVER, count, context.seed) if count else None
     return PhotoData(
         photos=parts[0],
         held=parts[1],

@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from edgesdk.core.preprocess import TEMPLATES, similarity
 from edgesdk.core.tensors import Array
 
 # A row of a face: x, y, width, height, score, then five points x, y.
 ROW, SCORE, POINTS = 15, 4, 5
 MOST_ZOOM = 2.2
 LEAST_PX, MOST_PX = 9.0, 0.85  # of a face: in pixels, and as a part of the tile
+ALIGNED = 112  # side in pixels of the aligned faces that the template's points are given for
 STEEP = 0.06  # share of tiles turned by any angle instead of some degrees
 SWAP_EYES = [1, 0, 2, 4, 3]
 
@@ -50,6 +52,7 @@ class Odds:
         wrong: Share of the others around what was taken for a face and is none.
         pasted: Share of the rest into which faces are pasted.
         hidden: Share of pasted faces that are hidden in part.
+        worn: Share of a photo's own faces that are hidden in part.
         turn: Deviation of the turn in degrees.
         least: Score of the teacher from which a find is a face; below it nothing is learnt there.
     """
@@ -59,6 +62,7 @@ class Odds:
     wrong: float = 0.0
     pasted: float = 0.6
     hidden: float = 0.35
+    worn: float = 0.0
     turn: float = 10.0
     least: float = 0.7
 
@@ -91,7 +95,7 @@ class Scenes:
         """Return a tile [side, side, 3] uint8 and its faces [K, ROW]."""
         odds = self._odds
         if self._seen and random.random() < odds.photo:
-            shown = self._around_a_face(random)
+            shown = self._worn(self._around_a_face(random), random)
         elif self._mistakes and random.random() < odds.wrong:
             shown = self._around_a_mistake(random)
         else:
@@ -117,6 +121,16 @@ class Scenes:
         shown = _one(self._seen, random)
         sure = np.flatnonzero(shown.faces[:, SCORE] >= self._odds.least)
         return self._around(shown, shown.faces[random.choice(sure)], random)
+
+    def _worn(self, shown: Shown, random: np.random.Generator) -> Shown:
+        """Return a tile in which some of the photo's own faces are hidden in part."""
+        if not len(self._layers) or not self._odds.worn:
+            return shown
+        picture = shown.picture.copy()
+        for row in shown.faces[shown.faces[:, SCORE] >= self._odds.least]:
+            if random.random() < self._odds.worn:
+                wear(picture, row, self._layers[random.integers(len(self._layers))])
+        return Shown(picture, shown.faces)
 
     def _around_a_mistake(self, random: np.random.Generator) -> Shown:
         shown, boxes = self._mistakes[int(random.integers(len(self._mistakes)))]
@@ -267,19 +281,39 @@ def paste_face(
     if len(cover):
         face, edge = hidden(face, edge, cover[random.integers(len(cover))])
     forward = placed(row[:2] + row[2:4] / 2, zoom, angle, middle)
-    # Only where the crop comes to lie is anything computed.
-    corners = forward[:, :2] @ (len(face) * np.array([[0, 0, 1, 1], [0, 1, 0, 1]])) + forward[:, 2:]
-    left, top = np.floor(corners.min(1)).astype(int).clip(0)
-    right, bottom = np.minimum(np.ceil(corners.max(1)).astype(int), len(picture))
-    if right > left and bottom > top:
-        moved_by = forward - [[0, 0, left], [0, 0, top]]
-        layer = warped(np.dstack([face, edge]), moved_by, (right - left, bottom - top))
-        window = picture[top:bottom, left:right]
-        colours, opacity = layer[..., :3].astype(np.float32), layer[..., 3:] / np.float32(255)
-        lit = _lit(colours, window, opacity, random)
-        window[:] = (window + (lit - window) * opacity).clip(0, 255)
+    _lay(picture, np.dstack([face, edge]), forward, random.uniform(0, 0.6))
     pasted: Array = _inside(moved(row[None], forward), len(picture))[0]
     return pasted
+
+
+def wear(picture: Array, row: Array, layer: Array) -> None:
+    """Hide a face of a picture in part, in place.
+
+    Args:
+        picture: HxWx3 uint8.
+        row: The face, [ROW].
+        layer: Occluder uint8 [S, S, 4] that lies on an aligned face.
+    """
+    there = row[POINTS:].reshape(-1, 2)
+    _lay(picture, layer, similarity(TEMPLATES["arcface"] * (len(layer) / ALIGNED), there), 0.0)
+
+
+def _lay(picture: Array, layer: Array, forward: Array, lit: float) -> None:
+    """Lay colours and opacity [S, S, 4] on a picture, in place; `lit` as in `_lit`."""
+    # Only where the layer comes to lie is anything computed.
+    corners = np.array([[0, 0, 1, 1], [0, 1, 0, 1]]) * len(layer)
+    corners = forward[:, :2] @ corners + forward[:, 2:]
+    left, top = np.floor(corners.min(1)).astype(int).clip(0)
+    high, wide = picture.shape[:2]
+    right, bottom = np.minimum(np.ceil(corners.max(1)).astype(int), (wide, high))
+    if right <= left or bottom <= top:
+        return
+    moved_by = forward - [[0, 0, left], [0, 0, top]]
+    shown = warped(layer, moved_by, (right - left, bottom - top))
+    window = picture[top:bottom, left:right]
+    colours, opacity = shown[..., :3].astype(np.float32), shown[..., 3:] / np.float32(255)
+    colours = _lit(colours, window, opacity, lit)
+    window[:] = (window + (colours - window) * opacity).clip(0, 255)
 
 
 def warped(picture: Array, forward: Array, size: tuple[int, int], fill: Any = None) -> Array:
@@ -295,12 +329,12 @@ def warped(picture: Array, forward: Array, size: tuple[int, int], fill: Any = No
     return np.asarray(image.transform(size, way, back.ravel().tolist(), kind, fillcolor=fill))
 
 
-def _lit(face: Array, picture: Array, opacity: Array, random: np.random.Generator) -> Array:
-    """Return the face in a light drawn half-way to that of the place where it is pasted."""
+def _lit(face: Array, picture: Array, opacity: Array, share: float) -> Array:
+    """Return the face in a light that is drawn to that of the place where it is pasted."""
     weight = max(float(opacity.sum()), 1.0)
     here = (picture * opacity).sum((0, 1)) / weight
     own = (face * opacity).sum((0, 1)) / weight
-    lit: Array = face + (here - own) * random.uniform(0, 0.6)
+    lit: Array = face + (here - own) * share
     return lit
 
 

@@ -5,7 +5,9 @@ faces, what it is unsure of tells nothing, and all else is none. Aligned faces o
 pasted into places without faces, hidden in part, so that the student sees more people, sizes and
 masks than the photos have. The teacher's answers are kept beside the runs.
 
-    edgesdk train detect --data images=photos --data public=faces
+    edgesdk train detect --data images=photos --data public=faces --data masks=mask_templates.tar
+
+The templates are optional: without them all masks are drawn.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 RANGES = {
     "side": (64, 640), "tiles": (1, inf), "epochs": (0, inf), "batch": (1, inf),
     "lr": (ABOVE_0, inf), "weight_decay": (0, inf), "average": (0, 0.999999),
-    "photo": (0, 1), "wrong": (0, 1), "pasted": (0, 1), "hidden": (0, 1),
+    "photo": (0, 1), "wrong": (0, 1), "pasted": (0, 1), "hidden": (0, 1), "worn": (0, 1),
     "turn": (0, 180), "least": (0.4, 0.95), "crops": (0, inf), "occluders": (0, inf),
     "box": (0, inf), "points": (0, inf),
 }  # fmt: skip
@@ -51,12 +53,15 @@ class Settings:
         wrong: Share of the others around what `init` takes for a face and the teacher does not.
         pasted: Share of the rest into which faces are pasted.
         hidden: Share of pasted faces that are hidden in part.
+        worn: Share of a photo's own faces that are hidden in part.
         turn: Deviation of a tile's turn in degrees.
         least: Score of the teacher from which a find is a face.
         crops: Most aligned faces taken of each set.
         occluders: Number of occluders drawn before training.
         box: Weight of the boxes.
         points: Weight of the points.
+        deep: Whether the network has 0.08 M parameters instead of 0.05 M; it may begin with
+            either's weights.
         init: Shipped model or checkpoint folder to begin with, "" for fresh weights.
     """
 
@@ -72,12 +77,14 @@ class Settings:
     wrong: float = 0.3
     pasted: float = 0.6
     hidden: float = 0.35
+    worn: float = 0.0
     turn: float = 10.0
     least: float = 0.7
     crops: int = 10000
     occluders: int = 600
     box: float = 2.0
     points: float = 2.0
+    deep: bool = False
     init: str = ""
 
     def __post_init__(self) -> None:
@@ -93,7 +100,7 @@ class Detect:
     extra = "train"
     requires = ("torch", "safetensors", "onnxruntime")
     students = ("face-detector",)
-    needs = ("images", "public")
+    needs = ("images", "public", "masks")
     settings = Settings
 
     def run(self, settings: Settings, context: RunContext) -> RunResult:
@@ -101,7 +108,7 @@ class Detect:
         from edgesdk_training.photo_data import judged, read_photos
 
         student = plugins.load(plugins.STUDENTS, context.student)
-        config = student.config()
+        config = student.config(deep=settings.deep)
         begin = context.beginning(settings.init)
         data = read_photos(context, settings)
         model = learnt(settings, context, student.build(config), data, begin)
@@ -135,7 +142,7 @@ def learnt(
     model.to(context.device, memory_format=torch.channels_last)
     if begin is not None:
         sample, _ = draw(torch.zeros(32), torch.Generator().manual_seed(context.seed))
-        warm_start(model, begin, sample.to(context.device))
+        warm_start(model, begin, sample.to(context.device), may_miss=grown_of(model))
     weights = Weights(settings.box, settings.points)
 
     def judge(batch: Any) -> tuple[Any, dict[str, Any]]:
@@ -145,6 +152,12 @@ def learnt(
     plan = Plan.of(settings, "learn", settings.tiles, alike=False)
     fit(context, plan, model, draw, judge)
     return model
+
+
+def grown_of(model: Any) -> frozenset[str]:
+    """Return the names of tensors that a deep network has beside one that is not."""
+    blocks = model.grown.items()
+    return frozenset(f"{name}.{key}" for name, block in blocks for key in block.state_dict())
 
 
 def wrong_of(begin: Checkpoint | None, settings: Settings, data: Any) -> Any:
