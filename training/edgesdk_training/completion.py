@@ -153,7 +153,8 @@ def judge_completion(model: Any, faces: MaskedFaces, items: Array) -> dict[str, 
     with torch.no_grad():
         for name, bank in (("", faces.bank), ("_unseen", faces.unseen)):
             for start in range(0, len(items) if len(bank.layers) else 0, 256):
-                clean, seen, opacity = faces.views(items[start : start + 256], bank, start)
+                views = faces.views(items[start : start + 256], bank, start)
+                clean, seen, opacity = (model.seen(view) for view in views)
                 whole, mask = model.completed(seen)
                 for key, value in _measures(clean, seen, opacity, whole, mask).items():
                     sums.setdefault(key + name, []).extend(value.tolist())
@@ -209,7 +210,7 @@ def write_samples(path: Path, model: Any, faces: MaskedFaces, items: Array) -> N
     from edgesdk.core.files import write_atomic
 
     with torch.no_grad():
-        clean, seen, _ = faces.views(items[:SHOWN], faces.bank)
+        clean, seen, _ = (model.seen(view) for view in faces.views(items[:SHOWN], faces.bank))
         whole, mask = model.completed(seen)
     rows = [clean, seen, mask.expand_as(clean) * 2 - 1, whole]
     strip = torch.cat([torch.cat(list(row), 2) for row in rows], 1)

@@ -25,6 +25,7 @@ from edgesdk_training.nets.bridge_face_plus import (
     Residual,
 )
 from edgesdk_training.nets.common import ConvBnRelu, unit
+from edgesdk_training.nets.mobile_face import MobileFace
 
 # Sides above this one are halved before anything looks at the picture.
 LARGEST_WORK = 64
@@ -168,23 +169,28 @@ class MaskedFace(nn.Module):
         views: Whether mask and completed picture are given as well.
         deep: Whether the recogniser has its deeper branch.
         aside: Whether the completion is only shown: the recogniser reads the face as it came.
+        mobile: Whether the recogniser is a MobileFaceNet, which reads all of 112 pixels.
     """
 
     def __init__(
         self, size: int, complete: bool = True, given: bool = False, views: bool = True,
-        deep: bool = True, aside: bool = False,
+        deep: bool = True, aside: bool = False, mobile: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.aside = aside
+        self.aside, self.mobile = aside, mobile
         self.halves, self.given, self.views = work_side(size) < size, given, views
         self.segmenter = Segmenter() if complete and not given else None
         self.generator = Generator() if complete else None
-        self.recogniser = Recogniser(work_side(size), deep)
+        self.recogniser = MobileFace() if mobile else Recogniser(work_side(size), deep)
 
     @property
     def identity(self) -> nn.Linear:
         """The last layer, into which a whitening is folded."""
         return self.recogniser.identity
+
+    def seen(self, image: Tensor) -> Tensor:
+        """Return pictures of any kind [N, C, W, W] at the side at which they are worked on."""
+        return halved(image) if image.shape[-1] > LARGEST_WORK else image
 
     def completed(self, face: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return a face at working size without what hides it, and the mask [N, 1, W, W] in 0..1.
@@ -199,29 +205,22 @@ class MaskedFace(nn.Module):
             mask = torch.sigmoid(self.segmenter(face))
         return paste(face, self.generator(face, mask), mask), mask
 
-    def heads(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mimic layer and identity layer of pictures [N, 3, size, size]."""
-        face = halved(image) if self.halves else image
-        if self.generator is not None and not self.aside:
-            face = self.completed(face)[0]
-        found: tuple[Tensor, Tensor] = self.recogniser.heads(face)
-        return found
-
     def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
-        """Return unit embeddings [N, 128], with `views` also the mask found and the picture."""
+        """Return unit embeddings, with `views` also the mask found and the picture."""
         face = halved(image) if self.halves else image
         hidden = halved(mask) if mask is not None and self.halves else mask
         if self.generator is None:
-            embedding: Tensor = self.recogniser(face)
-            return embedding
-        whole, hidden = self.completed(face, hidden)
-        embedding = self.recogniser(face if self.aside else whole)
+            alone: Tensor = self.recogniser(image if self.mobile else face)
+            return alone
+        small, hidden = self.completed(face, hidden)
+        whole = twice(small) if self.halves else small
+        hidden = twice(hidden) if self.halves else hidden
+        # The visible part of the shown picture is as sharp as it came.
+        shown = paste(image, whole, hidden)
+        came, drawn = (image, shown) if self.mobile else (face, small)
+        embedding: Tensor = self.recogniser(came if self.aside else drawn)
         if not self.views:
             return embedding
-        # The visible part of the shown picture is as sharp as it came.
-        if self.halves:
-            hidden, whole = twice(hidden), twice(whole)
-        shown = paste(image, whole, hidden)
         return (embedding, shown) if self.given else (embedding, hidden, shown)
 
 

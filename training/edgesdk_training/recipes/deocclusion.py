@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from edgesdk.core.bundle import Checkpoint
     from edgesdk.core.protocols import Recipe, RunContext, RunResult
 
-LOSSES = ("classes", "identity", "relation", "pair", "triplet", "predictions")
+LOSSES = ("classes", "identity", "relation", "pair", "triplet", "contrast", "predictions")
 COMPLETION = ("hidden", "visible", "segment", "perceptual", "adversarial")
 RANGES = {
     **dict.fromkeys(("epochs", "complete_epochs", "base", "class_bank", "holdout"), (0, inf)),
@@ -64,6 +64,9 @@ class Settings:
         base: Side at which pictures are kept in memory and varied; 0 for 64.
         deep: Whether the recogniser has a deeper branch beside the trunk of bridge-face-plus.
         aside: Whether the completion is only shown: the recogniser reads the face as it came.
+        mobile: Whether the recogniser is a MobileFaceNet, begun with `init` and read at 112 px
+            beside a completion that `completion` brings.
+        tail: Whether only its layers behind the middle learn.
         complete_epochs: Passes of step 1; 0 for no completion, unless `completion` brings one.
         complete_lr: Highest learning rate of step 1, by AdamW.
         hidden: Weight of the mean absolute error of what is drawn where the face is hidden.
@@ -87,9 +90,10 @@ class Settings:
         relation: Weight of the batch's cosines, student against teacher.
         pair: Weight of the batch's distances, second order.
         triplet: Weight of the batch's angles, third order.
+        contrast: Weight of telling each face's own teacher vector from `bank` others.
         predictions: Weight of what both sides take a face for, among the teacher's vectors.
-        bank: Teacher vectors per step that `predictions` chooses among.
-        scale: Inverse temperature of `predictions`.
+        bank: Teacher vectors per step that `contrast` and `predictions` choose among.
+        scale: Inverse temperature of both.
         centre: How far targets are drawn to their person's mean: 0 hard, 1 soft.
         whiten: Closed form at the end: shrinkage of the within-person covariance of bare and
             masked faces, 0 for none.
@@ -111,6 +115,8 @@ class Settings:
     base: int = 0
     deep: bool = True
     aside: bool = False
+    mobile: bool = False
+    tail: bool = True
     complete_epochs: int = 2
     complete_lr: float = 2e-3
     hidden: float = 1.0
@@ -134,6 +140,7 @@ class Settings:
     relation: float = 0.0
     pair: float = 0.0
     triplet: float = 0.0
+    contrast: float = 0.0
     predictions: float = 0.0
     bank: int = 1024
     scale: float = 20.0
@@ -153,7 +160,6 @@ class Settings:
 
     # What step 2 shares with `bridge`, which has more to choose from.
     mimic: ClassVar[float] = 0.0
-    contrast: ClassVar[float] = 0.0
     smallest: ClassVar[int] = 0
     morphs: ClassVar[int] = 0
     compiled: ClassVar[bool] = False
@@ -169,6 +175,11 @@ class Settings:
             raise UsageError(
                 f"completion={self.completion} brings a completion; set complete_epochs=0, or "
                 "leave completion out to teach one"
+            )
+        if self.mobile and (self.complete_epochs or not self.aside or not self.init):
+            raise UsageError(
+                "mobile=true begins with weights of others and reads faces as they come; set init, "
+                "aside=true and complete_epochs=0"
             )
 
 
@@ -190,8 +201,9 @@ class Deocclusion:
         student = plugins.load(plugins.STUDENTS, context.student)
         complete = bool(settings.complete_epochs or settings.completion)
         config = student.config(
-            size=settings.size, complete=complete, deep=settings.deep, aside=settings.aside
-        )
+            size=settings.size, complete=complete, deep=settings.deep and not settings.mobile,
+            aside=settings.aside, mobile=settings.mobile,
+        )  # fmt: skip
         # Read first: a wrong name is told now, not after an epoch.
         begin = context.checkpoint(settings.init) if settings.init else None
         brought = context.checkpoint(settings.completion) if settings.completion else None
@@ -244,7 +256,7 @@ class Deocclusion:
         from edgesdk_training.occluders import draw_bank, read_templates
 
         templates = [t for path in context.paths("images") for t in read_templates(path)]
-        side = work_side(settings.size)
+        side = settings.size if settings.mobile else work_side(settings.size)
         bank = draw_bank(templates, side, settings.occluders, context.seed).to(context.device)
         faces = load_faces(context, max(settings.base or KEPT_SIDE, side), settings)
         return masked_faces(
@@ -263,14 +275,28 @@ class Deocclusion:
         """Give the recogniser the first weights that `init` names, in place."""
         if begin is None:
             return
+        mobile = bool(begin.student_config.get("mobile"))
+        if begin.student not in ("masked-face", "bridge-face-plus") or mobile != settings.mobile:
+            wanted = "mobile masked-face" if settings.mobile else "masked-face or bridge-face-plus"
+            found = "mobile " * mobile + begin.student
+            raise UsageError(f"init={settings.init} is a {found}; give a {wanted}")
+        if mobile:
+            self.taken_over(settings, recogniser, begin)
+        else:
+            self.grown(settings, faces, recogniser, begin)
+
+    def taken_over(self, settings: Settings, recogniser: Any, begin: Checkpoint) -> None:
+        """Give a MobileFaceNet its first weights; with `tail`, its front stays as it is."""
+        from edgesdk_training.checkpoint import load_weights
+
+        load_weights(recogniser, begin, prefix="recogniser.")
+        recogniser.front.requires_grad_(not settings.tail)
+
+    def grown(self, settings: Settings, faces: Any, recogniser: Any, begin: Checkpoint) -> None:
+        """Give a recogniser the weights of one that is as deep as it, or is not."""
         from edgesdk_training.checkpoint import warm_start
         from edgesdk_training.nets.masked_face import Recogniser, grow
 
-        if begin.student not in ("masked-face", "bridge-face-plus"):
-            raise UsageError(
-                f"init={settings.init} is a {begin.student}; give a masked-face or a "
-                "bridge-face-plus"
-            )
         prefix = "recogniser." if begin.student == "masked-face" else ""
         deep = bool(prefix) and begin.student_config["deep"]
         trained = faces.fresh(Recogniser(faces.side, deep)).to(faces.pictures.device)

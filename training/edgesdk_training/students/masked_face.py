@@ -11,12 +11,13 @@ import numpy as np
 from edgesdk.core.errors import UsageError
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.tensors import Arrays, TensorSpec
-from edgesdk_training.students._face import FaceStudent
+from edgesdk_training.students._face import EMBEDDING, FaceStudent
 
 if TYPE_CHECKING:
     from edgesdk.core.protocols import Student
 
 SIZES = (32, 64, 112)
+MOBILE_SIZE, MOBILE_EMBEDDING = 112, 192
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Config:
         views: Whether the mask and the completed picture are outputs beside the embedding.
         deep: Whether the recogniser has a deeper branch beside the trunk of bridge-face-plus.
         aside: Whether the completion is only shown: the recogniser reads the face as it came.
+        mobile: Whether the recogniser is a MobileFaceNet, which reads all of 112 px and begins
+            with weights of others (`tools/mobile_face.py`).
     """
 
     size: int = 112
@@ -38,6 +41,7 @@ class Config:
     views: bool = True
     deep: bool = True
     aside: bool = False
+    mobile: bool = False
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
@@ -45,6 +49,15 @@ class Config:
             raise UsageError(f"the student takes faces of {sizes} px, found size={self.size}")
         if self.given and not self.complete:
             raise UsageError("given=true hands a mask to the completion; leave complete at true")
+        if self.mobile and self.size != MOBILE_SIZE:
+            raise UsageError(
+                f"mobile=true reads faces of {MOBILE_SIZE} px, found size={self.size}; leave it out"
+            )
+
+
+def width(config: Config) -> int:
+    """Return the length of the embedding."""
+    return MOBILE_EMBEDDING if config.mobile else EMBEDDING
 
 
 class MaskedFaceStudent(FaceStudent):
@@ -64,6 +77,7 @@ class MaskedFaceStudent(FaceStudent):
             config.views,
             config.deep,
             config.aside,
+            config.mobile,
         )
 
     def example(self, config: Config) -> Arrays:
@@ -76,7 +90,8 @@ class MaskedFaceStudent(FaceStudent):
 
     def specs(self, config: Config) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
         """Return the input and output tensors."""
-        (image,), (embedding,) = super().specs(config)
+        (image,), _ = super().specs(config)
+        embedding = TensorSpec("embedding", (None, width(config)), layout="NC", kind="embedding")
         mask = TensorSpec("mask", (None, 1, config.size, config.size), layout="NCHW", kind="mask")
         inputs = (image, mask) if config.given else (image,)
         if not (config.complete and config.views):
@@ -89,6 +104,10 @@ class MaskedFaceStudent(FaceStudent):
     def preprocess(self, config: Config) -> Mapping[str, Preprocess]:
         """Return the pre-processing by input name; a mask in 0..1 is given as it is."""
         return {"image": super().preprocess(config)["image"]}
+
+    def postprocess(self, config: Config) -> Mapping[str, Any]:
+        """Return how the embedding is read."""
+        return {**super().postprocess(config), "dim": width(config)}
 
     def model_name(self, config: Config) -> str:
         """Return the name of a bundle of this configuration."""
