@@ -31,8 +31,8 @@ from tools.command import told
 LIKE = 127.5 / 128
 MOST_APART = 1e-4
 LICENCE = {
-    "weights": "as the file's; trained by others on MS-Celeb-1M, research-only",
-    "data": "research, non-commercial: MS-Celeb-1M",
+    "weights": "as the file's, which others trained",
+    "data": "not told with the file; treat it as research, non-commercial",
 }
 
 

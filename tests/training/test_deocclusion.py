@@ -73,6 +73,7 @@ def test_a_completion_is_taken_over_and_stays_as_it_is(masked):
     [
         {"complete_epochs": 0, "pair": 1.0, "triplet": 1.0, "predictions": 0.1},
         {"complete_epochs": 0, "labels_only": True},
+        {"complete_epochs": 0, "contrast": 1.0, "identity": 0.0},
         {"complete_epochs": 0, "centre": 1.0, "relation": 1.0, "classes": 0.0},
         {"adversarial": 0.0, "perceptual": 0.0, "bf16": True},
         {"deep": True, "init": "bridge-face-plus-32"},
@@ -92,7 +93,7 @@ def test_every_setting_trains(masked, settings):
         ({"occluders": 0}, "occluders must be 1 or more"),
         ({"completion": "masked-face"}, "set complete_epochs=0"),
         ({"completion": "bridge-face-32", "complete_epochs": 0}, "give a masked-face of 32 px"),
-        ({"init": "bridge-face-32"}, "give a masked-face or a bridge-face-plus"),
+        ({"init": "bridge-face-32"}, "give a masked-face or bridge-face-plus"),
         ({"size": 33}, "found size=33"),
         ({"labels_only": True, "classes": 0.0}, "no loss is left"),
     ],

@@ -113,7 +113,7 @@ class MaskedFaceStudent(FaceStudent):
         """Return the name of a bundle of this configuration."""
         marks = [
             "" if config.size == 112 else str(config.size),
-            "" if config.complete else "plain",
+            "" if config.complete else "mobile-plain" if config.mobile else "plain",
             "given" if config.given else "",
         ]
         return "-".join(filter(None, [self.name, *marks]))

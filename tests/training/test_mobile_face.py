@@ -1,0 +1,105 @@
+"""A MobileFaceNet that begins with weights of others: read, merged, put behind a completion."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from edgesdk.core import plugins
+from edgesdk.core.errors import UsageError
+
+torch = pytest.importorskip("torch", reason="needs the train extra")
+
+STUDENT = plugins.load(plugins.STUDENTS, "masked-face")
+
+
+def stored(net):
+    """Return the layers of a file for `net`: kernels of 3 at stride 2, two linear layers last."""
+    from edgesdk_training.nets.mobile_face import Convolved
+
+    random, layers = torch.Generator().manual_seed(0), []
+
+    def drawn(*shape):
+        return torch.randn(shape, generator=random) * 0.3
+
+    for part in net.modules():
+        if isinstance(part, Convolved):
+            outputs, inputs, *side = part[0].weight.shape
+            side = [3, 3] if part[0].stride == (2, 2) else side
+            slopes = drawn(outputs) if len(part) == 2 else None
+            layers.append((drawn(outputs, inputs, *side), drawn(outputs), slopes))
+    return [*layers, (drawn(512, 512, 1, 1), drawn(512), None), (drawn(192, 512), drawn(192), None)]
+
+
+def test_layers_of_a_file_answer_as_they_do_there():
+    from torch.nn.functional import conv2d, linear, pad
+
+    from edgesdk_training.nets.mobile_face import MobileFace, put
+
+    layers = stored(net := MobileFace())
+    put(net.eval(), layers)
+    face, (kernel, bias, slopes) = torch.rand(1, 3, 112, 112), layers[0]
+    # TensorFlow pads an even map below and to the right at stride 2.
+    first = conv2d(pad(face, (0, 1, 0, 1)), kernel, bias, stride=2)
+    first = torch.where(first > 0, first, first * slopes[:, None, None])
+    assert torch.allclose(net.front[0](face), first, atol=1e-5)
+    read = torch.rand(2, 512)
+    (one, one_bias, _), (two, two_bias, _) = layers[-2:]
+    last = linear(linear(read, one.flatten(1), one_bias), two, two_bias)
+    assert torch.allclose(net.identity(read), last, rtol=1e-3, atol=1e-3)
+
+
+def test_layers_of_another_network_are_refused():
+    from edgesdk_training.nets.mobile_face import MobileFace, put
+
+    layers = stored(MobileFace())
+    with pytest.raises(ValueError, match="52 convolutions wanted, found 51"):
+        put(MobileFace(), layers[1:])
+    with pytest.raises(ValueError, match="does not fit"):
+        put(MobileFace(), [layers[1], layers[0], *layers[2:]])
+
+
+def test_a_recogniser_is_taken_over_and_its_front_stays():
+    from edgesdk_training.nets.mobile_face import MobileFace
+    from edgesdk_training.recipes.deocclusion import Deocclusion, Settings
+
+    begin = SimpleNamespace(student="masked-face", student_config={"mobile": True})
+    asked = {"mobile": True, "init": "x", "aside": True, "complete_epochs": 0}
+    for tail in (True, False):
+        net = MobileFace()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("edgesdk_training.checkpoint.load_weights", lambda *_, **__: None)
+            Deocclusion().begin(Settings(**asked, tail=tail), None, net, begin)
+        assert {p.requires_grad for p in net.front.parameters()} == {not tail}
+        assert all(p.requires_grad for p in net.tail.parameters())
+    begin.student_config["mobile"] = False
+    with pytest.raises(UsageError, match="is a masked-face; give a mobile masked-face"):
+        Deocclusion().begin(Settings(**asked), None, MobileFace(), begin)
+    with pytest.raises(UsageError, match="mobile=true begins with weights of others"):
+        Settings(mobile=True)
+
+
+def test_it_reads_all_of_the_face_beside_the_completion():
+    config = STUDENT.config(mobile=True, aside=True)
+    module = STUDENT.folded(STUDENT.build(config)).eval()
+    image = torch.from_numpy(STUDENT.example(config)["image"])
+    embedding, mask, whole = module(image)
+    assert torch.equal(embedding, module.recogniser(image))
+    assert (list(embedding.shape), mask.shape[2:], whole.shape) == (
+        [2, 192], image.shape[2:], image.shape
+    )  # fmt: skip
+    assert STUDENT.specs(config)[1][0].shape == (None, 192)
+    assert STUDENT.postprocess(config)["dim"] == 192
+    alone = STUDENT.config(mobile=True, complete=False)
+    assert STUDENT.model_name(alone) == "masked-face-mobile-plain"
+    assert sum(p.numel() for p in module.recogniser.parameters()) <= 1_100_000
+    with pytest.raises(UsageError, match="mobile=true reads faces of 112 px"):
+        STUDENT.config(mobile=True, size=64)
+
+
+def test_a_file_that_is_none_is_refused(tmp_path):
+    pytest.importorskip("ai_edge_litert", reason="needs the tflite extra")
+    from tools.mobile_face import read
+
+    (path := tmp_path / "x.tflite").write_bytes(b"no model")
+    with pytest.raises(UsageError, match="is no .tflite file that runs"):
+        read(path)
