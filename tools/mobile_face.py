@@ -11,12 +11,13 @@ The file must read [2, 112, 112, 3] as (x - 127.5) / 128 in RGB; `teacher.onnx` 
 read what edgesdk's own networks do. Both are compared with the file before anything is left.
 """
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from edgesdk.core import plugins
 from edgesdk.core.biometrics import unit
@@ -24,11 +25,16 @@ from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.files import sha256_file
 from edgesdk.core.tensors import Array
 from edgesdk_training.checkpoint import save_checkpoint
-from edgesdk_training.nets.mobile_face import SIDE, MobileFace, put
 from tools.command import told
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from edgesdk_training.nets.mobile_face import MobileFace
 
 # The file divides by 128, our networks read what is divided by 127.5.
 LIKE = 127.5 / 128
+SIDE = 112
 MOST_APART = 1e-4
 LICENCE = {
     "weights": "as the file's, which others trained",
@@ -48,13 +54,15 @@ def interpreter(path: Path) -> Any:
     return opened
 
 
-def layers(file: Any) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]:
+def layers(file: Any) -> list[tuple[Tensor, Tensor, Tensor | None]]:
     """Return kernel, bias and slopes of the file's convolutions, in their order.
 
     PReLU is stored as relu(x) + slope / 2 * (x - |x|), the slope already halved.
     """
+    import torch
+
     found: list[Any] = []
-    for operator in file._get_ops_details():  # noqa: SLF001 - the only way to a file's operators
+    for operator in file._get_ops_details():
         name, inputs = operator["op_name"], operator["inputs"]
         if name in ("CONV_2D", "DEPTHWISE_CONV_2D"):
             order = (0, 3, 1, 2) if name == "CONV_2D" else (3, 0, 1, 2)
@@ -80,6 +88,8 @@ def read(path: Path) -> MobileFace:
     Raises:
         UsageError: it is another network.
     """
+    from edgesdk_training.nets.mobile_face import MobileFace, put
+
     try:
         return put(MobileFace(), layers(interpreter(path))).eval()
     except (ValueError, IndexError, KeyError) as error:
@@ -88,6 +98,8 @@ def read(path: Path) -> MobileFace:
 
 def apart(path: Path, net: MobileFace) -> float:
     """Return how far the network's answers are from the file's, at most."""
+    import torch
+
     file, pixels = interpreter(path), np.random.default_rng(0).uniform(0, 255, (2, SIDE, SIDE, 3))
     file.set_tensor(file.get_input_details()[0]["index"], np.float32((pixels - 127.5) / 128))
     file.invoke()
@@ -99,6 +111,8 @@ def apart(path: Path, net: MobileFace) -> float:
 
 def leave(net: MobileFace, source: Path, out: Path) -> None:
     """Write the checkpoint and the teacher."""
+    import torch
+
     student = plugins.load(plugins.STUDENTS, "masked-face")
     config = student.config(complete=False, deep=False, mobile=True)
     model = student.build(config)

@@ -18,7 +18,9 @@ from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.errors import UsageError
 from edgesdk.core.protocols import RunResult
 
-ROLES = ("public", "private", "clients", "pairs", "video", "images", "one-image", "captions", "masks")
+ROLES = (
+    "public", "private", "clients", "pairs", "video", "images", "one-image", "captions", "masks",
+)  # fmt: skip
 
 
 class _KilledError(Exception):

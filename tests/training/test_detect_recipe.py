@@ -118,7 +118,9 @@ def test_a_photo_s_own_face_is_hidden_where_its_points_are():
     assert hidden[60, 50].min() > 250
     assert (hidden[40, [40, 60]] == 10).all()
     assert (photo.picture == 10).all()
-    assert scenes._worn(Shown(photo.picture, FACE[:0]), np.random.default_rng(0)).picture.max() == 10
+    assert (
+        scenes._worn(Shown(photo.picture, FACE[:0]), np.random.default_rng(0)).picture.max() == 10
+    )
 
 
 def test_tiles_are_drawn_around_what_was_wrongly_taken_for_a_face():

@@ -101,5 +101,5 @@ def test_a_file_that_is_none_is_refused(tmp_path):
     from tools.mobile_face import read
 
     (path := tmp_path / "x.tflite").write_bytes(b"no model")
-    with pytest.raises(UsageError, match="is no .tflite file that runs"):
+    with pytest.raises(UsageError, match=r"is no \.tflite file that runs"):
         read(path)
