@@ -24,7 +24,7 @@ from edgesdk_training.scenes import SCORE, Shown, cut, paste_face
 
 SIDE, LEAST_PX, MOST_PX = 320, 20.0, 120.0
 TURNS = (0, 30, 60, 90, 180)  # degrees
-MASKED = "masked"
+MASKED, UNSEEN = "masked", "KN95"
 COUNT = 200  # photos of each kind
 
 Look = Callable[[Array], Sequence[Detection]]
@@ -39,13 +39,19 @@ def crops_of(place: Path, count: int) -> list[Shown]:
 
 
 def trials(photos: Sequence[Shown], faces: Path, masks: Path) -> dict[str, list[Shown]]:
-    """Return what was pasted: of each angle, and masked, COUNT tiles with one face each."""
-    bank = draw_bank(read_templates(masks), 64, COUNT, 0, plain=0.0)
-    layers = bank.layers.permute(0, 2, 3, 1).numpy()
+    """Return what was pasted: of each angle, and masked, COUNT tiles with one face each.
+
+    Masked faces are there once more behind a kind of mask that training leaves out by default.
+    """
+    templates = read_templates(masks)
+    layers, unseen = (
+        draw_bank(some, 64, COUNT, 0, plain=0.0).layers.permute(0, 2, 3, 1).numpy()
+        for some in (templates, [t for t in templates if t.kind == UNSEEN])
+    )
     bare = [photo for photo in photos if not len(photo.faces)]
     crops = crops_of(faces, COUNT)
     kinds: dict[str, tuple[float, Array]] = {f"{turn}°": (turn, layers[:0]) for turn in TURNS}
-    kinds[MASKED] = (0.0, layers)
+    kinds |= {MASKED: (0.0, layers), f"{MASKED}, {UNSEEN}": (0.0, unseen)}
     return {name: [*_pasted(bare, crops, *kind)] for name, kind in kinds.items()}
 
 

@@ -64,7 +64,7 @@ def read_photos(context: RunContext, settings: Any) -> PhotoData:
     Args:
         context: Gives the roles `images` (photos), `public` (aligned faces) and `masks`
             (templates of masks; may be absent), and keeps the teacher's answers.
-        settings: With `crops` and `occluders`.
+        settings: With `crops`, `occluders` and `unseen`.
 
     Raises:
         UsageError: there are too few photos to hold some out.
@@ -83,7 +83,8 @@ def read_photos(context: RunContext, settings: Any) -> PhotoData:
             f"{images.name} has {len(parts[0]) + len(parts[1])} photos; some are needed to learn "
             "from and some to hold out; give more"
         )
-    templates = [t for path in context.paths("masks") for t in read_templates(path)]
+    every = [t for path in context.paths("masks") for t in read_templates(path)]
+    templates = [t for t in every if t.kind != settings.unseen]
     count, layers = settings.occluders, np.empty((0, COVER, COVER, 4), np.uint8)
     bank = draw_bank(templates, COVER, count, context.seed) if count else None
     return PhotoData(

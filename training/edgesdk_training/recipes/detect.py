@@ -58,6 +58,7 @@ class Settings:
         least: Score of the teacher from which a find is a face.
         crops: Most aligned faces taken of each set.
         occluders: Number of occluders drawn before training.
+        unseen: Kind of template kept out of training, to judge on; "" for none.
         box: Weight of the boxes.
         points: Weight of the points.
         deep: Whether the network has 0.08 M parameters instead of 0.05 M; it may begin with
@@ -82,6 +83,7 @@ class Settings:
     least: float = 0.7
     crops: int = 10000
     occluders: int = 600
+    unseen: str = "KN95"
     box: float = 2.0
     points: float = 2.0
     deep: bool = False
