@@ -21,6 +21,7 @@ The templates are optional: without them all masks are drawn.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -45,7 +46,7 @@ RANGES = {
     **dict.fromkeys(("class_pictures", "bank", "occluders"), (1, inf)),
     **dict.fromkeys((*LOSSES, *COMPLETION, "weight_decay", "whiten", "light", "blur"), (0, inf)),
     **dict.fromkeys(("lr", "complete_lr", "scale"), (ABOVE_0, inf)),
-    **dict.fromkeys(("centre", "flip", "share"), (0, 1)),
+    **dict.fromkeys(("centre", "flip", "share", "keep"), (0, 1)),
     **dict.fromkeys(("shift", "zoom"), (0, 0.5)),
     "average": (0, 0.999999),
 }
@@ -95,6 +96,8 @@ class Settings:
         bank: Teacher vectors per step that `contrast` and `predictions` choose among.
         scale: Inverse temperature of both.
         centre: How far targets are drawn to their person's mean: 0 hard, 1 soft.
+        keep: How far a MobileFaceNet is drawn back, at the end, to the weights it began with
+            (Wortsman et al. 2022), 0 for not at all.
         whiten: Closed form at the end: shrinkage of the within-person covariance of bare and
             masked faces, 0 for none.
         labels_only: Baseline: class loss alone.
@@ -145,6 +148,7 @@ class Settings:
     bank: int = 1024
     scale: float = 20.0
     centre: float = 0.5
+    keep: float = 0.0
     whiten: float = 1.0
     labels_only: bool = False
     same_names: bool = True
@@ -175,6 +179,10 @@ class Settings:
             raise UsageError(
                 f"completion={self.completion} brings a completion; set complete_epochs=0, or "
                 "leave completion out to teach one"
+            )
+        if self.keep and not (self.mobile and self.init):
+            raise UsageError(
+                "keep draws back to the weights of a MobileFaceNet; set mobile and init"
             )
         if self.mobile and (self.complete_epochs or not self.aside or not self.init):
             raise UsageError(
@@ -217,7 +225,12 @@ class Deocclusion:
         if complete and not settings.aside:
             faces = faces.behind(model)
         self.begin(settings, faces, model.recogniser, begin)
+        first = deepcopy(model.recogniser.state_dict())
         distil(settings, context, faces, None, model.recogniser)
+        if settings.keep:
+            taught = model.recogniser.state_dict()
+            drawn = {k: v.lerp(first[k], settings.keep) for k, v in taught.items()}
+            model.recogniser.load_state_dict(drawn)
         if settings.whiten:
             faces.whiten(model.recogniser, settings.whiten)
         model = student.folded(model)
