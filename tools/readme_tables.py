@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 ACCURACY = ROOT / "benchmarks" / "results" / "accuracy" / "lfw-folds1to5.json"
 GPU = ROOT / "benchmarks" / "results" / "gpu"
 RUNTIMES = ROOT / "benchmarks" / "results" / "runtimes"
+MASKED = ROOT / "training" / "results" / "masked-faces.json"
 AGREEMENT = ROOT / "training" / "results" / "agreement.json"
 
 
@@ -191,6 +192,20 @@ def agreement() -> str:
     told = json.loads(AGREEMENT.read_text())
     rows = [[r["run"], *(f"{v:.3f}" for v in r["agreement"].values())] for r in told["rows"]]
     return table(["run", *(f"{k} ({n})" for k, n in told["faces"].items())], rows)
+
+
+def masked() -> str:
+    """Return what models are worth on masked faces: pasted masks, and real ones."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for r in json.loads(MASKED.read_text())["rows"]:
+        if not r["completed_by"]:
+            line = found.setdefault((r["model"], r["sha256"][:8]), {"": f"{r['parameters']:,}"})
+            line[f"{r['data']} {r['faces']}"] = f"{100 * r['accuracy']:.1f} / {r['auc']:.4f}"
+    lfw, mfr2 = (f"{name}.tar " for name in ("lfw_folds1to5_aligned112", "mfr2_dev"))
+    kinds = ["", *(lfw + k for k in ("both bare", "one masked", "both masked")), mfr2 + "all"]
+    names = ["parameters", "LFW both bare", "one masked", "both masked", "MFR2"]
+    rows = [[*name, *(line.get(k, "-") for k in kinds)] for name, line in found.items()]
+    return table(["model", "weights", *names], rows)
 
 
 def _gpu_row(result: BenchResult) -> tuple[str, ...]:
