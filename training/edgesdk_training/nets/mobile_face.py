@@ -124,7 +124,7 @@ def put(net: MobileFace, layers: list[tuple[Tensor, Tensor, Tensor | None]]) -> 
             if wide.shape != convolution.weight.shape or (slopes is None) != (len(part) == 1):
                 raise ValueError(f"kernel {list(kernel.shape)} does not fit")
             convolution.weight.copy_(wide)
-            convolution.bias.copy_(bias)  # type: ignore[union-attr]
+            convolution.bias.copy_(bias)
             if slopes is not None:
                 part[1].weight.copy_(slopes)
         (first, first_bias, _), (last, last_bias, _) = layers[-2:]
