@@ -66,11 +66,11 @@ def verify(
     if bisect:
         from edgesdk_export._bisect import bisect_bundle
 
-        found = replace(found, reasons=(*found.reasons, bisect_bundle(opened)))
+        found = replace(found, reasons=(*found.reasons, bisect_bundle(opened, origin)))
     if audit:
         from edgesdk_export._audit import audit_bundle
 
-        found = replace(found, reasons=(*found.reasons, *audit_bundle(opened)))
+        found = replace(found, reasons=(*found.reasons, *audit_bundle(opened, origin)))
     if require_proof and not found.failed:
         refuse_unproven(opened.name, found, itself=True)
     return found

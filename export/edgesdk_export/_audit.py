@@ -11,15 +11,19 @@ from edgesdk.core.errors import UnsupportedError
 from edgesdk.core.tensors import Array
 from edgesdk_export._find import find_source
 from edgesdk_export._graph import constants
-from edgesdk_export._source import as_onnx
+from edgesdk_export._source import Source, as_onnx
 
 LEAST = {"float32": float(np.finfo(np.float32).tiny), "float16": float(np.finfo(np.float16).tiny)}
 
 
-def audit_bundle(bundle: Bundle) -> list[str]:
+def audit_bundle(bundle: Bundle, source: Source | None = None) -> list[str]:
     """Return sentences on the weights of a bundle.
 
     They are read from its ONNX file, from the one behind an engine, or from that of the source.
+
+    Args:
+        bundle: What to look into.
+        source: What it was made of; None to look for it.
 
     Raises:
         UnsupportedError: it brings no ONNX file, and its source is not on this machine.
@@ -28,11 +32,11 @@ def audit_bundle(bundle: Bundle) -> list[str]:
 
     if bundle.format == "onnx" or bundle.proxy:
         return audit(constants(onnx.load(as_onnx(bundle).entry_path).graph))
-    source = find_source(bundle)
+    source = source or find_source(bundle)
     if source is None:
         raise UnsupportedError(
-            f"the weights of {bundle.path} are read from its source, which is not here; put the "
-            "bundle or the run it was made of beside it, or leave --audit out"
+            f"the weights of {bundle.path} are read from its source, which was not found; name it "
+            "with --source, or leave --audit out"
         )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "fp32.onnx"

@@ -54,16 +54,20 @@ def _stand_in(bundle: Bundle) -> str:
     return "" if itself else f"in the ONNX file of the same source at {bundle.precision} "
 
 
-def bisect_bundle(bundle: Bundle) -> str:
+def bisect_bundle(bundle: Bundle, source: Source | None = None) -> str:
     """Say in a sentence which layer of a finished bundle leaves its source first.
+
+    Args:
+        bundle: What to look into.
+        source: What it was made of; None to look for it.
 
     Raises:
         UnsupportedError: the source is not on this machine.
     """
-    source = find_source(bundle)
+    source = source or find_source(bundle)
     if source is None:
         raise UnsupportedError(
-            f"the layers of {bundle.path} are compared with those of its source, which is not "
-            "here; put the bundle or the run it was made of beside it, or leave --bisect out"
+            f"the layers of {bundle.path} are compared with those of its source, which was not "
+            "found; name it with --source, or leave --bisect out"
         )
     return where_it_leaves(bundle, source, samples(source, None).arrays)

@@ -182,8 +182,8 @@ def verify_bundle(
     judged = task_of(bundle.task).evaluation(data) if data else None
     if judged is not None and origin is None:
         raise UnsupportedError(
-            f"the accuracy of {bundle.path} is judged beside its source, which is not here; put "
-            "the bundle or the run it was made of beside it, or leave --data out"
+            f"the accuracy of {bundle.path} is judged beside its source, which was not found; "
+            "name it with --source, or leave --data out"
         )
     with opened(bundle) as here:
         tell(1, 3, "compare")

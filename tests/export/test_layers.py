@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import edgesdk
 from edgesdk import verify
 from edgesdk.core.bundle import read_bundle, seal
 from edgesdk.core.errors import GateFailedError, UnsupportedError
@@ -101,6 +102,19 @@ def test_the_message_of_the_gate_names_the_layer(export, spoil):
 def test_bisect_wants_the_source(export):
     with pytest.raises(UnsupportedError, match="or leave --bisect out"):
         verify(export("onnx", "fp16").path, bisect=True)
+
+
+def test_a_source_that_is_named_is_looked_into(tmp_path, monkeypatch):
+    from tests.foreign import write
+
+    work, given = tmp_path / "work", tmp_path / "given" / "x.onnx"
+    work.mkdir()
+    write(given)
+    monkeypatch.chdir(work)
+    bundle = edgesdk.export(given, target="onnx", precision="fp16")
+    found = verify(bundle.path, source=given, bisect=True, audit=True)
+    assert any(reason.startswith("no layer leaves its source") for reason in found.reasons)
+    assert sum(reason.startswith("audit: ") for reason in found.reasons) == 3
 
 
 @pytest.mark.skipif(not shipped_bundle("bridge-face").is_dir(), reason="no shipped bundle")
