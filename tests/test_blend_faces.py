@@ -88,7 +88,7 @@ def test_numbers_that_are_none_are_refused(blend, tmp_path, words, capsys):
 
 
 def test_a_missing_pack_is_told_in_one_sentence(blend, tmp_path):
-    with pytest.raises(UsageError, match=r"^face pack .*none.npz does not exist"):
+    with pytest.raises(UsageError, match=r"^the set .*none\.npz does not exist"):
         blend("-o", tmp_path / "out.npz", data=tmp_path / "none.npz")
     assert not (tmp_path / "out.npz").exists()
 

@@ -95,6 +95,10 @@ def test_every_setting_trains(masked, settings):
         ({"completion": "bridge-face-32", "complete_epochs": 0}, "give a masked-face of 32 px"),
         ({"init": "bridge-face-32"}, "give a masked-face or bridge-face-plus"),
         ({"size": 33}, "found size=33"),
+        (
+            {"size": 112, "mobile": True, "aside": True, "complete_epochs": 0},
+            "set init to their folder",
+        ),
         ({"labels_only": True, "classes": 0.0}, "no loss is left"),
     ],
 )

@@ -74,8 +74,10 @@ def test_a_recogniser_is_taken_over_and_its_front_stays():
     begin.student_config["mobile"] = False
     with pytest.raises(UsageError, match="is a masked-face; give a mobile masked-face"):
         Deocclusion().begin(Settings(**asked), None, MobileFace(), begin)
-    with pytest.raises(UsageError, match="mobile=true begins with weights of others"):
+    with pytest.raises(UsageError, match="mobile=true reads faces as they come"):
         Settings(mobile=True)
+    with pytest.raises(UsageError, match="keep draws a MobileFaceNet back"):
+        Settings(keep=0.3)
 
 
 def test_it_reads_all_of_the_face_beside_the_completion():

@@ -180,13 +180,11 @@ class Settings:
                 f"completion={self.completion} brings a completion; set complete_epochs=0, or "
                 "leave completion out to teach one"
             )
-        if self.keep and not (self.mobile and self.init):
+        if self.keep and not self.mobile:
+            raise UsageError("keep draws a MobileFaceNet back to what it began with; set mobile")
+        if self.mobile and (self.complete_epochs or not self.aside):
             raise UsageError(
-                "keep draws back to the weights of a MobileFaceNet; set mobile and init"
-            )
-        if self.mobile and (self.complete_epochs or not self.aside or not self.init):
-            raise UsageError(
-                "mobile=true begins with weights of others and reads faces as they come; set init, "
+                "mobile=true reads faces as they come, beside a completion that is there; set "
                 "aside=true and complete_epochs=0"
             )
 
@@ -212,6 +210,8 @@ class Deocclusion:
             size=settings.size, complete=complete, deep=settings.deep and not settings.mobile,
             aside=settings.aside, mobile=settings.mobile,
         )  # fmt: skip
+        if settings.mobile and not settings.init:
+            raise UsageError("mobile=true begins with weights of others; set init to their folder")
         # Read first: a wrong name is told now, not after an epoch.
         begin = context.checkpoint(settings.init) if settings.init else None
         brought = context.checkpoint(settings.completion) if settings.completion else None
