@@ -3,14 +3,8 @@
 Half of a pool of pictures is learnt from, the other half not; shadow pipelines (teacher,
 generator, released labels, student) learn from halves of their own. Few shadows and a small
 pool: a bound from below of what an attacker can do, no proof that nobody can do more.
-
-    python tools/private_attacks.py mnist.npz --set size=16 --set epochs=10 \
-        -o training/results/private-attacks.json
-
-Finished shadows in `--runs` are taken as they are, so the command may be killed and repeated.
 """
 
-import argparse
 import json
 import math
 from pathlib import Path
@@ -20,15 +14,12 @@ import numpy as np
 
 from edgesdk.core import plugins
 from edgesdk.core.bundle import read_checkpoint
-from edgesdk.core.errors import UsageError
-from edgesdk.core.files import write_json
 from edgesdk.core.tensors import Array
 from edgesdk_training._train import train
 from edgesdk_training.class_sets import read_class_set
 from edgesdk_training.classes import predict
 from edgesdk_training.privacy import audit, response
 from edgesdk_training.privacy.chance import chance
-from tools.command import told
 
 POOL, DRAWS, SEED = 2000, 40_000, 2026
 LABELS = (0, 1)
@@ -54,10 +45,10 @@ def attacks(data: Path, given: dict[str, str], shadows: int, folder: Path) -> di
             last = last or models
         for who in rows[0]:
             scores = np.stack([r[who] for r in rows])
-            seen = audit.rates(audit.lira(scores[0], scores[1:], inside[1:]), inside[0])
-            seen |= {"epsilon_at_least": _from_rates(seen), "shadows": shadows}
-            seen |= {"reconstruction": _inverted(last[who], pool[inside[0]], labels[inside[0]])}
-            found[f"{name}: {who}"] = seen
+            told = audit.rates(audit.lira(scores[0], scores[1:], inside[1:]), inside[0])
+            told |= {"epsilon_at_least": _from_rates(told), "shadows": shadows}
+            told |= {"reconstruction": _inverted(last[who], pool[inside[0]], labels[inside[0]])}
+            found[f"{name}: {who}"] = told
     return {"membership": found, "mechanism": _audited()}
 
 
@@ -108,10 +99,10 @@ def _stored_teacher(folder: Path, settings: dict[str, Any], labels: Array) -> An
     return teacher.eval()
 
 
-def _from_rates(seen: dict[str, float]) -> float:
+def _from_rates(told: dict[str, float]) -> float:
     """Return the epsilon that the attack proves to be spent on a record, at least, 0 or more."""
-    _, most = audit.wilson(round(seen["fpr"] * seen["others"]), int(seen["others"]))
-    return max(0.0, math.log(seen["low"] / most)) if seen["low"] > 0 else 0.0
+    _, most = audit.wilson(round(told["fpr"] * told["others"]), int(told["others"]))
+    return max(0.0, math.log(told["low"] / most)) if told["low"] > 0 else 0.0
 
 
 def _inverted(model: Any, pictures: Array, labels: Array) -> dict[str, float]:
@@ -156,32 +147,3 @@ def _audited() -> list[dict[str, Any]]:
             {"epsilon_at_most": epsilon, "epsilon_at_least": low, "guesses": int(sure.sum())}
         )
     return json.loads(json.dumps(rows))
-
-
-def main() -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--shadows", type=int, default=8)
-    parser.add_argument("--runs", type=Path, default=Path("runs/private/attacks"))
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    asked = parser.parse_args()
-    if not asked.data.is_file():
-        raise UsageError(f"{asked.data} does not exist; name a set of labelled pictures")
-    given = dict(word.split("=", 1) for word in asked.set)
-    words = "".join(f" --set {word}" for word in asked.set)
-    found = {
-        "command": f"python tools/private_attacks.py {asked.data.name}{words} "
-        f"--shadows {asked.shadows}",
-        "settings": given,
-        "pool": POOL,
-        **attacks(asked.data, given, asked.shadows, asked.runs),
-    }
-    write_json(asked.output, found)
-
-
-if __name__ == "__main__":
-    told(main)

@@ -86,28 +86,6 @@ def test_the_loss_falls_where_the_network_is_right():
     assert torch.isfinite(nobody)
 
 
-def test_a_deeper_network_begins_as_the_plain_one(tmp_path):
-    from edgesdk.core import plugins
-    from edgesdk_training.checkpoint import save_checkpoint, warm_start
-    from edgesdk_training.nets.face_detector import FaceDetector
-    from edgesdk_training.recipes.detect import grown_of
-
-    student, told = plugins.load(plugins.STUDENTS, "face-detector"), {"licence": {}}
-    torch.manual_seed(0)
-    plain, deep = FaceDetector(), FaceDetector(deep=True)
-    stored = save_checkpoint(
-        tmp_path / "x", "face-detector", student, student.config(), plain, provenance={}, **told
-    )
-    picture = torch.rand(2, 3, 96, 96) * 2 - 1
-    warm_start(deep, stored, picture, may_miss=grown_of(deep))
-    wanted = student.load(stored)(picture)
-    with torch.no_grad():
-        found = deep.train()(picture)
-    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(found, wanted, strict=True))
-    assert grown_of(deep)
-    assert not grown_of(plain)
-
-
 def test_a_photo_s_own_face_is_hidden_where_its_points_are():
     photo = Shown(np.full((120, 120, 3), 10, np.uint8), FACE)
     layer = np.zeros((1, 112, 112, 4), np.uint8)

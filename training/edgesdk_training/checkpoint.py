@@ -113,13 +113,7 @@ def load_weights(
     return module
 
 
-def warm_start(
-    module: Any,
-    checkpoint: Checkpoint,
-    sample: Any,
-    prefix: str = "",
-    may_miss: frozenset[str] = frozenset(),
-) -> Any:
+def warm_start(module: Any, checkpoint: Checkpoint, sample: Any, prefix: str = "") -> Any:
     """Give a network in training form a folded checkpoint's weights and return it.
 
     Every BatchNorm is set so that it leaves `sample` unchanged, which undoes the folding.
@@ -130,7 +124,6 @@ def warm_start(
             face are interpolated.
         sample: Inputs [N, 3, S, S] whose statistics the BatchNorms take.
         prefix: As in `load_weights`.
-        may_miss: As in `load_weights`; these tensors stay as they are.
 
     Raises:
         EdgeSdkError: the tensors do not fit the network.
@@ -140,7 +133,7 @@ def warm_start(
 
     norms = {n: m for n, m in module.named_modules() if isinstance(m, nn.BatchNorm2d)}
     missing = {f"{n}.{key}" for n, norm in norms.items() for key in norm.state_dict()}
-    load_weights(module, checkpoint, may_miss | missing, resize=True, prefix=prefix)
+    load_weights(module, checkpoint, frozenset(missing), resize=True, prefix=prefix)
     hooks = [norm.register_forward_pre_hook(_leave_unchanged) for norm in norms.values()]
     module.train()
     with torch.no_grad():
@@ -150,7 +143,7 @@ def warm_start(
     return module
 
 
-def draw_back(module: Any, checkpoint: Checkpoint, keep: float) -> None:
+def draw_back(module: Any, checkpoint: Checkpoint, keep: float, prefix: str = "") -> None:
     """Draw a folded module's weights towards those that its training began with.
 
     The mean of both often bears faces of another kind better than either (Wortsman et al.
@@ -160,11 +153,12 @@ def draw_back(module: Any, checkpoint: Checkpoint, keep: float) -> None:
         module: The network; changed in place.
         checkpoint: Of the same student, at any size.
         keep: Part of the way, 0..1.
+        prefix: As in `load_weights`.
 
     Raises:
         EdgeSdkError: the tensors do not fit the network.
     """
-    first = load_weights(deepcopy(module), checkpoint, resize=True).state_dict()
+    first = load_weights(deepcopy(module), checkpoint, resize=True, prefix=prefix).state_dict()
     module.load_state_dict({k: v.lerp(first[k], keep) for k, v in module.state_dict().items()})
 
 

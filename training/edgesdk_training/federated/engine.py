@@ -12,16 +12,18 @@ from edgesdk_training.federated import server
 from edgesdk_training.federated.judge import Judge
 from edgesdk_training.federated.seam import Job, Method, Update
 from edgesdk_training.federated.state import State, begin
+from edgesdk_training.federated.world import World, read_world
 
 if TYPE_CHECKING:
     from edgesdk.core.protocols import RunContext
     from edgesdk_training.federated.settings import FederatedSettings
-    from edgesdk_training.federated.world import World
 
 PHASE = "rounds"
 Ask = Callable[[State, list[int], int], "tuple[list[Update], dict[int, str]]"]
 # Of the time of training that storing its state may take.
 SAVING = 0.05
+# What a driver has beside `ready` and `federate`: how clients are read, and who judges.
+read, judges = read_world, Judge
 
 
 def ready() -> None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgesdk.core import plugins
 from edgesdk.core.errors import EdgeSdkError, MissingDependencyError
+from edgesdk_training.federated import engine
 from edgesdk_training.federated.engine import rounds
-from edgesdk_training.federated.judge import Judge
 from edgesdk_training.federated.messages import (
     QUIET,
     SHARED,
@@ -30,8 +30,11 @@ from edgesdk_training.federated.state import State, begin
 
 if TYPE_CHECKING:
     from edgesdk.core.protocols import RunContext
+    from edgesdk_training.federated.judge import Judge
     from edgesdk_training.federated.settings import FederatedSettings
     from edgesdk_training.federated.world import World
+
+read, judges = engine.read, engine.judges
 
 
 def ready() -> None:

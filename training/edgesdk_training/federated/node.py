@@ -19,24 +19,25 @@ from edgesdk.core import plugins
 from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.files import canonical, read_json, sha256_bytes, write_json
 from edgesdk.core.notes import LOGGER, note
+from edgesdk_training.federated.judge import Judge, Reported
 from edgesdk_training.federated.messages import SHARED, TOLD, Asking, introduced, packed, reply
 from edgesdk_training.federated.places import Place, learnt
+from edgesdk_training.federated.world import Client, World, read_own, read_served, read_world
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from edgesdk.core.protocols import RunContext
     from edgesdk_training.context import Context
-    from edgesdk_training.federated.judge import Judge
     from edgesdk_training.federated.seam import Method
     from edgesdk_training.federated.settings import FederatedSettings
     from edgesdk_training.federated.state import State
-    from edgesdk_training.federated.world import Client, World
 
 PLAN = "EDGESDK_FEDERATION"  # names the server's plan, a file that clients never see
 ENDED = "ended.json"
 ABOUT = "client.json"  # in a client's folder
 GRID: ContextVar[Any] = ContextVar("grid")
+read, judges = read_served, Reported
 
 
 def server_app() -> Any:
@@ -175,10 +176,9 @@ def _furnish(
         return
     if stored is not None:  # of another federation, whose network is not this one's
         (place.folder / "kept.pt").unlink(missing_ok=True)
-    mine = _dealt(context, settings, int(about["number"]), classes) if about["deal"] else None
-    if mine is None:
-        from edgesdk_training.federated.world import read_own
-
+    if about["deal"]:
+        mine = _dealt(context, settings, int(about["number"]), classes)
+    else:
         mine = read_own(context, settings, classes)
     place.write("pictures", {
         "key": key, "images": mine.learn.images, "labels": mine.learn.labels,
@@ -190,8 +190,6 @@ def _dealt(
     context: Context, settings: FederatedSettings, number: int, classes: list[str]
 ) -> Client:
     """Return the part of everybody's pictures that the run's skew deals to this client."""
-    from edgesdk_training.federated.world import read_world
-
     world = read_world(context, settings, (settings.size,))
     if list(world.classes) != classes:
         raise UsageError("--deal takes the server's own set: the classes of this one differ")

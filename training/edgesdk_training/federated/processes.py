@@ -60,9 +60,7 @@ def serve(plan: Mapping[str, Any], folder: Path, host: str, port: int, trust: Tr
         note(f"clients start with: edgesdk federate client --server {host}:{port}")
         _flwr(home, "run", str(APP), NAME, "--stream", watched=link)
     if not (folder / ENDED).is_file():
-        raise EdgeSdkError(
-            f"Flower ended the run early; its log {folder / 'superlink.log'} says why"
-        )
+        raise EdgeSdkError(f"Flower ended the run early; its log {folder / LOG} says why")
     ended = read_json(folder / ENDED, "end")
     if ended["error"]:
         raise (
@@ -165,9 +163,7 @@ def _superlink(
         until = time.monotonic() + WAIT_S
         while not _answers(host, port):
             if link.poll() is not None or time.monotonic() > until:
-                raise EdgeSdkError(
-                    f"Flower's SuperLink did not start; see {folder / 'superlink.log'}"
-                )
+                raise EdgeSdkError(f"Flower's SuperLink did not start; see {folder / LOG}")
             time.sleep(0.2)
         yield link
 

@@ -48,24 +48,21 @@ class FederatedRecipe:
         """Read the clients, run the rounds, store the global and the personal networks."""
         import torch
 
-        from edgesdk_training.federated.judge import Judge, Reported
         from edgesdk_training.federated.networks import configured, network
-        from edgesdk_training.federated.world import read_served, read_world
 
         if context.world > 1:
             raise UsageError("clients share one process; for more cores use --threads N")
         student = plugins.load(plugins.STUDENTS, context.student)
         method = plugins.load(plugins.METHODS, settings.method)
-        driver, served = _driver(settings.engine), settings.engine == "processes"
+        driver = _driver(settings.engine)
         driver.ready()
-        world = (read_served if served else read_world)(context, settings, student.sizes)
-        if not served:
-            settings = replace(settings, clients=len(world.clients))
+        world = driver.read(context, settings, student.sizes)
+        settings = replace(settings, clients=len(world.clients) or settings.clients)
         config = configured(student, settings, world.size, len(world.classes))
         model = network(context.student, config, len(world.classes), context.seed)
         model.to(context.device, memory_format=torch.channels_last)
-        plots = {} if served else {"distribution": _plotted(context, world)}
-        judge = (Reported if served else Judge)(method, world, deepcopy(model))
+        plots = {"distribution": _plotted(context, world)} if world.clients else {}
+        judge = driver.judges(method, world, deepcopy(model))
         state = driver.federate(context, settings, method, world, model, judge)
         found = figures(state, settings.last)
         checkpoints = _stored(self.name, settings, context, config, world, state, judge, found)
@@ -73,7 +70,7 @@ class FederatedRecipe:
 
 
 def _driver(engine: str) -> Any:
-    """Return the module whose `federate` runs the rounds."""
+    """Return the module that runs the rounds, by `ready`, `read`, `judges` and `federate`."""
     from importlib import import_module
 
     module = {"local": "engine", "flower": "flower", "processes": "node"}[engine]

@@ -18,8 +18,6 @@ WIDTHS = (16, 32, 64)
 # Before training a cell says "face" this often, so that the first steps are calm (Lin et al. 2017,
 # "Focal loss").
 PRIOR = 0.01
-# Blocks of each stage; a deep network has more of them, and one more before each head.
-DEPTHS, MORE = (1, 3, 2, 2), (0, 0, 2, 2)
 
 
 class Separable(nn.Sequential):
@@ -42,9 +40,8 @@ class _Depthwise(ConvBnRelu):
 class Head(nn.Module):
     """What the cells of one stride say: score, box and points, each [N, K, H, W]."""
 
-    def __init__(self, width: int, deep: bool = False) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.before = Separable(width, width) if deep else nn.Identity()
         self.mixed = _Depthwise(width, 1)
         self.says = nn.ModuleDict({name: nn.Conv2d(width, n, 1) for name, n in HEADS.items()})
 
@@ -61,7 +58,7 @@ class Head(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Return the three maps."""
-        mixed = self.mixed(self.before(x))
+        mixed = self.mixed(x)
         return [layer(mixed) for layer in self.says.values()]
 
 
@@ -72,10 +69,9 @@ class FaceDetector(nn.Module):
     [N, 10, h, w], as `edgesdk.boxes.decode` reads them.
     """
 
-    def __init__(self, deep: bool = False) -> None:
+    def __init__(self, depths: tuple[int, int, int, int] = (1, 3, 2, 2)) -> None:
         super().__init__()
         narrow, middle, wide = WIDTHS
-        depths = [d + (m if deep else 0) for d, m in zip(DEPTHS, MORE, strict=True)]
         self.stem = ConvBnRelu(3, narrow, 3)
         self.stem.conv.stride = (2, 2)
         self.quarter = _stage(narrow, middle, depths[0])
@@ -83,31 +79,14 @@ class FaceDetector(nn.Module):
         self.medium = _stage(wide, wide, depths[2])
         self.coarse = _stage(wide, wide, depths[3])
         self.joined = nn.ModuleList([Separable(wide, wide), Separable(wide, wide)])
-        self.heads = nn.ModuleList([Head(wide, deep) for _ in STRIDES])
+        self.heads = nn.ModuleList([Head(wide) for _ in STRIDES])
         self.start()
 
-    @property
-    def grown(self) -> dict[str, Separable]:
-        """What a deep network has beside the same one that is not, by name."""
-        stages = {"quarter": self.quarter, "fine": self.fine, "medium": self.medium}
-        stages["coarse"] = self.coarse
-        blocks = {
-            f"{name}.{i}": stage[i]
-            for (name, stage), depth in zip(stages.items(), DEPTHS, strict=True)
-            for i in range(depth, len(stage))
-        }
-        blocks |= {f"heads.{i}.before": head.before for i, head in enumerate(self.heads)}
-        return {name: b for name, b in blocks.items() if isinstance(b, Separable)}
-
     def start(self) -> None:
-        """Begin the heads as `Head.start` says, and what a deep network has more as nothing."""
+        """Begin the heads as `Head.start` says."""
         for head in self.heads:
             assert isinstance(head, Head)
             head.start()
-        for block in self.grown.values():
-            for layer in block:
-                nn.init.dirac_(layer.conv.weight, layer.conv.groups)
-                nn.init.zeros_(layer.conv.bias)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Return the maps, the finest stride first."""

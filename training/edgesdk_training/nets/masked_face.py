@@ -207,8 +207,7 @@ class MaskedFace(nn.Module):
 
     def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
         """Return unit embeddings, with `views` also the mask found and the picture."""
-        face = halved(image) if self.halves else image
-        hidden = halved(mask) if mask is not None and self.halves else mask
+        face, hidden = self.seen(image), None if mask is None else self.seen(mask)
         if self.generator is None:
             alone: Tensor = self.recogniser(image if self.mobile else face)
             return alone

@@ -21,7 +21,6 @@ The templates are optional: without them all masks are drawn.
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -52,6 +51,8 @@ RANGES = {
 }
 # Side in pixels at which pictures are kept unless `base` says otherwise.
 KEPT_SIDE = 64
+# Of the names of the recogniser's tensors in a masked-face.
+PART = "recogniser."
 # Pictures that a completion is judged on, at most.
 MOST_JUDGED = 500
 
@@ -201,6 +202,7 @@ class Deocclusion:
 
     def run(self, settings: Settings, context: RunContext) -> RunResult:
         """Train: data, occluders, completion, recogniser, whiten, judge, save."""
+        from edgesdk_training.checkpoint import draw_back
         from edgesdk_training.completion import teach_completion
         from edgesdk_training.distiller import distil
 
@@ -225,12 +227,9 @@ class Deocclusion:
         if complete and not settings.aside:
             faces = faces.behind(model)
         self.begin(settings, faces, model.recogniser, begin)
-        first = deepcopy(model.recogniser.state_dict())
         distil(settings, context, faces, None, model.recogniser)
-        if settings.keep:
-            taught = model.recogniser.state_dict()
-            drawn = {k: v.lerp(first[k], settings.keep) for k, v in taught.items()}
-            model.recogniser.load_state_dict(drawn)
+        if begin is not None and settings.keep:
+            draw_back(model.recogniser, begin, settings.keep, PART)
         if settings.whiten:
             faces.whiten(model.recogniser, settings.whiten)
         model = student.folded(model)
@@ -302,7 +301,7 @@ class Deocclusion:
         """Give a MobileFaceNet its first weights; with `tail`, its front stays as it is."""
         from edgesdk_training.checkpoint import load_weights
 
-        load_weights(recogniser, begin, prefix="recogniser.")
+        load_weights(recogniser, begin, prefix=PART)
         recogniser.front.requires_grad_(not settings.tail)
 
     def grown(self, settings: Settings, faces: Any, recogniser: Any, begin: Checkpoint) -> None:
@@ -310,7 +309,7 @@ class Deocclusion:
         from edgesdk_training.checkpoint import warm_start
         from edgesdk_training.nets.masked_face import Recogniser, grow
 
-        prefix = "recogniser." if begin.student == "masked-face" else ""
+        prefix = PART if begin.student == "masked-face" else ""
         deep = bool(prefix) and begin.student_config["deep"]
         trained = faces.fresh(Recogniser(faces.side, deep)).to(faces.pictures.device)
         warm_start(trained, begin, faces.sample(settings.size, faces.seed), prefix)

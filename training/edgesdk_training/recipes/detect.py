@@ -61,8 +61,6 @@ class Settings:
         unseen: Kind of template kept out of training, to judge on; "" for none.
         box: Weight of the boxes.
         points: Weight of the points.
-        deep: Whether the network has 0.08 M parameters instead of 0.05 M; it may begin with
-            either's weights.
         init: Shipped model or checkpoint folder to begin with, "" for fresh weights.
     """
 
@@ -86,7 +84,6 @@ class Settings:
     unseen: str = "KN95"
     box: float = 2.0
     points: float = 2.0
-    deep: bool = False
     init: str = ""
 
     def __post_init__(self) -> None:
@@ -110,7 +107,7 @@ class Detect:
         from edgesdk_training.photo_data import judged, read_photos
 
         student = plugins.load(plugins.STUDENTS, context.student)
-        config = student.config(deep=settings.deep)
+        config = student.config()
         begin = context.beginning(settings.init)
         data = read_photos(context, settings)
         model = learnt(settings, context, student.build(config), data, begin)
@@ -144,7 +141,7 @@ def learnt(
     model.to(context.device, memory_format=torch.channels_last)
     if begin is not None:
         sample, _ = draw(torch.zeros(32), torch.Generator().manual_seed(context.seed))
-        warm_start(model, begin, sample.to(context.device), may_miss=grown_of(model))
+        warm_start(model, begin, sample.to(context.device))
     weights = Weights(settings.box, settings.points)
 
     def judge(batch: Any) -> tuple[Any, dict[str, Any]]:
@@ -154,12 +151,6 @@ def learnt(
     plan = Plan.of(settings, "learn", settings.tiles, alike=False)
     fit(context, plan, model, draw, judge)
     return model
-
-
-def grown_of(model: Any) -> frozenset[str]:
-    """Return the names of tensors that a deep network has beside one that is not."""
-    blocks = model.grown.items()
-    return frozenset(f"{name}.{key}" for name, block in blocks for key in block.state_dict())
 
 
 def wrong_of(begin: Checkpoint | None, settings: Settings, data: Any) -> Any:

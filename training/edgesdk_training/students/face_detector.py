@@ -29,11 +29,9 @@ class Config:
 
     Attributes:
         size: Side in pixels of the square picture that fixed-size targets take.
-        deep: Whether the network has more blocks: 0.08 M parameters instead of 0.05 M.
     """
 
     size: int = 320
-    deep: bool = False
 
     def __post_init__(self) -> None:
         if not COARSEST <= self.size <= 1280 or self.size % COARSEST:
@@ -57,7 +55,7 @@ class FaceDetectorStudent:
         """Return the torch module in training form."""
         from edgesdk_training.nets.face_detector import FaceDetector
 
-        return FaceDetector(config.deep)
+        return FaceDetector()
 
     def folded(self, module: Any) -> Any:
         """Return a copy for export, BatchNorm folded, in eval mode."""
