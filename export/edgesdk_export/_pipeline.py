@@ -20,6 +20,7 @@ from edgesdk.core.licence import complete
 from edgesdk.core.protocols import Artefact
 from edgesdk.core.stages import alone_in, publish, staging
 from edgesdk.core.task import Run
+from edgesdk.core.tensors import Arrays
 from edgesdk.core.verify import Verification, read_verification
 from edgesdk_export._batch import convert
 from edgesdk_export._bisect import where_it_leaves
@@ -29,6 +30,7 @@ from edgesdk_export._in_float import relax
 from edgesdk_export._plan import ExportOptions, Plan, lineage, make_plan
 from edgesdk_export._precision import effective_of, refuse_lost
 from edgesdk_export._proof import Opened, opened
+from edgesdk_export._rounding import allowing
 from edgesdk_export._source import Source, is_rebuild, own_sha256, source_of
 from edgesdk_export._verify import (
     Progress,
@@ -98,6 +100,7 @@ def export_bundle(
         taken = samples(plan.source, plan.data)
         refuse_hopeless(plan.source.name, run, taken)
         items = taken.arrays
+        plan = _allowing(plan, run, items)
         made, artefact = convert(plan, stage, _assemble)
         tell(2, 4, "golden vectors")
         _write_golden(plan, stage, run)
@@ -129,6 +132,12 @@ def _as_asked(bundle: Bundle, options: ExportOptions) -> Bundle:
     effective, strict = bundle.build.get("effective", {}), options.require_precision
     said = refuse_lost(bundle.name, bundle.precision, effective, strict)
     return replace(bundle, decisions=(*bundle.decisions, *said))
+
+
+def _allowing(plan: Plan, run: Run, items: Arrays) -> Plan:
+    """Return the plan with a tolerance that the source itself would meet."""
+    allowed, said = allowing(plan.tolerance, run, items)
+    return replace(plan, allowed=allowed, decisions=(*plan.decisions, *said))
 
 
 def _mark(plan: Plan, out: Path) -> str:

@@ -79,6 +79,7 @@ class Plan:
         decisions: Sentences so far.
         batch: Fixed batch size that is made, None for a free one.
         in_float: What int8 leaves in float, as in ExportJob.
+        allowed: What this source needs in place of the target's tolerance, None for that one.
     """
 
     source: Source
@@ -93,6 +94,7 @@ class Plan:
     decisions: tuple[str, ...]
     batch: int | None = None
     in_float: tuple[str, ...] = ()
+    allowed: Tolerance | None = None
 
     def name(self, mark: str = "") -> str:
         """Return the name of the bundle's folder."""
@@ -102,7 +104,7 @@ class Plan:
     @property
     def tolerance(self) -> Tolerance:
         """What is allowed at this precision."""
-        return self.target.tolerance[self.precision]
+        return self.allowed or self.target.tolerance[self.precision]
 
     @property
     def sha256(self) -> str:

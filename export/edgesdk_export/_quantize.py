@@ -39,6 +39,7 @@ def to_fp16(source: Path, path: Path, texts: Mapping[str, str]) -> list[str]:
     with converting("onnxconverter_common"):
         exact = onnx.load(source)
         merge_branches(exact.graph)
+        _part_outputs(exact.graph)
         # Its casts are named after the nodes they feed: two without a name would be one.
         _named(exact.graph)
         given = _makers(exact.graph)
@@ -49,6 +50,21 @@ def to_fp16(source: Path, path: Path, texts: Mapping[str, str]) -> list[str]:
     stamp(model, texts)
     onnx.save(model, path)
     return ["onnx", "onnxconverter-common"]
+
+
+def _part_outputs(graph: Any) -> None:
+    """Give outputs that nodes read as well a node of their own: the tool casts them for both."""
+    from onnx import helper
+
+    every = [*nodes_of(graph)]
+    for output in graph.output:
+        if not any(output.name in node.input for node in every):
+            continue
+        inside = f"{output.name}_inside"
+        for node in every:
+            for names in (node.input, node.output):
+                names[:] = [inside if name == output.name else name for name in names]
+        graph.node.append(helper.make_node("Identity", [inside], [output.name], name=inside))
 
 
 def _makers(graph: Any) -> set[str]:

@@ -130,3 +130,15 @@ def test_openvino_leaves_in_float_what_int8_spoils(tmp_path):
     )  # fmt: skip
     assert "int8 leaves Conv 'd'" in " ".join(bundle.decisions)
     assert bundle.verify["verdict"] == "pass"
+
+
+def test_an_output_that_nodes_read_comes_to_float16(tmp_path):
+    nodes = [CONV, ("Relu", ["c"], ["map"], {}), ("Conv", ["map", "w2"], ["d"], {}),
+             ("GlobalAveragePool", ["d"], ["out"], {})]  # fmt: skip
+    square = numpy_helper.from_array(np.eye(8, dtype=np.float32).reshape(8, 8, 1, 1), "w2")
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 8, side, side])
+               for name, side in (("map", 16), ("out", 1))]  # fmt: skip
+    file = write(tmp_path / "my.onnx", nodes, outputs=outputs, inits=[weights(), square])
+    bundle = export(file, target="onnx", precision="fp16", output_dir=tmp_path / "out")
+    assert bundle.verify["verdict"] == "pass"
+    assert [spec.name for spec in bundle.outputs] == ["map", "out"]

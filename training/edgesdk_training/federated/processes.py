@@ -29,6 +29,8 @@ APP = Path(__file__).parent.parent / "flower_app"
 LOG = "superlink.log"
 NAME = "edgesdk"  # of the server in Flower's configuration
 WAIT_S = 300.0  # for the SuperLink, whose imports take long on a busy machine, or to be let in
+# What a killed server leaves behind may take the run of the next one, and stop it with itself.
+TRIES = 2
 PAUSE_S = 5.0  # between two tries to come in
 
 
@@ -58,7 +60,10 @@ def serve(plan: Mapping[str, Any], folder: Path, host: str, port: int, trust: Tr
         for key in trust.public_keys:
             _flwr(home, "supernode", "register", str(key.resolve()), NAME)
         note(f"clients start with: edgesdk federate client --server {host}:{port}")
-        _flwr(home, "run", str(APP), NAME, "--stream", watched=link)
+        for _ in range(TRIES):
+            _flwr(home, "run", str(APP), NAME, "--stream", watched=link)
+            if (folder / ENDED).is_file():
+                break
     if not (folder / ENDED).is_file():
         raise EdgeSdkError(f"Flower ended the run early; its log {folder / LOG} says why")
     ended = read_json(folder / ENDED, "end")
