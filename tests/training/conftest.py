@@ -59,3 +59,22 @@ def federated(small_digits, tmp_path):
         )  # fmt: skip
 
     return start
+
+
+class Absent:
+    """FedAvg whose clients of some numbers fail."""
+
+    whole = True
+
+    def __init__(self, who):
+        from edgesdk_training.methods.fedavg import FedAvg
+
+        self._method, self._who = FedAvg(), who
+
+    def __getattr__(self, name):
+        return getattr(self._method, name)
+
+    def local(self, job):
+        if job.client in self._who:
+            raise RuntimeError("absent")
+        return self._method.local(job)

@@ -1,18 +1,24 @@
 """The rounds on Flower: the same weights as in one process, and a sentence where it is absent."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import edgesdk
 from edgesdk.core import plugins
 from edgesdk.core.bundle import read_checkpoint
-from edgesdk.core.errors import MissingDependencyError
-from tests.training.conftest import FEDERATED
+from edgesdk.core.errors import MissingDependencyError, UsageError
+from edgesdk.core.files import read_json
+from edgesdk_training.federated.settings import FederatedSettings
+from tests.training.conftest import FEDERATED, Absent
 
 pytest.importorskip("torch", reason="needs the train extra")
 
+BAD = Path(__file__).parent / "bad_client"
 WITH_FLOWER = all(map(plugins.installed, ("flwr", "ray")))
 
 
@@ -28,15 +34,93 @@ def test_without_flower_the_extra_is_named(small_digits, tmp_path):
 @pytest.mark.parametrize("recipe", ["fedckd", "fedbsd"])
 def test_flower_gives_the_weights_of_one_process(federated, small_digits, tmp_path, recipe):
     here = federated(recipe)
-    # Ray and Flower warn of themselves, so they get a process of their own.
-    words = [f"--set={name}={value}" for name, value in FEDERATED.items()]
-    command = [sys.executable, "-m", "edgesdk", "train", recipe, f"--data=clients={small_digits}"]
-    subprocess.run(
-        [*command, *words, "--engine=flower", "-o", tmp_path / "flower"],
-        check=True,
-        timeout=500,
-    )
-    (there,) = (p for p in (tmp_path / "flower").iterdir() if p.is_dir())
+    there, _ = simulated(recipe, small_digits, tmp_path / "flower")
     for name, path in here.checkpoints.items():
         other = read_checkpoint(there / path.relative_to(here.folder))
         assert other.weights_sha256 == read_checkpoint(path).weights_sha256, name
+
+
+def simulated(recipe, data, out, env=(), **settings):
+    """Return the folder of a run in Flower's simulation, and what it said.
+
+    Ray and Flower warn of themselves, so they get a process of their own.
+    """
+    words = [f"--set={name}={value}" for name, value in (FEDERATED | settings).items()]
+    command = [sys.executable, "-m", "edgesdk", "train", recipe, f"--data=clients={data}"]
+    done = subprocess.run(
+        [*command, *words, "--engine=flower", "-o", out], check=True, timeout=500,
+        env=os.environ | dict(env), stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    (folder,) = (p for p in out.iterdir() if p.is_dir())
+    return folder, done.stderr
+
+
+def apart_by(one, other):
+    """Return the largest difference between the weights of two global networks."""
+    from safetensors.torch import load_file
+
+    first, second = (
+        load_file(next((path / "global").glob("*.safetensors"))) for path in (one, other)
+    )
+    return max(float((first[name] - second[name]).abs().max()) for name in first)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not WITH_FLOWER, reason="needs the federated extra")
+@pytest.mark.parametrize("mean", ["pictures", "uniform"])
+def test_a_secure_sum_of_three_clients_is_their_mean(federated, small_digits, tmp_path, mean):
+    settings = {"clients": 3, "skew": "dirichlet:0.5", "mean": mean}
+    here = federated(out="here", **settings, rounds=1)
+    there, _ = simulated(
+        "fedlmd", small_digits, tmp_path / "flower", secure=True, rounds=1, **settings
+    )
+    assert apart_by(here.folder, there) < 1e-3
+    other = federated(out="other", seed=1, **settings, rounds=1)
+    assert apart_by(here.folder, other.folder) > 1e-2
+    masked = read_json(there / "result.json", "result")["bytes_up"][0]
+    assert masked > 2 * here.curves["bytes_up"][0]  # eight bytes a number, and the keys
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not WITH_FLOWER, reason="needs the federated extra")
+def test_who_fails_is_taken_out_of_a_secure_sum(federated, small_digits, tmp_path, monkeypatch):
+    settings = {"rounds": 1, "method": "fedavg"}
+    bad = {
+        "PYTHONPATH": os.pathsep.join([str(BAD), os.environ.get("PYTHONPATH", "")]),
+        "EDGESDK_TEST_FAULT": "nan", "EDGESDK_TEST_FAULTY": "2",
+    }  # fmt: skip
+    there, said = simulated(
+        "fedlmd", small_digits, tmp_path / "flower", bad, secure=True, **settings
+    )
+    assert "round 1: client 2 is left out" in said
+    with_all = federated(out="all", **settings)
+    monkeypatch.setattr("edgesdk_training.methods.fedavg.PLUGIN", Absent({2}))
+    rest = federated(out="rest", **settings)
+    assert apart_by(there, rest.folder) < 1e-3 < apart_by(there, with_all.folder)
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({}, "take engine=flower"),
+        ({"engine": "flower", "method": "local"}, "not method=local"),
+        ({"engine": "flower", "clients": 4}, "takes 3 clients in a round or more, found 2"),
+    ],
+)
+def test_a_secure_sum_that_would_hide_nothing_is_refused(settings, why):
+    with pytest.raises(UsageError, match=why):
+        FederatedSettings(secure=True, **settings)
+
+
+def test_what_is_summed_is_how_far_each_tensor_moved():
+    import torch
+
+    from edgesdk_training.federated.secure import apart, joined
+
+    received = {"b": torch.tensor([[1.0, 2.0]]), "a": torch.tensor(5.0)}
+    learnt = {"a": torch.tensor(4.5), "b": torch.tensor([[1.25, 2.0]])}
+    moved = apart(received, learnt)
+    assert np.array_equal(moved, [-0.5, 0.25, 0.0])
+    again = joined(received, moved)
+    assert all(torch.equal(again[name], tensor) for name, tensor in learnt.items())
+    assert again["a"].dtype == torch.float32

@@ -20,7 +20,7 @@ from edgesdk.core import plugins
 from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.errors import MissingDependencyError, UsageError
 from edgesdk_training.federated.trust import Trust
-from tests.training.conftest import FEDERATED
+from tests.training.conftest import FEDERATED, Absent
 
 pytest.importorskip("torch", reason="needs the train extra")
 
@@ -237,25 +237,6 @@ class TestProcesses:
         assert "client 0 is there" in there.log
         assert "client 2 is there" not in there.log
         assert "plain text" not in there.log
-
-
-class Absent:
-    """FedAvg whose clients of some numbers fail."""
-
-    whole = True
-
-    def __init__(self, who):
-        from edgesdk_training.methods.fedavg import FedAvg
-
-        self._method, self._who = FedAvg(), who
-
-    def __getattr__(self, name):
-        return getattr(self._method, name)
-
-    def local(self, job):
-        if job.client in self._who:
-            raise RuntimeError("absent")
-        return self._method.local(job)
 
 
 def make_certificates(folder):

@@ -8,6 +8,7 @@ import time
 from edgesdk_training.federated import messages
 
 FAULT, HONEST = os.environ["EDGESDK_TEST_FAULT"], messages.packed
+ALONE = os.environ.get("EDGESDK_TEST_FAULTY")  # number of the one bad client in this process
 
 
 def changed(update, how):
@@ -16,6 +17,8 @@ def changed(update, how):
 
 def packed(update, **more):
     """Return what a client sends that is broken, or worse."""
+    if ALONE not in (None, str(update.client)):
+        return HONEST(update, **more)
     if FAULT == "nan":
         update = changed(update, lambda tensor: tensor / 0)
     elif FAULT == "shape":

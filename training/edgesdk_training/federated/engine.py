@@ -106,7 +106,7 @@ def one_round(
     found = judge.judged(state, [update.client for update in good])
     return {
         **found,
-        "bytes_up": sum(server.size_of(update.shared) for update in updates),
+        "bytes_up": sum(map(_bytes_up, updates)),
         "bytes_down": down * len(asked),
         "clients": len(good),
         "left_out": len(dropped),
@@ -157,6 +157,11 @@ def _answers(
     pairs = list(zip(asked, found, strict=True))
     failures = {client: answer for client, answer in pairs if isinstance(answer, str)}
     return [answer for _, answer in pairs if isinstance(answer, Update)], failures
+
+
+def _bytes_up(update: Update) -> float:
+    """Return what an answer took: its tensors, or where they were masked what Flower carried."""
+    return update.scalars.get("bytes_up", server.size_of(update.shared))
 
 
 def _mean(updates: list[Update], name: str) -> float | None:

@@ -19,13 +19,14 @@ from edgesdk_training.federated.messages import (
     QUIET,
     SHARED,
     TOLD,
-    Asking,
+    asking,
     introduced,
     packed,
     reply,
 )
 from edgesdk_training.federated.places import Place, learnt
 from edgesdk_training.federated.seam import Method
+from edgesdk_training.federated.secure import masked
 from edgesdk_training.federated.state import State, begin
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def federate(
     app = ServerApp()
 
     def main(grid: Any, _: Any) -> None:
-        ask = Asking(grid, settings, lambda client, _: Place(home / str(client)).kept())
+        ask = asking(settings)(grid, settings, lambda client, _: Place(home / str(client)).kept())
         try:
             ended.append(rounds(context, settings, method, judge, begun, ask))
         except EdgeSdkError as error:
@@ -101,7 +102,7 @@ def _client_app(
     """Return what runs at each client."""
     from flwr.clientapp import ClientApp
 
-    app = ClientApp()
+    app = ClientApp(mods=[masked])
 
     def who(message: Any, at: Any) -> Any:
         return introduced(int(at.node_config["partition-id"]), message)

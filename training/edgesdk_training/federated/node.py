@@ -20,8 +20,9 @@ from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.files import canonical, read_json, sha256_bytes, write_json
 from edgesdk.core.notes import LOGGER, note
 from edgesdk_training.federated.judge import Judge, Reported
-from edgesdk_training.federated.messages import SHARED, TOLD, Asking, introduced, packed, reply
+from edgesdk_training.federated.messages import SHARED, TOLD, asking, introduced, packed, reply
 from edgesdk_training.federated.places import Place, learnt
+from edgesdk_training.federated.secure import masked
 from edgesdk_training.federated.world import Client, World, read_own, read_served, read_world
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def client_app() -> Any:
     """Return what Flower runs at a client."""
     from flwr.clientapp import ClientApp
 
-    app = ClientApp()
+    app = ClientApp(mods=[masked])
 
     def who(message: Any, at: Any) -> Any:
         return introduced(int(_about(at)["number"]), message)
@@ -121,7 +122,7 @@ def federate(
     def told(_: int, figures: Mapping[str, float]) -> dict[str, Tensor]:
         return {name: torch.tensor(figures[name]) for name in ("right", "own")}
 
-    ask = Asking(GRID.get(), settings, told, {"plan": json.dumps(plan)})
+    ask = asking(settings)(GRID.get(), settings, told, {"plan": json.dumps(plan)})
     return rounds(context, settings, method, judge, begin(method, model), ask)
 
 

@@ -12,6 +12,7 @@ from edgesdk_training.settings import ABOVE_0, check_ranges
 
 ENGINES = ("local", "flower", "processes")
 MEANS = ("pictures", "uniform")
+LEAST_SECURE = 3  # clients in a round: of two, each would know the other's part from the sum
 RANGES = {
     "clients": (2, 100_000), "rounds": (1, inf), "participation": (ABOVE_0, 1),
     "local_epochs": (1, inf), "batch": (1, inf), "lr": (ABOVE_0, inf), "lr_decay": (ABOVE_0, 1),
@@ -56,6 +57,7 @@ class FederatedSettings:
         engine: local (all clients in this process), or flower (its simulation; see the docs); set
             by `edgesdk federate`: processes.
         timeout_s: Seconds after which a client on Flower is left out of a round.
+        secure: On Flower: the server reads the sum of what clients send, and no client's own part.
     """
 
     method: str = "fedavg"
@@ -86,6 +88,7 @@ class FederatedSettings:
     hidden: int = 0
     engine: str = "local"
     timeout_s: float = 600.0
+    secure: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant before anything is read, written or trained."""
@@ -96,3 +99,15 @@ class FederatedSettings:
                 found = getattr(self, name)
                 raise UsageError(f"there is no {name} {found!r}. {did_you_mean(found, known)}")
         check_ranges(self, RANGES)
+        if self.secure:
+            self._check_secure()
+
+    def _check_secure(self) -> None:
+        """Refuse a secure sum where there is none, or where it tells what each one sent."""
+        if self.engine == "local" or plugins.resolve(plugins.METHODS, self.method) == "local":
+            raise UsageError("secure=true hides what travels; take engine=flower, not method=local")
+        if (taking := max(1, round(self.participation * self.clients))) < LEAST_SECURE:
+            raise UsageError(
+                f"secure=true takes {LEAST_SECURE} clients in a round or more, found {taking}; set "
+                "more clients or a larger participation"
+            )
