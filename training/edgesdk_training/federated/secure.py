@@ -127,15 +127,20 @@ def _workflow(content: Mapping[str, Any], settings: FederatedSettings) -> Any:
     from flwr.app import RecordDict
     from flwr.server.workflow import SecAggPlusWorkflow
 
-    class Workflow(SecAggPlusWorkflow):
-        def setup_stage(self, grid: Any, context: Any, state: Any) -> bool:
-            found: bool = super().setup_stage(grid, context, state)
-            state.nid_to_fitins = {node: RecordDict(dict(content)) for node in state.nid_to_fitins}
-            return found
-
     # Everybody holds a share of everybody's secret; half of them recover who falls away.
     most = 1.0 if settings.mean == "uniform" else float(MOST_PICTURES)
-    return Workflow(1.0, 0.5, max_weight=most, clipping_range=CLIP, timeout=settings.timeout_s)
+    workflow = SecAggPlusWorkflow(
+        1.0, 0.5, max_weight=most, clipping_range=CLIP, timeout=settings.timeout_s
+    )
+    begin = workflow.setup_stage
+
+    def setup_stage(grid: Any, context: Any, state: Any) -> bool:
+        found: bool = begin(grid, context, state)
+        state.nid_to_fitins = {node: RecordDict(dict(content)) for node in state.nid_to_fitins}
+        return found
+
+    workflow.setup_stage = setup_stage
+    return workflow
 
 
 def masked(message: Any, context: Any, call_next: Any) -> Any:
