@@ -1,10 +1,17 @@
 """What the judge of private distillation says follows from its rows alone."""
 
+from argparse import Namespace
+from pathlib import Path
+
 import pytest
+
+import edgesdk
+from edgesdk.core.files import read_json, write_json
 
 pytest.importorskip("torch", reason="needs the train extra")
 
-from tools.judge_private import cells, claims, interval, name_of
+from tools import private_attacks
+from tools.judge_private import begun, cells, claims, interval, name_of
 
 
 def row(*values, **others):
@@ -36,3 +43,40 @@ def test_claims_of_the_mechanism_compare_seed_by_seed():
     assert found["10b"]["mean"] == pytest.approx(11.33, abs=0.01)
     assert found["10d"]["values"] == pytest.approx([0.8 / 0.9] * 3)
     assert not found["10d"]["holds"]
+
+
+def test_rows_of_equal_settings_stay_and_those_of_others_do_not(tmp_path):
+    output = tmp_path / "found.json"
+    asked = Namespace(set=["size=16"], finished=False, output=output, data=Path("a.npz"), seeds=3)
+    assert begun(asked, {"size": "16"})["rows"] == {}
+    write_json(output, {**begun(asked, {"size": "16"}), "rows": {"none": row(0.9)}})
+    assert begun(asked, {"size": "16"})["rows"] == {"none": row(0.9)}
+    assert begun(asked, {"size": "28"})["rows"] == {}
+
+
+def test_what_an_attack_proves_stands_beside_what_is_proven():
+    told = {"fpr": 0.01, "others": 1000, "low": 0.05}
+    bare = private_attacks._bounds(told, {})
+    assert bare["epsilon_at_most"] is None
+    assert 0.8 < bare["epsilon_at_least"] < 1.61  # below log(0.05 / 0.01), for 1 % is a guess too
+    noised = private_attacks._bounds(told, {"epsilon": 3.0, "delta": 0.04})
+    assert noised["epsilon_at_least"] == 0
+    assert noised["epsilon_at_most"] == 3
+
+
+def test_attacks_stand_in_the_report_of_the_attacked_run(tmp_path):
+    run = tmp_path / "dpdf-class-net-1"
+    run.mkdir()
+    write_json(run / "settings.json", {"recipe": "dpdf", "settings": {}, "data": {}})
+    write_json(run / "result.json", {"metrics": {}, "tables": {"before": [{"a": 1}]}})
+    told = {
+        "tpr": 0.0123, "low": 0.01, "high": 0.02, "auc": 0.5, "epsilon_at_least": 0.25,
+        "epsilon_at_most": None, "reconstruction": {"correlation": 0.75, "other": 0.1},
+    }  # fmt: skip
+    private_attacks.tell(run, {"dpdf: student": told})
+    assert set(read_json(run / "result.json", "result")["tables"]) == {"before", "Attacks"}
+    edgesdk.report(run, output_dir=tmp_path / "report")
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "<h3>Attacks</h3>" in page
+    assert "<td>0.0123</td>" in page
+    assert "<td>not bounded</td>" in page

@@ -4,9 +4,10 @@
         --set size=16 --set most=20000 --set queries=10000 --set epochs=10 --set steps=400
 
 Runs lie in `--runs`; finished ones are taken as they are, so the command may be killed and
-repeated, and the file is written after every run. Intervals are 95 % by Student's t over
-seeds. The attacks (tools/private_attacks.py) come last: `--attacks N` shadow models; with 0
-the mechanism alone is audited.
+repeated, and the file is written after every run; rows that are not asked for (`--cells 3` for the
+first three) stay. Intervals are 95 % by Student's t over seeds. The attacks
+(tools/private_attacks.py) come last: `--attacks N` shadow models; with 0 the mechanism alone is
+audited, and what attacks there are stay.
 """
 
 import argparse
@@ -136,37 +137,47 @@ def _claim(text: str, values: Sequence[float], least: float) -> dict[str, Any]:
 
 
 def judge(options: argparse.Namespace) -> None:
-    """Run everything that is not there yet, and write the file after every run."""
+    """Run everything that is not there yet, and write the file after every run.
+
+    Rows of the file that this command does not ask for stay, where they are of equal settings.
+    """
     given = dict(word.split("=", 1) for word in options.set)
-    base = {**given, "budget": 1000.0}
+    found = begun(options, given)
     done: dict[str, list[Any]] = {}
-    kept = read_json(options.output, "result") if options.output.is_file() else {}
-    settings = " ".join(f"--set {word}" for word in options.set)
-    settings += " --finished" * options.finished
-    found: dict[str, Any] = {
-        "command": f"python tools/judge_private.py {options.data.name} {settings} "
-        f"--seeds {options.seeds} --cells {options.cells} --attacks {options.attacks}",
-        "data": options.data.name,
-        "settings": given,
-        "rows": {},
-        "claims": [],
-        "attacks": kept.get("attacks", {}),
-    }
     for cell in cells(options.pate_queries)[: options.cells]:
+        settings = {**given, "budget": 1000.0, **cell}
         for seed in range(options.seeds):
-            if options.finished and not is_finished({**base, **cell}, seed, options.runs):
+            if options.finished and not is_finished(settings, seed, options.runs):
                 break
             result = train(
-                "dpdf", settings={**base, **cell}, data={"private": [options.data]}, seed=seed,
+                "dpdf", settings=settings, data={"private": [options.data]}, seed=seed,
                 out=options.runs,
             )  # fmt: skip
             done.setdefault(name_of(cell), []).append(result)
-            found["rows"] = {name: row(results) for name, results in done.items()}
+            found["rows"][name_of(cell)] = row(done[name_of(cell)])
             found["claims"] = claims(found["rows"])
             write_json(options.output, found)
             print(name_of(cell), seed, result.metrics["holdout_accuracy"], flush=True)
-    found["attacks"] = attacks(options.data, given, options.attacks, options.runs / "attacks")
+    if options.attacks or not found["attacks"]:
+        found["attacks"] = attacks(options.data, given, options.attacks, options.runs / "attacks")
     write_json(options.output, found)
+
+
+def begun(options: argparse.Namespace, given: dict[str, str]) -> dict[str, Any]:
+    """Return the file as it stands before anything is run."""
+    settings = " ".join(f"--set {word}" for word in options.set)
+    settings += " --finished" * options.finished
+    kept = read_json(options.output, "result") if options.output.is_file() else {}
+    same = kept.get("settings") == given and kept.get("data") == options.data.name
+    return {
+        "command": f"python tools/judge_private.py {options.data.name} {settings} "
+        f"--seeds {options.seeds}",
+        "data": options.data.name,
+        "settings": given,
+        "rows": kept["rows"] if same else {},
+        "claims": kept["claims"] if same else [],
+        "attacks": kept["attacks"] if same else {},
+    }
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from edgesdk.core import plugins
 from edgesdk.core.bundle import read_checkpoint
+from edgesdk.core.files import read_json, write_json
 from edgesdk.core.tensors import Array
 from edgesdk_training._train import train
 from edgesdk_training.class_sets import read_class_set
@@ -36,20 +37,41 @@ def attacks(data: Path, given: dict[str, str], shadows: int, folder: Path) -> di
     )
     found: dict[str, Any] = {}
     for name, settings in _victims(given).items():
-        rows, last = [], None
+        rows, attacked = [], {}
         for number, half in enumerate(inside):
-            models = _victim(settings, name, pool, labels, half, folder / f"{name}-{number}")
+            run, models = _victim(settings, name, pool, labels, half, folder / f"{name}-{number}")
             rows.append(
                 {who: audit.confidence(predict(m, pool), labels) for who, m in models.items()}
             )
-            last = last or models
-        for who in rows[0]:
+            attacked = attacked or {"run": run, "models": models}
+        proven = {} if name != "dp-sgd" else {k: settings[k] for k in ("epsilon", "delta")}
+        mine = {}
+        for who, model in attacked["models"].items():
             scores = np.stack([r[who] for r in rows])
             told = audit.rates(audit.lira(scores[0], scores[1:], inside[1:]), inside[0])
-            told |= {"epsilon_at_least": _from_rates(told), "shadows": shadows}
-            told |= {"reconstruction": _inverted(last[who], pool[inside[0]], labels[inside[0]])}
-            found[f"{name}: {who}"] = told
-    return {"membership": found, "mechanism": _audited()}
+            told |= _bounds(told, proven) | {"shadows": shadows}
+            told |= {"reconstruction": _inverted(model, pool[inside[0]], labels[inside[0]])}
+            mine[f"{name}: {who}"] = told
+        tell(attacked["run"], mine)
+        found |= mine
+    return {"pool": len(labels), "membership": found, "mechanism": _audited()}
+
+
+def tell(run: Path, found: dict[str, Any]) -> None:
+    """Write the attacks into the result of the attacked run, where `edgesdk report` finds them."""
+    result = read_json(run / "result.json", "result")
+    rows = [
+        {
+            "attacked": who, "true positives at 1 % false": told["tpr"], "low": told["low"],
+            "high": told["high"], "AUC": told["auc"], "epsilon at least": told["epsilon_at_least"],
+            "epsilon at most": told["epsilon_at_most"] or "not bounded",
+            "drawn against own class": told["reconstruction"]["correlation"],
+            "drawn against other classes": told["reconstruction"]["other"],
+        }
+        for who, told in found.items()
+    ]  # fmt: skip
+    tables = {**result.get("tables", {}), "Attacks": rows}
+    write_json(run / "result.json", {**result, "tables": tables})
 
 
 def _victims(given: dict[str, str]) -> dict[str, dict[str, Any]]:
@@ -57,7 +79,7 @@ def _victims(given: dict[str, str]) -> dict[str, dict[str, Any]]:
             "teacher_epochs": 20}  # fmt: skip
     return {
         "dpdf": {**base, "method": "selective"},
-        "dp-sgd": {**base, "method": "dp-sgd", "epochs": 4},
+        "dp-sgd": {**base, "method": "dp-sgd", "epochs": 4, "delta": 1e-5},
     }
 
 
@@ -72,8 +94,8 @@ def _pool(data: Path, size: int) -> tuple[Array, Array]:
 
 def _victim(
     settings: dict[str, Any], name: str, pool: Array, labels: Array, half: Array, folder: Path
-) -> dict[str, Any]:
-    """Train one pipeline on a half of the pool and return its networks by name."""
+) -> tuple[Path, dict[str, Any]]:
+    """Train one pipeline on a half of the pool and return its folder and its networks by name."""
     folder.mkdir(parents=True, exist_ok=True)
     half_set = folder / "half.npz"
     if not half_set.is_file():
@@ -85,7 +107,7 @@ def _victim(
     models = {"student": student.load(checkpoint)}
     if name == "dpdf":
         models["teacher"] = _stored_teacher(folder, checkpoint.provenance["settings"], labels)
-    return models
+    return result.folder, models
 
 
 def _stored_teacher(folder: Path, settings: dict[str, Any], labels: Array) -> Any:
@@ -99,10 +121,15 @@ def _stored_teacher(folder: Path, settings: dict[str, Any], labels: Array) -> An
     return teacher.eval()
 
 
-def _from_rates(told: dict[str, float]) -> float:
-    """Return the epsilon that the attack proves to be spent on a record, at least, 0 or more."""
+def _bounds(told: dict[str, float], proven: dict[str, float]) -> dict[str, float | None]:
+    """Return the epsilon that the attack proves to be spent on a record, and the one proven.
+
+    (epsilon, delta) allows true positives of at most e^epsilon x false ones + delta.
+    """
     _, most = audit.wilson(round(told["fpr"] * told["others"]), int(told["others"]))
-    return max(0.0, math.log(told["low"] / most)) if told["low"] > 0 else 0.0
+    above = told["low"] - proven.get("delta", 0.0)
+    least = max(0.0, math.log(above / most)) if above > 0 else 0.0
+    return {"epsilon_at_least": least, "epsilon_at_most": proven.get("epsilon")}
 
 
 def _inverted(model: Any, pictures: Array, labels: Array) -> dict[str, float]:
