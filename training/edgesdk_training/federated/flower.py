@@ -19,14 +19,13 @@ from edgesdk_training.federated.messages import (
     QUIET,
     SHARED,
     TOLD,
-    asking,
     introduced,
     packed,
     reply,
 )
 from edgesdk_training.federated.places import Place, learnt
 from edgesdk_training.federated.seam import Method
-from edgesdk_training.federated.secure import masked
+from edgesdk_training.federated.secure import asking, masked
 from edgesdk_training.federated.state import State, begin
 
 if TYPE_CHECKING:

@@ -54,15 +54,6 @@ def introduced(client: int, message: Any) -> Any:
     return reply(RecordDict({TOLD: ConfigRecord({"client": client})}), message)
 
 
-def asking(settings: FederatedSettings) -> type[Asking]:
-    """Return how clients are asked: each by itself, or for a sum that alone can be read."""
-    if not settings.secure:
-        return Asking
-    from edgesdk_training.federated.secure import Secured
-
-    return Secured
-
-
 class Asking:
     """Asks clients through Flower; an answer that cannot be read counts as none.
 

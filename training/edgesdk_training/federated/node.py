@@ -20,9 +20,9 @@ from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.files import canonical, read_json, sha256_bytes, write_json
 from edgesdk.core.notes import LOGGER, note
 from edgesdk_training.federated.judge import Judge, Reported
-from edgesdk_training.federated.messages import SHARED, TOLD, asking, introduced, packed, reply
+from edgesdk_training.federated.messages import SHARED, TOLD, introduced, packed, reply
 from edgesdk_training.federated.places import Place, learnt
-from edgesdk_training.federated.secure import masked
+from edgesdk_training.federated.secure import asking, masked
 from edgesdk_training.federated.world import Client, World, read_own, read_served, read_world
 
 if TYPE_CHECKING:

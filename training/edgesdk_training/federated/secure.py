@@ -26,6 +26,11 @@ CLIP = 1.0
 HALTED = "secure aggregation halted: too few clients answered"
 
 
+def asking(settings: FederatedSettings) -> type[Asking]:
+    """Return how clients are asked: each by itself, or for a sum that alone can be read."""
+    return Secured if settings.secure else Asking
+
+
 class Secured(Asking):
     """Asks clients as `Asking` does, but reads the sum alone: each "answers" with the mean."""
 
