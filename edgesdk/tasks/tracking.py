@@ -32,7 +32,7 @@ class Tracking:
     extra = ""
     requires: tuple[str, ...] = ()
     item = "frame"
-    live = ""
+    live = "track"
 
     def pictures(self, count: int, seed: int, side: int) -> list[Array]:
         """Return coloured clutter."""

@@ -17,7 +17,8 @@ from edgesdk.core.task import task_of
 from edgesdk_runtimes import _web_vendor
 from edgesdk_runtimes._web_result import refuse_wrong_outputs, result_of
 
-DETECTOR = "face-detector"  # what finds the face in the camera's picture
+# Live page -> part of its plan -> shipped bundle that works beside the one shown.
+COMPANIONS = {"live": {"detector": "face-detector"}, "track": {}}
 
 
 class Browser:
@@ -83,7 +84,8 @@ class Browser:
             )
         if reach.lan and not reach.https:
             raise UsageError("a browser gives its camera to secure pages only; add --https")
-        bundles = {"bundle": bundle, "detector": open_bundle(DETECTOR)}
+        more = {part: open_bundle(name) for part, name in COMPANIONS[live].items()}
+        bundles = {"bundle": bundle, **more}
         told = {
             part: {"name": one.name, "path": f"bundle/{number}"}
             for number, (part, one) in enumerate(bundles.items())

@@ -14,6 +14,7 @@ from edgesdk.core.preprocess import ARCFACE_112, TEMPLATES, Align, Preprocess, a
 from edgesdk.core.target import Tolerance
 from edgesdk_runtimes._web_vendor import WEB
 from tools.face_maps import cases
+from tools.track_cases import crops, sentences
 
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="no Node.js; on Debian: apt install nodejs")
@@ -23,6 +24,8 @@ NAMES = {
     "clock": "interleaved, repeatFor, timerStep",
     "gallery": "Gallery",
     "faces": "decode, placed, suppress, surest",
+    "track-steps": "crop",
+    "words": "sentenceFeatures",
 }
 SIZES = [(1, 1), (16, 16), (112, 112), (37, 53), (200, 90), (5, 300), (15, 17)]
 
@@ -256,3 +259,25 @@ def test_the_gallery_finds_the_nearest_and_forgets(node):
     assert before is None
     assert (near["name"], far["name"], left) == ("b", "a", 1)
     assert near["similarity"] == pytest.approx(1 / np.hypot(0.1, 1))
+
+
+TRACK = """
+const picture = { ...data.picture, data: Uint8Array.from(data.picture.data) };
+const rows = ({ text, words, dims }) => [...sentenceFeatures(text, words, dims)];
+console.log(JSON.stringify({
+  crops: data.crops.map(({ at, side, size }) => [...crop(picture, at, side, size)]),
+  sentences: data.sentences.map(rows),
+}));
+"""
+
+
+def test_crops_and_sentences_of_a_tracker_are_those_of_python(node):
+    frame, squares = crops()
+    given = [{k: v for k, v in one.items() if k != "crop"} for one in squares]
+    said = [{k: v for k, v in one.items() if k != "rows"} for one in sentences()]
+    picture = {"data": frame.ravel().tolist(), "height": frame.shape[0], "width": frame.shape[1]}
+    found = node(TRACK, {"picture": picture, "crops": given, "sentences": said})
+    for want, square in zip(squares, found["crops"], strict=True):
+        assert np.array_equal(want["crop"].ravel(), square), want["at"]
+    for want, rows in zip(sentences(), found["sentences"], strict=True):
+        assert np.allclose(want["rows"].ravel(), rows, atol=1e-6), want["text"]

@@ -1,5 +1,6 @@
 // The live page: camera, the face that was found, enrolment and two rates. Frames go to the worker and nowhere else.
 import { Host } from './bundle.mjs';
+import { fail, failed, nextFrame, rate, recent, startCamera } from './camera.mjs';
 import { byId, element, fromFragment, keepAwake, short, show, svg } from './dom.mjs';
 import { Gallery } from './gallery.mjs';
 import { quantile } from './plot.mjs';
@@ -7,7 +8,6 @@ import { quantile } from './plot.mjs';
 const FAR = 'far_1e-2';
 const ENROL_FRAMES = 8;
 const SHOW_MS = 200;
-const WINDOW_MS = 2000;
 
 const gallery = new Gallery();
 const video = byId('video');
@@ -18,14 +18,14 @@ const state = { looking: null, threshold: null, enrolling: null, frames: [], cos
 const mark = svg('rect', { class: 'found', rx: 3 });
 const worker = new Worker('live-worker.mjs', { type: 'module' });
 
-main().catch((error) => fail('This page cannot start', String(error.message ?? error), 'Open the whole link that the computer printed, also what stands behind the #.'));
+main().catch((error) => fail(video, 'This page cannot start', String(error.message ?? error), 'Open the whole link that the computer printed, also what stands behind the #.'));
 
 async function main() {
   const { token, start } = fromFragment();
   if (!token) throw new Error('The link lacks its token.');
   const plan = await new Host(token).json('plan.json');
-  worker.onmessage = ({ data }) => ({ ready, seen, failed })[data.type](data);
-  worker.onerror = (event) => failed({ reason: event.message || 'the worker could not start' });
+  worker.onmessage = ({ data }) => ({ ready, seen, failed: (why) => failed(video, why) })[data.type](data);
+  worker.onerror = (event) => failed(video, { reason: event.message || 'the worker could not start' });
   worker.postMessage({ type: 'open', token, plan });
   byId('camera').addEventListener('click', camera);
   byId('enrol').addEventListener('submit', enrol);
@@ -46,59 +46,30 @@ function ruleText() {
   return `Same person from ${state.threshold.toFixed(2)} on: the mark accepts 1 % of all pairs of different people.`;
 }
 
-function failed({ stage, reason }) {
-  fail(stage && stage !== 'run' ? `Wrong numbers, stage: ${stage}` : 'The model could not be run', reason, 'Export the bundle again, or try another browser.');
-}
-
-function fail(title, reason, advice) {
-  byId('failure-title').textContent = title;
-  byId('failure-reason').textContent = reason;
-  byId('failure-advice').textContent = advice;
-  byId('lead').textContent = '';
-  document.querySelector('main').dataset.state = 'failed';
-  for (const id of ['ready', 'live']) show(id, false);
-  for (const track of video.srcObject?.getTracks() ?? []) track.stop();
-  show('failure');
-}
-
 async function camera() {
   try {
-    const wanted = { facingMode: 'user', width: { ideal: 640 }, height: { ideal: 640 } };
-    video.srcObject = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
-    await video.play();
+    await startCamera(video, { facingMode: 'user', width: { ideal: 640 }, height: { ideal: 640 } });
   } catch (error) {
-    const reason = navigator.mediaDevices ? String(error.message ?? error) : 'A browser gives a camera to secure pages only.';
-    fail('No camera', reason, 'Allow the camera for this page and load it again.');
+    fail(video, 'No camera', error.message, 'Allow the camera for this page and load it again.');
     return;
   }
   show('ready', false);
   show('live');
   document.querySelector('main').dataset.state = 'live';
   keepAwake();
-  nextFrame();
-}
-
-/** Call `onFrame` for each new picture of the camera. */
-function nextFrame() {
-  if (video.requestVideoFrameCallback) {
-    video.requestVideoFrameCallback(onFrame);
-    return;
-  }
-  const before = video.currentTime;
-  const look = () => (video.currentTime === before ? requestAnimationFrame(look) : onFrame());
-  requestAnimationFrame(look);
+  nextFrame(video, onFrame);
 }
 
 function onFrame() {
-  const frame = { at: performance.now(), embedded: false };
+  const frame = { at: performance.now(), done: false };
   state.frames.push(frame);
   if (!state.looking && video.videoWidth) {
     state.looking = frame;
-    frame.embedded = null;
+    frame.done = null;
     const image = grab();
     worker.postMessage({ type: 'frame', image }, [image.data.buffer]);
   }
-  nextFrame();
+  nextFrame(video, onFrame);
 }
 
 /** The pixels of the square view, unscaled and not mirrored. */
@@ -111,7 +82,7 @@ function grab() {
 
 /** What the worker saw in a frame: the surest face and its embedding, or no face. */
 function seen({ face, embedding, ms }) {
-  state.looking.embedded = face !== null;
+  state.looking.done = face !== null;
   state.looking = null;
   if (face) state.costs.push(ms);
   if (face && state.enrolling) collect(embedding);
@@ -170,16 +141,10 @@ function showMatch(best, face) {
 
 /** Both rates are of the same frames, so that no more faces are told than frames. */
 function showRates(now) {
-  state.frames = state.frames.filter(({ at, embedded }) => now - at < WINDOW_MS || embedded === null);
-  const known = state.frames.filter(({ embedded }) => embedded !== null);
+  state.frames = recent(state.frames, now);
+  const known = state.frames.filter(({ done }) => done !== null);
   state.costs = state.costs.slice(-50);
   byId('fps').textContent = rate(known, () => true);
-  byId('rate').textContent = rate(known, ({ embedded }) => embedded);
+  byId('rate').textContent = rate(known, ({ done }) => done);
   byId('cost').textContent = state.costs.length ? short(quantile([...state.costs].sort((a, b) => a - b), 0.5)) : '–';
-}
-
-/** Frames per second that `counts`, between the first and the last of a moment. */
-function rate(frames, counts) {
-  const span = frames.at(-1)?.at - frames[0]?.at;
-  return span > 0 ? Math.round((frames.slice(1).filter(counts).length * 1000) / span) : 0;
 }

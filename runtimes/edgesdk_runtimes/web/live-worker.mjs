@@ -1,8 +1,8 @@
 // Find, crop, pre-process and embed one frame after the other, off the page's thread.
-import { answers, Host, readBundle, repeated } from './bundle.mjs';
-import { checkOutputs, checkPictures } from './golden.mjs';
-import { configure, facts, openSession } from './engine.mjs';
+import { Host, repeated } from './bundle.mjs';
+import { configure, facts } from './engine.mjs';
 import { surest } from './faces.mjs';
+import { openChecked } from './model.mjs';
 import { align, fromImageData, toTensor } from './preprocess.mjs';
 
 let embedder;
@@ -20,18 +20,9 @@ self.onmessage = async ({ data }) => {
 async function start({ token, plan }) {
   configure(plan.threads);
   const host = new Host(token);
-  embedder = await checked(host, plan.bundle);
-  detector = await checked(host, plan.detector);
+  embedder = await openChecked(host, plan.bundle);
+  detector = await openChecked(host, plan.detector);
   postMessage({ type: 'ready', thresholds: embedder.bundle.manifest.thresholds, runtime: facts() });
-}
-
-/** Open a bundle that gives its golden numbers on this device. */
-async function checked(host, { path }) {
-  const bundle = await readBundle(host, path);
-  checkPictures(bundle);
-  const session = await openSession(bundle.model);
-  checkOutputs(bundle, await answers(bundle, session, bundle.golden.inputs));
-  return { bundle, session };
 }
 
 /** The surest face of a picture, and its embedding; null for none. */

@@ -146,7 +146,7 @@ export function align(picture, points, { template, size }, padValue = 0) {
         const y = v + (Math.floor(k / grid) + 0.5) / grid - 0.5 - ty;
         addSample(picture, (a * x + b * y) / square, (a * y - b * x) / square, pad, sum);
       }
-      for (let c = 0; c < 3; c++) data[o++] = halfEven(sum[c] / (grid * grid));
+      for (let c = 0; c < 3; c++) data[o++] = Math.min(Math.max(halfEven(sum[c] / (grid * grid)), 0), 255);
     }
   }
   return { data, width: size, height: size };
@@ -172,9 +172,9 @@ function addSample({ data, width, height }, x, y, pad, sum) {
   }
 }
 
-function halfEven(value) {
+/** The nearest whole number, of two the even one, as numpy rounds. */
+export function halfEven(value) {
   const floor = Math.floor(value);
   const rest = value - floor;
-  const up = rest > 0.5 || (rest === 0.5 && floor % 2 === 1);
-  return Math.min(Math.max(floor + (up ? 1 : 0), 0), 255);
+  return floor + (rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? 1 : 0);
 }
