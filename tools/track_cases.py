@@ -1,8 +1,9 @@
 """Golden sequences of the shipped tracker: frames, a box, words, and where Python finds them.
 
 What JavaScript and Kotlin must find as well: tests/runtimes/test_browser_track.py, test_web_page.py
-and the JUnit tests, by android_demo/tools/write_vectors.py. The worlds are made up; the second one is followed by a policy that keeps losing the target,
-looks for it over the whole frame and renews its memory, so that no step stays untried.
+and the JUnit tests, by android_demo/tools/write_vectors.py. The worlds are made up. In the second
+one the target vanishes and comes back elsewhere, and the policy looks ahead and renews the memory,
+so that no step stays untried.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ CROPS = ((60.0, 45.0, 40.0), (3.3, 88.1, 61.7), (60.0, 45.0, 190.25), (31.5, 40.
 
 
 def sequences() -> list[dict[str, Any]]:
-    """Return frames [N, H, W, 3], box, text, policy and rows of x, y, width, height, score, lost."""
+    """Return frames [N, H, W, 3], box, text, policy and rows: x, y, width, height, score, lost."""
     found = []
     for name, seed, policy in CASES:
         world = make_world(seed, SCENE)
