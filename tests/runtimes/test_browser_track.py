@@ -1,4 +1,4 @@
-"""The tracking page in headless Chromium: JavaScript finds what Python finds, and a box is drawn."""
+"""The tracking page in headless Chromium: JavaScript finds what Python finds, a box is drawn."""
 
 import json
 import signal
