@@ -31,6 +31,56 @@ def for_tflite() -> Written:
     return {aten.conv_transpose1d.default: _spread, aten.conv_transpose2d.input: _spread}
 
 
+def for_openvino(model: Any) -> None:
+    """Write constants per channel that meet a product of four axes with one axis more, in place.
+
+    OpenVINO's CPU kernels make the sum or PReLU a part of the product before it and read its
+    constant along the last axis: refused where the sizes differ, other numbers where they are
+    alike. With a further axis they keep the operator as it is.
+
+    Args:
+        model: openvino.Model.
+    """
+    for node in model.get_ordered_ops():
+        if node.get_type_name() in ("Add", "Subtract", "PRelu") and _behind_product(node):
+            for place, value in enumerate(node.input_values()):
+                _broaden(node, place, value.get_node())
+
+
+def _behind_product(node: Any) -> bool:
+    """Tell whether a product lies before a node, with element-wise operators alone between."""
+    shape = node.get_output_partial_shape(0)
+    while len(shape) > 3 and node.get_output_partial_shape(0) == shape:
+        if node.get_type_name() == "MatMul":
+            return True
+        makers = [value.get_node() for value in node.input_values()]
+        before = [maker for maker in makers if maker.get_type_name() != "Constant"]
+        if not before or "Convolution" in node.get_type_name():
+            return False
+        node = before[0]
+    return False
+
+
+def _broaden(node: Any, place: int, constant: Any) -> None:
+    """Repeat a constant per channel along the first further axis that is longer than one."""
+    import numpy as np
+    from openvino import opset13 as ops
+
+    shape = node.get_output_partial_shape(0)
+    along = [n for n in range(2, len(shape)) if shape[n].is_static and shape[n].get_length() > 1]
+    if constant.get_type_name() != "Constant" or not along:
+        return
+    sizes, apart = [*constant.shape], [1] * (len(shape) - 2)
+    if node.get_type_name() == "PRelu" and len(sizes) == 1:  # one slope per channel
+        sizes += apart
+    sizes = [1] * (len(shape) - len(sizes)) + sizes
+    if sizes[1] > 1 and [sizes[0], *sizes[2:]] == [1, *apart]:
+        times = shape[along[0]].get_length()
+        broad = ops.constant(np.repeat(constant.data.reshape(sizes), times, along[0]))
+        broad.set_friendly_name(constant.get_friendly_name())
+        node.input(place).replace_source_output(broad.output(0))
+
+
 def _spread(
     x: Any,
     weight: Any,

@@ -10,6 +10,7 @@ from pathlib import Path
 from edgesdk.core.jobs import LAYERS
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
 from edgesdk.core.source import ONNX
+from edgesdk_export._plain_ops import for_openvino
 from edgesdk_export._quantize import to_int8
 from edgesdk_export._quiet import converting
 from edgesdk_export._source import batch_of, facts, specs, versions
@@ -64,6 +65,7 @@ def _convert(onnx_file: Path, job: ExportJob) -> None:
 
     with converting("openvino"):
         model = openvino.convert_model(onnx_file)
+        for_openvino(model)
         openvino.save_model(
             model, job.folder / ENTRY / FILE, compress_to_fp16=job.precision == "fp16"
         )

@@ -2,16 +2,20 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
+from onnx import numpy_helper  # noqa: E402
 from torch import nn  # noqa: E402
 
 from edgesdk.core.errors import EdgeSdkError  # noqa: E402
 from edgesdk.core.tensors import TensorSpec  # noqa: E402
+from edgesdk.verbs.export import export  # noqa: E402
 from edgesdk_export._plain_ops import _spread  # noqa: E402
 from edgesdk_export._quiet import converting  # noqa: E402
 from edgesdk_export._where import layer_meant  # noqa: E402
+from tests.foreign import write  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -80,3 +84,33 @@ def test_the_layer_stands_before_the_tool_s_own_words():
         converting("tool", {"odd": "'a' (B)"}.get),
     ):
         raise ValueError("odd")
+
+
+BEHIND = {
+    "added": [("Add", ["m", "c"], ["out"], {})],
+    "taken off": [("Sub", ["c", "m"], ["out"], {})],
+    "behind a relu": [("Relu", ["m"], ["r"], {}), ("Add", ["r", "c"], ["out"], {})],
+    "prelu": [("PRelu", ["m", "c"], ["out"], {})],
+    "behind a convolution too": [
+        ("Conv", ["m", "k"], ["d"], {"group": 8}),
+        ("Add", ["d", "c"], ["out"], {}),
+    ],
+}
+
+
+@pytest.mark.parametrize("how", BEHIND)
+@pytest.mark.parametrize("places", [6, 8])
+def test_openvino_reads_a_constant_per_channel_behind_a_product(tmp_path, places, how):
+    """Its kernels refuse one of another length than the last axis, and misread one as long."""
+    pytest.importorskip("openvino", reason="needs the openvino extra")
+    random = np.random.default_rng(0)
+    sizes = {"waves": (places, places), "c": (8, 1, 1), "k": (8, 1, 1, 1)}
+    inits = [
+        numpy_helper.from_array(random.normal(size=size).astype(np.float32), name)
+        for name, size in sizes.items()
+    ]
+    nodes = [("MatMul", ["image", "waves"], ["m"], {}), *BEHIND[how]]
+    shape = ("batch", 8, 5, places)
+    file = write(tmp_path / "my.onnx", nodes, shape, shape, inits=inits)
+    bundle = export(file, target="openvino", output_dir=tmp_path / "out")
+    assert (bundle.verify["verdict"], bundle.inputs[0].shape[0]) == ("pass", None)
