@@ -10,6 +10,7 @@ import numpy as np
 from edgesdk.core.errors import EdgeSdkError
 from edgesdk.core.source import Source
 from edgesdk.core.tensors import Array
+from edgesdk_export._float_layers import classes_in_float, nodes_by_class, text_of
 from edgesdk_export._quiet import converting
 from edgesdk_export._source import Needs, facts, need
 
@@ -80,8 +81,9 @@ def convert_torch(source: Source, path: Path, batch: int | None) -> list[str]:
             f"{source.name} counts the items of its batch: its ONNX file takes {max(fixed)} alone; "
             "name the batch with --batch"
         )
+    apart = text_of(nodes_by_class(model.graph, classes_in_float(module)))
     _forget_origin(model)
-    stamp(model, facts(source))
+    stamp(model, facts(source) | apart)
     onnx.save(model, path)
     return ["torch", "onnx", "onnxscript"]
 

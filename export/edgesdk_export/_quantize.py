@@ -1,11 +1,13 @@
 """Lower precisions of an ONNX file: fp16 by conversion, int8 by calibrated Q/DQ pairs."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from edgesdk.core.jobs import REST
 from edgesdk.core.tensors import Array, Arrays
+from edgesdk_export._float_layers import nodes_in_float, text_of
 from edgesdk_export._graph import FIXED_BATCH, FROM_TORCH, constants, nodes_of, set_batch, stamp
 from edgesdk_export._half import FLOAT, HALF
 from edgesdk_export._quiet import converting
@@ -145,7 +147,7 @@ def to_int8(
             # were an attribute (microsoft/onnxruntime#22662); the shapes of onnx itself suffice.
             quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
             network = onnx.load(prepared)
-            graph = _named(network.graph)
+            graph, asked = _named(network.graph), nodes_in_float(onnx.load(source))
             onnx.save(network, prepared)
             quantize_static(
                 str(prepared),
@@ -157,7 +159,7 @@ def to_int8(
                 per_channel=True,
                 reduce_range=seven_bits,
                 op_types_to_quantize=PRODUCTS if REST in in_float else _operators(graph),
-                nodes_to_exclude=[*_first(graph), *in_float],
+                nodes_to_exclude=[*_first(graph), *in_float, *chain(*asked.values())],
                 extra_options=LAST_IN_FLOAT | (SYMMETRIC if for_gpu else {}),
             )
     finally:
@@ -165,7 +167,7 @@ def to_int8(
     model = onnx.load(path)
     if batch is not None:
         set_batch(model, batch)
-    stamp(model, texts)
+    stamp(model, {**texts, **text_of(asked)})
     onnx.save(model, path)
     return ["onnx", "onnxruntime"]
 

@@ -4,12 +4,14 @@ fp16 computes in float16; input and output stay float32. int8 codes the weights 
 channel: coding activations needs Apple's own runtime, which only macOS has.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
 from edgesdk.core.source import TORCH
 from edgesdk_export import _plain_ops
+from edgesdk_export._float_layers import layers_in_float, tensors_in_float, told
 from edgesdk_export._quiet import converting
 from edgesdk_export._source import batch_of, facts, specs, versions
 from edgesdk_export._where import layer_meant
@@ -39,7 +41,7 @@ class CoremlExporter:
         with converting("coremltools", partial(layer_meant, job)):
             model = _convert(job)
             if job.precision == "int8":
-                model = _weights_in_8_bit(model)
+                model = _weights_in_8_bit(model, tensors_in_float(job.source.torch_module()))
             _describe(model, job)
             model.save(str(job.folder / ENTRY))
         # A by-product that nothing of ours or Apple's reads.
@@ -89,11 +91,17 @@ def _convert(job: ExportJob) -> Any:
     )
 
 
-def _weights_in_8_bit(model: Any) -> Any:
+def _weights_in_8_bit(model: Any, left: Sequence[str]) -> Any:
+    """Return the model with weights in 8 bits, but those of these names, as torch calls them."""
     from coremltools.optimize import coreml as optimize
 
     every = optimize.OpLinearQuantizerConfig(mode="linear_symmetric", weight_threshold=0)
-    config = optimize.OptimizationConfig(global_config=every)
+    # torch.export begins the names of parameters with p_, of buffers with b_; the precision ends
+    # them here.
+    began = tuple(f"{kind}_{name.replace('.', '_')}_to_" for name in left for kind in "pb")
+    found = optimize.get_weights_metadata(model, weight_threshold=0)
+    apart = {name: None for name in found if name.startswith(began)}
+    config = optimize.OptimizationConfig(global_config=every, op_name_configs=apart)
     return optimize.linear_quantize_weights(model, config=config)
 
 
@@ -120,6 +128,7 @@ def _decisions(job: ExportJob) -> list[str]:
             "int8: weights alone, per channel and symmetric; activations stay float16, for coding "
             "them needs Core ML's own runtime on macOS"
         )
+        notes += told(layers_in_float(job), "float16")
     return notes
 
 

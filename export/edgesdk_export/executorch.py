@@ -13,6 +13,7 @@ from edgesdk.core.batches import CHUNK, in_batches
 from edgesdk.core.jobs import REST
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
 from edgesdk.core.source import TORCH
+from edgesdk_export._float_layers import layers_in_float, told
 from edgesdk_export._quiet import converting
 from edgesdk_export._source import batch_of, facts, specs, versions
 from edgesdk_export._where import layer_meant
@@ -147,19 +148,13 @@ def _quantizer(job: ExportJob) -> Any:
 
 def _may_be_coded(job: ExportJob) -> Callable[[Any], bool]:
     """Return whether a node of the graph may be coded: those of some layers ask to stay out."""
-    names = _in_float(job)
+    names = layers_in_float(job)
 
     def coded(node: Any) -> bool:
         stack = node.meta.get("nn_module_stack", {}).values()
         return not any(str(kind).rpartition(".")[2] in names for _, kind in stack)
 
     return coded
-
-
-def _in_float(job: ExportJob) -> list[str]:
-    """Return the classes of the layers that ask to stay in float."""
-    layers = job.source.torch_module().modules()
-    return sorted({type(m).__name__ for m in layers if getattr(m, "in_float", False)})
 
 
 def _normalised(job: ExportJob) -> bool:
@@ -176,7 +171,7 @@ def _decisions(job: ExportJob, program: bytes) -> list[str]:
         notes.append("fp16: weights and arithmetic in float16, input and output stay float32")
     if job.precision == "int8":
         notes.append("int8: static, weights per channel; what XNNPACK does not take stays in float")
-        notes += [f"int8: {name} stays in float" for name in _in_float(job)]
+        notes += told(layers_in_float(job))
     if _normalised(job):
         notes.append("int8 output is not exactly of unit length: the runtime normalises it again")
     return notes

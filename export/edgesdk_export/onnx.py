@@ -3,9 +3,12 @@
 From an fp32 ONNX bundle, fp32 is a copy that needs no other package.
 """
 
+from pathlib import Path
+
 from edgesdk.core.jobs import LAYERS
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
 from edgesdk.core.source import ONNX
+from edgesdk_export._float_layers import told_of_file
 from edgesdk_export._quantize import OF_ONNX, to_fp16, to_int8
 from edgesdk_export._source import batch_of, facts, specs, versions
 
@@ -49,11 +52,11 @@ class OnnxExporter:
             outputs=outputs,
             format="onnx",
             tool_versions=versions(*tools),
-            decisions=tuple(decisions(job)),
+            decisions=tuple(decisions(job, entry)),
         )
 
 
-def decisions(job: ExportJob) -> list[str]:
+def decisions(job: ExportJob, file: Path) -> list[str]:
     """Return what was chosen for an ONNX file."""
     if job.precision == job.source.precision:
         return []
@@ -66,7 +69,7 @@ def decisions(job: ExportJob) -> list[str]:
             "int8: on x86 processors without VNNI its products may overflow in ONNX Runtime, "
             "unless the session option session.x64quantprecision is 1, which edgesdk sets",
         ],
-    }[job.precision]
+    }[job.precision] + (told_of_file(file) if job.precision == "int8" else [])
 
 
 PLUGIN: Exporter = OnnxExporter()

@@ -10,6 +10,7 @@ from pathlib import Path
 from edgesdk.core.jobs import LAYERS
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
 from edgesdk.core.source import ONNX
+from edgesdk_export._float_layers import told_of_file
 from edgesdk_export._plain_ops import for_openvino
 from edgesdk_export._quantize import to_int8
 from edgesdk_export._quiet import converting
@@ -47,6 +48,7 @@ class OpenvinoExporter:
             )  # fmt: skip
             exact.unlink()
         _convert(work, job)
+        decided = _decisions(job, work)
         work.unlink()
         inputs, outputs = specs(job.source, batch)
         return Artefact(
@@ -55,7 +57,7 @@ class OpenvinoExporter:
             outputs=outputs,
             format="openvino",
             tool_versions=versions(*tools, "openvino"),
-            decisions=tuple(_decisions(job)),
+            decisions=tuple(decided),
             build={"file": FILE},
         )
 
@@ -71,7 +73,7 @@ def _convert(onnx_file: Path, job: ExportJob) -> None:
         )
 
 
-def _decisions(job: ExportJob) -> list[str]:
+def _decisions(job: ExportJob, work: Path) -> list[str]:
     if job.precision == job.source.precision:
         return []
     return {
@@ -81,7 +83,7 @@ def _decisions(job: ExportJob) -> list[str]:
             "the convolution of the input, the last product "
             "and the normalisation stay in float"
         ],
-    }[job.precision]
+    }[job.precision] + (told_of_file(work) if job.precision == "int8" else [])
 
 
 PLUGIN: Exporter = OpenvinoExporter()

@@ -17,6 +17,7 @@ from edgesdk.core.jobs import LAYERS
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
 from edgesdk.core.source import ONNX
 from edgesdk_export._engine import build_engine, engine_facts
+from edgesdk_export._float_layers import told_of_file
 from edgesdk_export._quantize import OF_ONNX, to_fp16, to_int8
 from edgesdk_export._source import batch_of, facts, is_rebuild, specs, versions
 
@@ -219,6 +220,7 @@ def _decisions(job: ExportJob, batch: int | None, sizes: tuple[int, int, int]) -
         notes.append(f"batch: {sizes[0]} to {sizes[2]}, tuned for {sizes[1]}")
     if job.precision == "int8":
         notes.append("int8: signed symmetric Q/DQ pairs and float biases, as TensorRT asks for")
+        notes += told_of_file(job.folder / PROXY)
     if is_rebuild(job.source, FULL):
         notes.append("built again from the ONNX file of the source bundle")
     return notes

@@ -18,6 +18,7 @@ from edgesdk.core.protocols import Artefact, Exporter, ExportJob
 from edgesdk.core.source import TORCH
 from edgesdk.core.tensors import Arrays, TensorSpec
 from edgesdk_export import _plain_ops
+from edgesdk_export._float_layers import layers_in_float, told
 from edgesdk_export._quiet import converting
 from edgesdk_export._source import batch_of, facts, specs, versions
 from edgesdk_export._where import layer_meant
@@ -105,7 +106,7 @@ def _to_int8(path: Path, job: ExportJob) -> None:
             manager.add_static_config(".*", operation, activation_num_bits=8, weight_num_bits=8)
     else:
         manager.load_quantization_recipe(recipe.static_wi8_ai8())
-    for layer in _in_float(job):
+    for layer in layers_in_float(job):
         manager.add_quantization_config(
             f".*{layer}.*", qtyping.TFLOperationName.ALL_SUPPORTED, algorithm_key="no_quantize"
         )
@@ -118,12 +119,6 @@ def _to_int8(path: Path, job: ExportJob) -> None:
     ranges.calibrate(_samples(path, job), manager)
     work = quantizer.Quantizer(str(path), steps)
     _replace(path, work.quantize(ranges.get_model_qsvs()))
-
-
-def _in_float(job: ExportJob) -> list[str]:
-    """Return the classes of the layers that ask to stay in float: their tensors are named so."""
-    layers = job.source.torch_module().modules()
-    return sorted({type(m).__name__ for m in layers if getattr(m, "in_float", False)})
 
 
 def _samples(path: Path, job: ExportJob) -> dict[str, list[Arrays]]:
@@ -185,7 +180,7 @@ def _decisions(job: ExportJob) -> list[str]:
         notes.append("fp16: weights are stored in float16, arithmetic stays in float32")
     if job.precision == "int8":
         notes.append("int8: static, weights per channel, ranges are the minimum and maximum seen")
-        notes += [f"int8: {name} stays in float" for name in _in_float(job)]
+        notes += told(layers_in_float(job))
     if _normalised(job):
         notes.append("int8 output is not exactly of unit length: the runtime normalises it again")
     return notes

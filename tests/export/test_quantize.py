@@ -9,6 +9,8 @@ onnx = pytest.importorskip("onnx", reason="needs the onnx extra")
 ort = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
 
 from edgesdk.core.compare import measure  # noqa: E402
+from edgesdk_export._float_layers import text_of, told_of_file  # noqa: E402
+from edgesdk_export._graph import stamp  # noqa: E402
 from edgesdk_export._quantize import to_int8  # noqa: E402
 from edgesdk_export.onnx import decisions  # noqa: E402
 
@@ -93,7 +95,20 @@ def test_int8_leaves_what_leads_to_the_first_convolution_in_float(tmp_path):
     assert in_int8 == {"second"}
 
 
-def test_an_int8_file_says_what_another_runtime_must_be_told():
+def test_int8_leaves_the_nodes_that_the_file_says_stay_in_float(tmp_path):
+    model = filter_and_convolution()
+    stamp(model, text_of({"Late": ["second"]}))
+    onnx.save(model, tmp_path / "exact.onnx")
+    x = np.random.default_rng(1).uniform(-1, 1, (32, 3, 8, 8)).astype(np.float32)
+    to_int8(tmp_path / "exact.onnx", tmp_path / "int8.onnx", {"x": x}, {})
+    graph = onnx.load(tmp_path / "int8.onnx").graph
+    assert not [n for n in graph.node if n.op_type == "DequantizeLinear"]
+    assert told_of_file(tmp_path / "int8.onnx") == ["int8: Late stays in float"]
+
+
+def test_an_int8_file_says_what_another_runtime_must_be_told(tmp_path):
     """Elsewhere than in edgesdk nobody sets the option, and answers may be wrong in silence."""
+    onnx.save(filter_and_convolution(), tmp_path / "model.onnx")
     job = SimpleNamespace(precision="int8", source=SimpleNamespace(precision="fp32"))
-    assert "session.x64quantprecision is 1" in " ".join(decisions(job))
+    said = " ".join(decisions(job, tmp_path / "model.onnx"))
+    assert "session.x64quantprecision is 1" in said
