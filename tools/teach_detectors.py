@@ -6,7 +6,11 @@
 A group holds the families that end in the same way, so that what is left out is a last stage
 never seen. The most important runs come first; finished ones are taken as they are, and the
 command goes on where it was interrupted. With `--init` one more f2c-detector begins with those
-weights; it stands in a folder of its own, `begun`.
+weights; it stands in a folder of its own, `begun`. With `--one FAMILY` each is taught on that
+family alone instead, to be judged on all others:
+
+    python tools/teach_detectors.py learn -o one --one ae-nearest --epochs 12
+    python tools/judge_detectors.py one/f2c-* --left-out one/f2c-* --fakes judge -o one.json
 """
 
 import argparse
@@ -15,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesdk_training._train import train
+from edgesdk_training.nets.generators import FAMILIES
 from tools.command import told
 
 CLUES = ("f2c", "raw", "high-pass", "npr")
@@ -30,6 +35,12 @@ GROUPS = {
 
 def runs(asked: argparse.Namespace) -> Iterator[tuple[Path, int, dict[str, Any]]]:
     """Yield folder, seed and settings of every run, the most important first."""
+    if asked.one:
+        others = "+".join(name for name in FAMILIES if name != asked.one)
+        for seed in range(asked.seeds):
+            for clue in CLUES:
+                yield asked.out, seed, {"epochs": asked.epochs, "clue": clue, "without": others}
+        return
     if asked.init:
         yield asked.out / "begun", 0, {"epochs": asked.epochs, "lr": 1e-3, "init": asked.init}
     for clue in CLUES:
@@ -53,6 +64,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=11)
     parser.add_argument("--short", type=int, default=11, help="epochs where a group is left out")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--one", choices=FAMILIES, help="teach on this family alone, all seeds")
     parser.add_argument("--init", default="", help="weights for one more run to begin with")
     asked = parser.parse_args()
     for folder, seed, settings in runs(asked):

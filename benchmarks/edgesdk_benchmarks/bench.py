@@ -327,7 +327,7 @@ def _result(
         notes.append(f"load time and memory are unknown: {cold['error']}")
     plugin = _runtime(contender.runtime)
     return BenchResult(
-        artefact=artefact_of(contender.bundle),
+        artefact=artefact_of(contender.bundle, plan.scenario),
         runtime={
             "name": contender.runtime,
             "version": plugin.version(),
@@ -347,14 +347,15 @@ def _result(
     )
 
 
-def artefact_of(bundle: Bundle) -> dict[str, Any]:
+def artefact_of(bundle: Bundle, scenario: str = "") -> dict[str, Any]:
     """Return what a reader must know of the artefact; its accuracy was measured elsewhere."""
+    task = task_of(bundle.task)
     return {
         "model": bundle.model,
         "mark": bundle.build.get("mark", ""),
         "profile": bundle.profile or "",
         "task": bundle.task,
-        "item": task_of(bundle.task).item,
+        "item": getattr(task, "file_item" if scenario == "pipeline" else "item", task.item),
         "target": bundle.target,
         "precision": bundle.precision,
         "format": bundle.format,

@@ -20,10 +20,10 @@ Shape = tuple[int | str, ...]
 Field = tuple[int, int | bytes, bytes]  # number, value or body, the whole field as stored
 
 # Field numbers of onnx.proto.
-_MODEL_GRAPH = 7
+_MODEL_GRAPH, _MODEL_METADATA = 7, 14
 _GRAPH_NODE, _GRAPH_NAME, _GRAPH_INITIALIZER = 1, 2, 5
 _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE_INFO = 11, 12, 13
-_NODE_INPUT, _NODE_OUTPUT, _NODE_OP, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 4, 5, 7
+_NODE_INPUT, _NODE_OUTPUT, _NODE_NAME, _NODE_OP, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 3, 4, 5, 7
 _ATTRIBUTE_NAME, _ATTRIBUTE_INT, _ATTRIBUTE_TYPE, _INT = 1, 3, 20, 2
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW, _TENSOR_EXTERNAL = 1, 2, 8, 9, 13
 _MODEL_IR, _MODEL_OPSET, _OPSET_DOMAIN, _OPSET_VERSION = 1, 8, 1, 2
@@ -118,6 +118,41 @@ def outline(model: bytes) -> Outline:
                 beside.update(dict.fromkeys(_locations(tensor)))
             inputs = [_first_text(value, 1) for n, value, _ in parts if n == _GRAPH_INPUT]
     return Outline(opset, tuple(beside), tuple(name for name in inputs if name in stored))
+
+
+def metadata(model: bytes) -> dict[str, str]:
+    """Return what an ONNX file says of itself: text by key.
+
+    Raises:
+        UsageError: `model` is no ONNX file.
+    """
+    entries = (body for number, body, _ in _fields(model) if number == _MODEL_METADATA)
+    return {_first_text(body, 1): _first_text(body, 2) for body in entries}
+
+
+def beginning(model: bytes, last: str) -> bytes:
+    """Return an ONNX model that ends with the node called `last`, whose answer it gives.
+
+    Raises:
+        UsageError: `model` is no ONNX file, or no node of its graph is called so.
+    """
+    changed = bytearray()
+    for number, body, whole in _fields(model):
+        changed += _field(number, _begun(body, last)) if number == _MODEL_GRAPH else whole
+    return bytes(changed)
+
+
+def _begun(graph: int | bytes, last: str) -> bytes:
+    """Return a graph's fields without the nodes behind `last` and without its old outputs."""
+    kept, ended = bytearray(), b""
+    for number, body, whole in _fields(graph):
+        if number != _GRAPH_OUTPUT and not (number == _GRAPH_NODE and ended):
+            kept += whole
+        if number == _GRAPH_NODE and _first_text(body, _NODE_NAME) == last:
+            ended = _field(_GRAPH_OUTPUT, _field(1, _first_text(body, _NODE_OUTPUT).encode()))
+    if not ended:
+        raise UsageError(f"the ONNX file has no node {last!r}")
+    return bytes(kept) + ended
 
 
 def _locations(tensor: int | bytes) -> Iterator[str]:

@@ -200,7 +200,8 @@ class Task(Plugin, Protocol):
 
     Four methods may be left out: `reads(outputs)`, which returns the `postprocess` of a model from
     outside with those outputs, where nobody tells it; `from_files(bundle, runtime, device, threads,
-    files)`, a context manager that gives a `FromFiles`, which the scenario `pipeline` measures;
+    files)`, a context manager that gives a `FromFiles`, which the scenario `pipeline` measures
+    (in `file_item`s where that is another word than `item`);
     `questions(session, files)`, which returns the `edgesdk.core.question.Question`s that an
     open bundle decides about files, so that `edgesdk explain` can explain the answers; and
     `caution(bundle)`, a sentence for the model card of what its answers must not be taken for.

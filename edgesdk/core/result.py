@@ -26,10 +26,10 @@ SCENARIOS = ("latency", "throughput", "offline", "pipeline")
 # Of a pipeline `infer` is a part; `plain` is the whole one picture after the other, `overlapped`
 # with its stages at work at once.
 STAGES = (
-    "load", "first", "warmup", "decode", "detect", "align", "pre", "infer", "post", "match",
-    "plain", "overlapped",
+    "load", "first", "warmup", "decode", "detect", "align", "prepare", "pre", "filter", "infer",
+    "post", "match", "plain", "overlapped",
 )  # fmt: skip
-PARTS = ("decode", "detect", "align", "infer")  # of a pipeline
+PARTS = ("decode", "detect", "align", "prepare", "filter", "infer")  # of a pipeline
 VERDICTS = ("VALID", "NOISY", "INVALID")
 PERCENTILES = (50, 90, 95, 99)
 # Batch sizes of the offline sweep, and of throughput where none is asked.

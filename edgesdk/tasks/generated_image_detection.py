@@ -1,6 +1,7 @@
 """Whether a picture was generated: by its own pixels or by its caption, with a verdict."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -16,6 +17,7 @@ from edgesdk.core.question import Question
 from edgesdk.core.session import Session
 from edgesdk.core.table import table
 from edgesdk.core.task import (
+    FromFiles,
     Headline,
     Judged,
     Metric,
@@ -59,6 +61,7 @@ class GeneratedImageDetection:
     extra = ""
     requires: tuple[str, ...] = ()
     item = "crop"
+    file_item = "picture"
     live = ""
 
     def pictures(self, count: int, seed: int, side: int) -> list[Array]:
@@ -96,6 +99,14 @@ class GeneratedImageDetection:
     def caution(self, bundle: Bundle) -> str:
         """Return what verdicts must not be taken for, with the figure of unseen generators."""
         return WARNING + _unseen(bundle.metrics) + detector_of(info_of(bundle)).caution
+
+    def from_files(
+        self, bundle: Bundle, runtime: str, device: str, threads: int, files: Sequence[Path]
+    ) -> AbstractContextManager[FromFiles]:
+        """Open the way from pictures to verdicts, to be timed; no files: drawn pictures."""
+        from edgesdk.tasks._pictures_timed import timed_pictures
+
+        return timed_pictures(bundle, runtime, device, threads, files)
 
     def questions(self, session: Session, files: Sequence[Path]) -> list[Question]:
         """Ask of each picture whether it was generated; of crops, the part that tells most."""

@@ -15,6 +15,7 @@ from edgesdk.detect import Detection
 from edgesdk_benchmarks.report import report
 from edgesdk_benchmarks.report.groups import split
 from edgesdk_benchmarks.validity import judge
+from edgesdk_runtimes._layer_share import layer_share
 
 
 class TwoFaces:
@@ -92,8 +93,26 @@ def test_wrong_words_get_a_sentence(finder, photos, tmp_path):
         measured(tmp_path, photos=tmp_path / "gone")
     with pytest.raises(UsageError, match="runs here, not on browser"):
         measured(tmp_path, device="browser")
-    with pytest.raises(UsageError, match="generated-image-detection does not have"):
-        edgesdk.bench("f2c-detector", scenario="pipeline", output_dir=tmp_path / "o")
+    with pytest.raises(UsageError, match="tracking does not have"):
+        edgesdk.bench("tracker", scenario="pipeline", output_dir=tmp_path / "o")
     (tmp_path / "none").mkdir()
     with pytest.raises(UsageError, match="holds no photo"):
         measured(tmp_path, photos=tmp_path / "none")
+
+
+def test_detectors_of_generated_pictures_tell_the_share_of_their_filter(photos, tmp_path):
+    options = {"scenario": "pipeline", "iterations": 1, "duration": 0.05, "photos": photos}
+    results = edgesdk.bench(
+        ["f2c-detector", "item-detector"], output_dir=tmp_path / "out", **options
+    )
+    spectral, captioned = results
+    assert (spectral.item, spectral.main.batch) == ("picture", 3)
+    assert list(spectral.shares) == ["decode", "prepare", "filter", "infer"]
+    assert 0 < spectral.shares["filter"] < 1
+    assert list(captioned.shares) == ["decode", "prepare", "infer"]
+
+
+def test_a_bundle_that_names_no_layer_has_no_share():
+    session = edgesdk.load("bridge-face")
+    inputs = {"image": np.zeros((1, 3, 16, 16), np.float32)}
+    assert layer_share(session, inputs, 1) == 0

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgesdk.core.errors import UsageError
-from edgesdk.core.onnx_wire import mended
+from edgesdk.core.onnx_wire import beginning, mended, metadata
 
 onnx = pytest.importorskip("onnx", reason="builds test graphs with onnx")
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
@@ -96,3 +96,24 @@ def test_damage_is_one_sentence_or_another_model(data):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(UsageError):  # any other exception fails the test
         assert mended(bytes(damaged), {"x": (1, 4)}, {"y": (1, 2)})
+
+
+def test_a_model_ends_where_it_is_told_and_tells_of_itself():
+    onnx = pytest.importorskip("onnx", reason="needs the onnx extra")
+    ort = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
+    value = onnx.helper.make_tensor_value_info
+    nodes = [
+        onnx.helper.make_node("Neg", ["x"], ["n"], "first"),
+        onnx.helper.make_node("Relu", ["n"], ["y"], "second"),
+    ]
+    graph = onnx.helper.make_graph(nodes, "g", [value("x", 1, [2])], [value("y", 1, [2])])
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    onnx.helper.set_model_props(model, {"told": "much"})
+    content = model.SerializeToString()
+    assert metadata(content) == {"told": "much"}
+    session = ort.InferenceSession(beginning(content, "first"))
+    (found,) = session.run(None, {"x": np.array([1, -2], np.float32)})
+    assert found.tolist() == [-1, 2]
+    with pytest.raises(UsageError, match="no node 'third'"):
+        beginning(content, "third")
