@@ -9,7 +9,9 @@ the classifier names rightly; both by chance and seed. Every figure is a mean ov
 """
 
 import argparse
+import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +27,14 @@ from edgesdk.pairs import read_pairs
 from edgesdk.picture_sets import Pictures
 from edgesdk.saliency.curves import curves
 from edgesdk.saliency.explained import GRID, METHODS, decided, explained, mean_interval
+from edgesdk.saliency.found import Found
 from edgesdk.saliency.neighbours import Neighbours
 from tools.command import told
 
 QUERIES, SEED = 400, 2026
-FIGURES = ("fidelity", "deletion", "insertion", "shifted_share")
+FIGURES = (
+    "fidelity", "above_commonest", "deletion", "insertion", "shifted_share", "cpu_s",
+)  # fmt: skip
 HALF, MORE, POINTS = 0.5, 0.15, 0.05
 
 
@@ -57,15 +62,26 @@ def rows_of(question: Question, neighbours: Neighbours) -> dict[str, dict[str, f
     """Return the figures of every method for one picture."""
     rows = {}
     for method in METHODS:
+        begin = time.process_time()
         found = explained(question, neighbours, method=method, queries=QUERIES, seed=SEED)
+        spent = time.process_time() - begin
         rows[method] = {
             "fidelity": found.found.fidelity,
+            "above_commonest": above_commonest(found.found),
+            "cpu_s": spent,
             "deletion": found.curves.deletion,
             "insertion": found.curves.insertion,
             "shifted_share": found.found.shifted_share,
         }
     rows["chance"] = by_chance(question)
     return rows
+
+
+def above_commonest(found: Found) -> float | None:
+    """Return by how much the student beats one that says the commoner answer of all neighbours."""
+    if found.fidelity is None:
+        return None
+    return found.fidelity - max(found.shifted_share, 1 - found.shifted_share)
 
 
 def by_chance(question: Question) -> dict[str, float | None]:
@@ -77,10 +93,8 @@ def by_chance(question: Question) -> dict[str, float | None]:
 
     grid = min(GRID, *question.picture.shape[:2])
     found = curves(question.picture, np.random.default_rng(SEED).random((grid, grid)), score)
-    return {
-        "fidelity": None, "deletion": found.deletion, "insertion": found.insertion,
-        "shifted_share": None,
-    }  # fmt: skip
+    told = {"deletion": found.deletion, "insertion": found.insertion}
+    return {**dict.fromkeys(FIGURES), **told}
 
 
 def judged(questions: Iterator[Question], neighbours: Neighbours, count: int) -> dict[str, Any]:
@@ -113,6 +127,9 @@ def claims(rows: Sequence[Any]) -> list[dict[str, Any]]:
         "fidelity is LIME's + 5 points, each on its own neighbours": mine["fidelity"]
         - lime["fidelity"]
         - POINTS,
+        "fidelity above the commonest answer is LIME's + 5 points": mine["above_commonest"]
+        - lime["above_commonest"]
+        - POINTS,
         "deletion is half of chance or less": HALF * chance["deletion"] - mine["deletion"],
         "insertion is chance + 0.15": mine["insertion"] - chance["insertion"] - MORE,
         "deletion is no worse than LIME's": lime["deletion"] - mine["deletion"],
@@ -134,6 +151,7 @@ def main() -> None:
     parser.add_argument("--classifier", help="bundle of an image classifier")
     parser.add_argument("--neighbours", default="digits", help="of the classifier's pictures")
     parser.add_argument("--count", type=int, default=40)
+    parser.add_argument("--skip", type=int, default=0, help="pictures that choices were made on")
     parser.add_argument("-o", "--output", type=Path, required=True)
     asked = parser.parse_args()
     sets = {
@@ -150,10 +168,13 @@ def main() -> None:
                 "sha256": session.bundle.sha256,
                 "data": Path(place).name,
                 "neighbours": neighbours.bundle.model,
-                **judged(questions(session, place), neighbours, asked.count),
+                **judged(
+                    islice(questions(session, place), asked.skip, None), neighbours, asked.count
+                ),
             }
         print(name, found[name]["methods"])
-    command = f"python tools/judge_explanations.py --count {asked.count} (sets: {', '.join(found)})"
+    command = f"python tools/judge_explanations.py --count {asked.count} --skip {asked.skip} "
+    command += f"(sets: {', '.join(found)})"
     write_json(
         asked.output,
         {"schema_version": 1, "command": command, "queries": QUERIES, "seed": SEED, "sets": found},

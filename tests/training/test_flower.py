@@ -102,8 +102,8 @@ def test_who_fails_is_taken_out_of_a_secure_sum(federated, small_digits, tmp_pat
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        ({}, "take engine=flower"),
-        ({"engine": "flower", "method": "local"}, "not method=local"),
+        ({}, "set engine=flower"),
+        ({"engine": "flower", "method": "local"}, "of method=local nothing does"),
         ({"engine": "flower", "clients": 4}, "takes 3 clients in a round or more, found 2"),
     ],
 )

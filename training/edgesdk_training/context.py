@@ -72,7 +72,7 @@ class Context:
         if not self._data.get(role):
             raise UsageError(
                 f"the recipe needs {role} data; give it with --data {role}=PATH (a folder or tar "
-                f"of identity/picture, or a face pack), or try it on drawn faces first with: "
+                f"with one per person or class, or an .npz), or try it on drawn faces first with: "
                 f"--data {role}=synthetic"
             )
         if role not in self._sets:

@@ -35,7 +35,8 @@ def read_pack(path: Path) -> dict[str, Array]:
                 raise ValueError(f"{name} is {found.dtype} of shape {found.shape}")
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"{path} is no face pack ({error}); expected the arrays {', '.join(PACK_ARRAYS)}"
+            f"{path} is no face pack ({error}); expected the arrays {', '.join(PACK_ARRAYS)}, or "
+            "x_train and y_train of labelled pictures"
         ) from None
     return arrays
 

@@ -104,8 +104,10 @@ class FederatedSettings:
 
     def _check_secure(self) -> None:
         """Refuse a secure sum where there is none, or where it tells what each one sent."""
-        if self.engine == "local" or plugins.resolve(plugins.METHODS, self.method) == "local":
-            raise UsageError("secure=true hides what travels; take engine=flower, not method=local")
+        if self.engine == "local":
+            raise UsageError("secure=true takes Flower, whose SecAgg+ it is; set engine=flower")
+        if plugins.resolve(plugins.METHODS, self.method) == "local":
+            raise UsageError("secure=true hides what travels; of method=local nothing does")
         if (taking := max(1, round(self.participation * self.clients))) < LEAST_SECURE:
             raise UsageError(
                 f"secure=true takes {LEAST_SECURE} clients in a round or more, found {taking}; set "
