@@ -119,6 +119,41 @@ def claim(rows: Mapping[str, Any], told: tuple[str, str, str, str, float]) -> di
     }  # fmt: skip
 
 
+def silence(rows: Mapping[str, Any], found: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return claim 8b with its second half: without a teacher, none looked at a picture."""
+    if found is None or found["id"] != "8b":
+        return found
+    asked = rows["fedlmd, no teacher"]["teacher_pictures"]
+    told = {"teacher_pictures": asked, "claim": f"{found['claim']}, and no picture to a teacher"}
+    return {**found, **told, **{k: found[k] and asked == 0 for k in ("holds", "proven")}}
+
+
+def bytes_claim(runs: Mapping[str, Mapping[int, RunResult]]) -> dict[str, Any] | None:
+    """Return claim 7b: what fedbsd's clients send is their backbone, to the byte."""
+    if "fedbsd" not in runs:
+        return None
+    run = runs["fedbsd"][0]
+    senders = run.curves["clients"][0] or 0
+    sent = {"sent_by_a_client": (run.curves["bytes_up"][0] or 0) / senders}
+    sent["of_its_backbone"] = backbone_bytes(run.checkpoints["client-0"])
+    holds = sent["sent_by_a_client"] == sent["of_its_backbone"]
+    return {
+        "id": "7b", "claim": "fedbsd: a client sends its backbone and nothing else", "bytes": sent,
+        "holds": holds, "proven": holds,
+    }  # fmt: skip
+
+
+def backbone_bytes(folder: Path) -> int:
+    """Return the bytes of a personal network's numbers, its head left out."""
+    from safetensors.torch import load_file
+
+    (path,) = folder.glob("*.safetensors")
+    return sum(
+        4 * tensor.numel() for name, tensor in load_file(path).items()
+        if tensor.is_floating_point() and not name.startswith("head.")
+    )  # fmt: skip
+
+
 def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     options.add_argument("campaign", choices=CAMPAIGNS)
@@ -142,7 +177,8 @@ def main() -> None:
             runs.setdefault(name, {})[seed] = run
             print(asked.campaign, seed, name, {k: round(v, 4) for k, v in run.metrics.items()})
             rows = {label: row(found) for label, found in runs.items()}
-            claims = [found for told in CLAIMS if (found := claim(rows, told))]
+            judged = [silence(rows, claim(rows, told)) for told in CLAIMS]
+            claims = [found for found in (*judged, bytes_claim(runs)) if found]
             write_json(asked.output, {
                 "command": f"python tools/federated.py {asked.campaign} --data {asked.data.name}",
                 "data": {"name": asked.data.name, "sha256": sha256_file(asked.data)},

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import edgesdk
 from edgesdk.core import plugins
 from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.errors import EdgeSdkError, UsageError
@@ -318,6 +319,22 @@ class TestEngine:
         assert 0 <= checkpoint.metrics["generality"] <= 1
         hashes = {read_checkpoint(p).weights_sha256 for p in result.checkpoints.values()}
         assert len(hashes) == 5
+
+    @pytest.mark.slow
+    def test_a_personal_network_passes_the_gate_on_its_way_to_the_device(self, federated, tmp_path):
+        pytest.importorskip("litert_torch", reason="needs the tflite extra")
+        run = federated("fedckd")
+        bundle = edgesdk.export(
+            run.folder / "personal" / "client-3", target="tflite", output_dir=tmp_path / "bundles"
+        )
+        assert (bundle.verify["verdict"], bundle.target) == ("pass", "tflite")
+        assert bundle.labels == tuple("01234")
+        assert edgesdk.verify(bundle).verdict == "pass"
+        with edgesdk.load(bundle) as session:
+            picture = np.full((8, 8, 3), 90, np.uint8)
+            inputs = {name: step([picture]) for name, step in bundle.preprocess.items()}
+            (scores,) = session.run(inputs).values()
+        assert scores.shape == (1, 5)
 
     def test_faces_are_judged_by_people_of_other_clients(self, tmp_path):
         asked = {"skew": "people", "clients": 3, "size": 16, "width": 0, "hidden": 0, "rounds": 1}

@@ -31,6 +31,7 @@ def test_defaults_then_file_then_words(tmp_path):
         ({"lr": "nan"}, "must be float"),
         ({"direct": "perhaps"}, "must be bool"),
         ({"epochs": True}, "must be int"),
+        ({"lr": "-1"}, "lr must be above 0, found"),
     ],
 )
 def test_wrong_words_are_refused(words, says):
@@ -64,3 +65,8 @@ def test_a_shipped_model_has_the_settings_of_its_recipe(name):
         key: "" for key in ("init", "completion") if key in asdict(kind()) and key not in told
     }
     assert replace(read_settings(kind, config, {}), **elsewhere) == kind(**(stored | elsewhere))
+
+
+def test_a_range_that_begins_above_0_says_so():
+    with pytest.raises(UsageError, match=r"epsilon must be above 0 and at most 50\.0, found 0"):
+        read_settings(plugins.load(plugins.RECIPES, "dpdf").settings, None, {"epsilon": "0"})

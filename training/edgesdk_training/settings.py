@@ -41,7 +41,8 @@ def check_ranges(settings: Any, ranges: Mapping[str, tuple[float, float]]) -> No
         value = getattr(settings, name)
         if not low <= value <= high:
             least = "above 0" if low == ABOVE_0 else f"{low} or more"
-            wanted = least if high == math.inf else f"from {low} to {high}"
+            both = f"above 0 and at most {high}" if low == ABOVE_0 else f"from {low} to {high}"
+            wanted = least if high == math.inf else both
             raise UsageError(f"{name} must be {wanted}, found {value}")
 
 
