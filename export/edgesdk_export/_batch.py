@@ -94,7 +94,12 @@ def _why_not_free(bundle: Bundle, artefact: Artefact, plan: Plan) -> str:
     # Runtimes look at the manifest's list of files, never at bundle.json itself.
     whole = replace(bundle, files=list_files(bundle.path))
     with opened(whole, artefact.not_run) as here:
-        return why_tied(here.run, arrays, plan.precision) if isinstance(here, Opened) else ""
+        if not isinstance(here, Opened) or here.broken:
+            return ""
+        try:
+            return why_tied(here.run, arrays, plan.precision)
+        except EdgeSdkError as error:
+            return str(error)  # some tools make a free batch that runs with the example's alone
 
 
 def _refuse_joined(plan: Plan) -> None:
@@ -115,12 +120,10 @@ def _refuse_joined(plan: Plan) -> None:
 def why_tied(run: Run, arrays: Arrays, precision: str) -> str:
     """Return why `run` cannot take the items of `arrays` together, "" where it can.
 
-    Where a single item fails too, the number of items is not what is wrong: "".
+    Raises:
+        EdgeSdkError: a single item fails too.
     """
-    try:
-        alone = in_batches(run, arrays, 1)
-    except EdgeSdkError:
-        return ""
+    alone = in_batches(run, arrays, 1)
     if not all(np.isfinite(array).all() for array in alone.values()):
         return ""
     try:

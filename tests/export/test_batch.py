@@ -1,5 +1,7 @@
 """A batch of 1 where a free one does not hold."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -11,12 +13,12 @@ from edgesdk_export._pipeline import ExportOptions, export_bundle
 onnx = pytest.importorskip("onnx", reason="needs the onnx extra")
 
 
-def bake(folder, artefact):
+def bake(folder, artefact, size=1):
     """Let the graph reshape to the items of one, as tracing with one example does."""
     if artefact.inputs[0].shape[0] is not None:
         return
     model = onnx.load(folder / artefact.entry)
-    sizes = onnx.numpy_helper.from_array(np.array([1, 48], np.int64), "sizes")
+    sizes = onnx.numpy_helper.from_array(np.array([size, 48], np.int64), "sizes")
     model.graph.initializer.append(sizes)
     [flatten] = [node for node in model.graph.node if node.op_type == "Flatten"]
     flatten.op_type = "Reshape"
@@ -36,6 +38,13 @@ def test_a_baked_batch_becomes_a_batch_of_1_that_is_told(export, spoil):
     assert graph.input[0].type.tensor_type.shape.dim[0].dim_value == 1
     again = export("onnx")
     assert again.sha256 == bundle.sha256
+
+
+def test_a_batch_that_not_even_one_item_fits_becomes_a_batch_of_1(export, spoil):
+    spoil("onnx", partial(bake, size=2))
+    bundle = export("onnx")
+    assert (bundle.inputs[0].shape[0], bundle.verify["verdict"]) == (1, "pass")
+    assert "a free one does not hold: ort fails on a batch of 1" in " ".join(bundle.decisions)
 
 
 def test_a_tool_that_refuses_a_free_batch_is_asked_for_a_batch_of_1(source, out, monkeypatch):
@@ -91,7 +100,6 @@ def fails_on_many(inputs):
         (lambda i: {"y": i["x"] - i["x"].mean()}, "change each other: y by"),
         (lambda i: {"y": i["x"].reshape(1, -1)}, "has shape"),
         (lambda i: {"y": i["x"] * np.nan}, ""),
-        (fails, ""),
         (fails_on_many, "it fails"),
     ],
 )
@@ -99,6 +107,8 @@ def test_what_ties_items_together(run, said):
     found = why_tied(run, ITEMS, "fp32")
     assert said in found
     assert bool(found) == bool(said)
+    with pytest.raises(EdgeSdkError, match="it fails"):
+        why_tied(fails, ITEMS, "fp32")
 
 
 @pytest.mark.parametrize("baked", [1, 2, 8])
