@@ -26,6 +26,7 @@ tasks.test {
     environment("ORT_DISABLE_TELEMETRY", "1")
     systemProperty("edgesdk.bundle", rootDir.resolve("build/bundle").path)
     systemProperty("edgesdk.detector", rootDir.resolve("build/detector").path)
+    systemProperty("edgesdk.tracker", rootDir.resolve("build/tracker").path)
     systemProperty("edgesdk.vectors", rootDir.resolve("build/vectors").path)
     systemProperty("edgesdk.results", layout.buildDirectory.dir("results").get().asFile.path)
     systemProperty("edgesdk.oneTruth", rootDir.resolve("../build/one_truth/jvm.json").path)

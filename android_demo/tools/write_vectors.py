@@ -4,8 +4,9 @@
     python android_demo/tools/write_vectors.py BUNDLE OUT
 
 OUT/bundle is a copy of BUNDLE; OUT/vectors holds pictures of many sizes, resized, normalised
-and aligned by `edgesdk.core.preprocess`, JSON texts as Python reads and writes them, a gallery, and
-golden maps of a face detector. OUT/detector is a copy of the shipped face detector.
+and aligned by `edgesdk.core.preprocess`, JSON texts as Python reads and writes them, a gallery,
+golden maps of a face detector and golden sequences of a tracker. OUT/detector and OUT/tracker are
+copies of the shipped ones.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from edgesdk.core.preprocess import ARCFACE_112, Align, Preprocess, align
 from edgesdk.core.shipped import shipped_bundle
 from edgesdk.core.tensors import Array
 from tools.face_maps import cases, photo
+from tools.track_cases import crops, sentences, sequences
 
 # Shrinking, enlarging, both at once, odd sizes, single pixels.
 SIZES = [(1, 1), (3, 5), (16, 16), (17, 31), (64, 64), (112, 112), (200, 9), (9, 200)]
@@ -35,6 +37,7 @@ TEXTS = [
     '{"z": 1, "a": {"y": [], "x": {}}}',
     '"ä 😀 \u007f"',
 ]
+SHIPPED = {"detector": "face-detector", "tracker": "tracker"}
 PICTURES = ["ada.jpg", "z/1.jpg", "bo.jpg", ""]
 BROKEN = ["", "{", "[1,]", '{"a" 1}', "01", "1.", "nul", '"\n"', '"\\x"', "[1] 2", '{"a":1,}', "-"]
 
@@ -113,6 +116,19 @@ def face_cases(pack: Pack) -> list[dict[str, Any]]:
     ]
 
 
+def track_cases(pack: Pack) -> dict[str, Any]:
+    """Return what a tracker's steps and whole sequences must give."""
+    frame, squares = crops()
+    return {
+        "frame": pack.add(frame),
+        "crops": [one | {"crop": pack.add(one["crop"])} for one in squares],
+        "sentences": [one | {"rows": pack.add(one["rows"])} for one in sentences()],
+        "sequences": [
+            one | {"frames": [pack.add(frame) for frame in one["frames"]]} for one in sequences()
+        ],
+    }
+
+
 def write_gallery(bundle: Path, path: Path) -> None:
     """Write a gallery of three people, each axis of the embedding one face."""
     gallery = Gallery(bundle)
@@ -129,11 +145,12 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     args = parser.parse_args()
     read_bundle(args.bundle)
-    bundle, detector, vectors = (args.out / name for name in ("bundle", "detector", "vectors"))
-    for folder in (bundle, detector, vectors):
+    bundle, vectors = args.out / "bundle", args.out / "vectors"
+    sources = {bundle: args.bundle, **{args.out / n: shipped_bundle(s) for n, s in SHIPPED.items()}}
+    shutil.rmtree(vectors, ignore_errors=True)
+    for folder, source in sources.items():
         shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(args.bundle, bundle)
-    shutil.copytree(shipped_bundle("face-detector"), detector)
+        shutil.copytree(source, folder)
     write_gallery(bundle, vectors / "people.gallery")
     pack, random = Pack(vectors), np.random.default_rng(3)
     write_json(
@@ -143,6 +160,7 @@ def main() -> None:
             "align": align_cases(pack, random),
             "json": json_cases(),
             "faces": face_cases(pack),
+            "track": track_cases(pack),
             "photo": {"picture": pack.add(photo()), "case": 2},
             "broken": BROKEN,
         },

@@ -65,14 +65,14 @@ data class Bundle(
         fun open(source: Source): Bundle = open(source, EMBEDDING)
 
         /** Opens a bundle of a task; throws [Problem] where it is none, of an unknown schema, or altered. */
-        fun open(source: Source, task: String): Bundle {
+        fun open(source: Source, task: String, inputs: Int = 1): Bundle {
             val raw = source.read(MANIFEST)
                 ?: throw Problem("there is no $MANIFEST: it is no bundle; make one with: edgesdk export")
             val node = Node(Json.read(String(raw, Charsets.UTF_8)), MANIFEST)
             checkSchema(node)
             checkManifest(node)
             val files = node["files"].members.keys.associateWith { readFile(source, node["files"], it) }
-            return sound(MANIFEST) { parse(node, files, task) }
+            return sound(MANIFEST) { parse(node, files, task, inputs) }
         }
 
         private fun checkSchema(node: Node) {
@@ -102,9 +102,9 @@ data class Bundle(
             return content
         }
 
-        private fun parse(node: Node, files: Map<String, ByteArray>, task: String): Bundle {
-            checkKind(node, files, task)
-            val input = node["inputs"].items.single()
+        private fun parse(node: Node, files: Map<String, ByteArray>, task: String, inputs: Int): Bundle {
+            checkKind(node, files, task, inputs)
+            val input = node["inputs"].items.first()
             return Bundle(
                 task = task,
                 model = node["model"].string,
@@ -128,8 +128,8 @@ data class Bundle(
             )
         }
 
-        private fun checkKind(node: Node, files: Map<String, ByteArray>, task: String) {
-            if (node["task"].string != task || node["inputs"].items.size != 1) {
+        private fun checkKind(node: Node, files: Map<String, ByteArray>, task: String, inputs: Int) {
+            if (node["task"].string != task || node["inputs"].items.size != inputs) {
                 throw Problem("the bundle is for '${node["task"].string}', this app needs '$task'")
             }
             if (node["format"].string != "onnx") {
