@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 import edgesdk
+from edgesdk.core.errors import UsageError
 from edgesdk.core.files import read_json, write_json
 
 pytest.importorskip("torch", reason="needs the train extra")
 
 from tools import private_attacks
-from tools.judge_private import begun, cells, claims, interval, name_of
+from tools.judge_private import asked_cells, begun, cells, claims, interval, name_of, settle
 
 
 def row(*values, **others):
@@ -80,3 +81,20 @@ def test_attacks_stand_in_the_report_of_the_attacked_run(tmp_path):
     assert "<h3>Attacks</h3>" in page
     assert "<td>0.0123</td>" in page
     assert "<td>not bounded</td>" in page
+
+
+def test_a_row_of_fewer_seeds_takes_the_place_of_none():
+    found = {"rows": {"none": {"seeds": 3, **row(0.9, 0.8, 0.85)}}, "claims": []}
+    settle(found, "none", {"seeds": 1, **row(0.1)})
+    settle(found, "none noise", {"seeds": 1, **row(0.1)})
+    assert [r["seeds"] for r in found["rows"].values()] == [3, 1]
+    assert [claim["claim"][:3] for claim in found["claims"]] == ["10a"]
+
+
+def test_rows_are_asked_for_by_name_or_from_the_first():
+    given = {"pate_queries": 200, "cells": 2}
+    named = asked_cells(Namespace(only=["pate eps 3", "none"], **given))
+    assert [name_of(cell) for cell in named] == ["none", "pate eps 3"]
+    assert len(asked_cells(Namespace(only=[], **given))) == 2
+    with pytest.raises(UsageError, match="no row 'pat'"):
+        asked_cells(Namespace(only=["pat"], **given))
