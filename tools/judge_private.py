@@ -5,7 +5,8 @@
 
 Runs lie in `--runs`; finished ones are taken as they are, so the command may be killed and
 repeated, and the file is written after every run; rows that are not asked for (`--cells 3` for the
-first three, `--only "dp-sgd eps 3"` for one) stay. Intervals are 95 % by Student's t over seeds. The attacks
+first three, `--only "dp-sgd eps 3"` for one) stay. Intervals are 95 % by Student's t over seeds.
+The attacks
 (tools/private_attacks.py) come last: `--attacks N` shadow models; with 0 the mechanism alone is
 audited, and what attacks there are stay.
 """

@@ -78,3 +78,13 @@ class Absent:
         if job.client in self._who:
             raise RuntimeError("absent")
         return self._method.local(job)
+
+
+def apart_by(one, other):
+    """Return the largest difference between the weights of two global networks."""
+    from safetensors.torch import load_file
+
+    first, second = (
+        load_file(next((path / "global").glob("*.safetensors"))) for path in (one, other)
+    )
+    return max(float((first[name] - second[name]).abs().max()) for name in first)

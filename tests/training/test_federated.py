@@ -18,7 +18,7 @@ from tests.training.conftest import CLASSES, FEDERATED
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
-from edgesdk_training.federated import objectives, server  # noqa: E402
+from edgesdk_training.federated import engine, objectives, server  # noqa: E402
 from edgesdk_training.federated.local import whole_state  # noqa: E402
 from edgesdk_training.federated.networks import configured, network  # noqa: E402
 from edgesdk_training.federated.seam import Job, Update  # noqa: E402
@@ -293,6 +293,34 @@ class TestEngine:
         monkeypatch.setattr("edgesdk_training.methods.fedavg.PLUGIN", Broken())
         with pytest.raises(EdgeSdkError, match=r"no client could learn in round 1: .*memory"):
             federated(method="fedavg")
+
+    @pytest.mark.parametrize("recipe", ["fedckd", "fedbsd"])
+    def test_a_killed_run_goes_on_and_ends_like_one_that_was_not(
+        self, federated, monkeypatch, recipe
+    ):
+        class Killed(BaseException):
+            pass
+
+        def one_round(*given):
+            if given[-1] == 2:
+                raise Killed
+            done.append(given[-1])
+            return honest(*given)
+
+        done, honest = [], engine.one_round
+        monkeypatch.setattr(engine, "one_round", one_round)
+        monkeypatch.setattr(engine, "SAVING", 1.0)
+        with pytest.raises(Killed):
+            federated(recipe, out="killed", rounds=3)
+        monkeypatch.setattr(
+            engine, "one_round", lambda *given: done.append(given[-1]) or honest(*given)
+        )
+        again, whole = federated(recipe, out="killed", rounds=3), federated(recipe, rounds=3)
+        assert done[:3] == [0, 1, 2]
+        assert again.curves == whole.curves
+        for name, path in whole.checkpoints.items():
+            other = read_checkpoint(again.checkpoints[name])
+            assert other.weights_sha256 == read_checkpoint(path).weights_sha256, name
 
     def test_bytes_are_those_of_what_travels(self, federated):
         result = federated("fedbsd")

@@ -14,7 +14,7 @@ from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.errors import MissingDependencyError, UsageError
 from edgesdk.core.files import read_json
 from edgesdk_training.federated.settings import FederatedSettings
-from tests.training.conftest import FEDERATED, Absent
+from tests.training.conftest import FEDERATED, Absent, apart_by
 
 pytest.importorskip("torch", reason="needs the train extra")
 
@@ -53,16 +53,6 @@ def simulated(recipe, data, out, env=(), **settings):
     )  # fmt: skip
     (folder,) = (p for p in out.iterdir() if p.is_dir())
     return folder, done.stderr
-
-
-def apart_by(one, other):
-    """Return the largest difference between the weights of two global networks."""
-    from safetensors.torch import load_file
-
-    first, second = (
-        load_file(next((path / "global").glob("*.safetensors"))) for path in (one, other)
-    )
-    return max(float((first[name] - second[name]).abs().max()) for name in first)
 
 
 @pytest.mark.slow

@@ -185,10 +185,10 @@ def private(tmp_path):
 def run(private, tmp_path):
     from edgesdk_training._train import train
 
-    def start(out="runs", fresh=False, seed=0, **settings):
+    def start(out="runs", fresh=False, seed=0, progress=None, **settings):
         given = {"private": [private]}
         return train("dpdf", settings=SMALL | settings, data=given, out=tmp_path / out,
-                     fresh=fresh, seed=seed)  # fmt: skip
+                     fresh=fresh, seed=seed, progress=progress)  # fmt: skip
 
     return start
 
@@ -216,6 +216,24 @@ def test_a_run_that_would_overspend_is_refused_and_one_that_is_finished_costs_no
         run(budget=4.0, method="response")
     with pytest.raises(UsageError, match="privacy budget is spent"):
         run(budget=4.0, fresh=True)
+
+
+def test_a_run_that_was_killed_goes_on_with_the_answers_it_was_given(run, tmp_path):
+    class Killed(BaseException):
+        pass
+
+    def stop(done, total, label):
+        if label == "student":
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(progress=stop, budget=4.0)
+    answers = sorted((tmp_path / "runs").glob("dpdf-*/state/answers-*"))
+    given = [path.read_bytes() for path in answers]
+    result = run(budget=4.0)
+    assert result.ledger["spent"] == 3.0
+    assert len(answers) == 2
+    assert [path.read_bytes() for path in answers] == given
 
 
 def test_labels_follow_the_system_and_by_seed_only_where_it_is_said(run):

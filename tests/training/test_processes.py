@@ -20,7 +20,7 @@ from edgesdk.core import plugins
 from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.errors import MissingDependencyError, UsageError
 from edgesdk_training.federated.trust import Trust
-from tests.training.conftest import FEDERATED, Absent
+from tests.training.conftest import FEDERATED, Absent, apart_by
 
 pytest.importorskip("torch", reason="needs the train extra")
 
@@ -216,6 +216,15 @@ class TestProcesses:
         monkeypatch.setattr("edgesdk_training.methods.fedavg.PLUGIN", Absent(set(faults)))
         rest = federated(method="fedavg", out="rest", **settings)
         assert weights(there.checkpoints())["global"] == weights(rest.checkpoints)["global"]
+
+    def test_a_secure_sum_of_three_clients_is_their_mean(self, federated, small_digits, tmp_path):
+        settings = {"clients": 3, "rounds": 1, "timeout_s": 300, "method": "fedavg"}
+        there = Federation(tmp_path, small_digits, secure=True, **settings)
+        with there.clients(3), there.server("fedlmd") as server:
+            assert server.wait(PATIENCE_S) == 0, there.log
+        assert "left out" not in there.log
+        here = federated(**settings)
+        assert apart_by(here.folder, there.checkpoints()["global"].parent) < 1e-3
 
     def test_tls_and_keys_let_in_those_who_have_one(self, small_digits, tmp_path):
         make_certificates(tmp_path)
