@@ -117,7 +117,9 @@ class Asking:
             self._drawn[kind] = self._stack.enter_context(drawn)
         return self._drawn[kind]
 
-    def _one(self, question: Question, answer: int | None = None) -> Explanation:
+    def _one(
+        self, question: Question, answer: int | None = None, moves: Sequence[float] = ()
+    ) -> Explanation:
         return explained(
             question,
             self._neighbours(question.kind),
@@ -125,13 +127,14 @@ class Asking:
             queries=self._queries,
             seed=self._seed,
             answer=answer,
+            moves=moves,
             progress=self._progress,
         )
 
     def _pair(self, mine: Question, theirs: Question) -> tuple[Explanation, Explanation]:
         """Explain the first one's answer for both, asking both about equal neighbours."""
         one = self._one(mine)
-        return one, self._one(theirs, one.answer)
+        return one, self._one(theirs, one.answer, one.found.moves)
 
 
 def _beside(mine: Question, theirs: Question) -> dict[str, Any]:

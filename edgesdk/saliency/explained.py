@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +90,7 @@ def explained(
     queries: int = 400,
     seed: int = 0,
     answer: int | None = None,
+    moves: Sequence[float] = (),
     progress: Progress | None = None,
 ) -> Explanation:
     """Explain the answer to one question by asking more of the same kind.
@@ -102,6 +103,8 @@ def explained(
             the map come on top.
         seed: Draws neighbours and masks.
         answer: The answer to explain; default: the decision.
+        moves: Of another explanation of the same picture (`found.moves`): relabel then asks about
+            the very same neighbours.
         progress: Called with (done, total, label).
 
     Raises:
@@ -116,11 +119,11 @@ def explained(
     ask = (question.picture, score, grid, queries, seed)
     if method == "relabel":
         assert neighbours is not None, "relabel draws neighbours"
-        found = relabelled(neighbours, *ask)
+        found = relabelled(neighbours, *ask, moves)
         notes = _notes(found, neighbours.misfit(question.picture), neighbours.bundle.model)
     else:
         found, notes = {"lime": lime, "rise": rise}[method](*ask), ()
-    found = Found(_scaled(found.saliency), found.fidelity, found.shifted_share)
+    found = replace(found, saliency=_scaled(found.saliency))
     judged = curves(question.picture, found.saliency, score)
     return Explanation(
         question=question,

@@ -18,11 +18,13 @@ class Found:
         fidelity: Share of the questions kept from the linear student on which it decides as the
             black box does; None where there is no student.
         shifted_share: Share of all questions that another answer was given to.
+        moves: How far neighbours were moved, round by round; of masks none.
     """
 
     saliency: Array
     fidelity: float | None
     shifted_share: float
+    moves: tuple[float, ...] = ()
 
 
 def agreement(told: Array, true: Array, held: Array) -> float:

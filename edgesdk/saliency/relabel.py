@@ -11,7 +11,7 @@ size; and a ridge, in the place of a sum of sizes, shares a reason among alike c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,14 +36,22 @@ class Labelled:
     Attributes:
         cells: [N, G, G, 3] how far the mean colour of each cell lies from the picture's, -1..1.
         kept: [N] share of the explained answer.
+        moves: How far they were moved, round by round.
     """
 
     cells: Array
     kept: Array
+    moves: tuple[float, ...]
 
 
 def relabelled(
-    neighbours: Neighbours, picture: Array, score: Score, grid: int, budget: int, seed: int
+    neighbours: Neighbours,
+    picture: Array,
+    score: Score,
+    grid: int,
+    budget: int,
+    seed: int,
+    moves: Sequence[float] = (),
 ) -> Found:
     """Explain the answer about a picture by its neighbours.
 
@@ -54,10 +62,11 @@ def relabelled(
         grid: Cells of the map along each side.
         budget: Number of questions.
         seed: Draws the moves.
+        moves: Of another explanation, whose neighbours shall be these ones' too.
     """
     toward = -np.sign(neighbours.code(picture))
     found = label(picture, lambda moves: neighbours.around(picture, toward * moves), score,
-                  (grid, len(toward), budget, seed))  # fmt: skip
+                  (grid, len(toward), budget, seed), moves)  # fmt: skip
     features = found.cells.reshape(len(found.kept), -1)
     held = np.arange(len(features)) % HELD == 0
     weights, offset = student(features[~held], found.kept[~held])
@@ -66,11 +75,16 @@ def relabelled(
     content = (cells_of(picture[None], grid) - cells_of(ground(picture)[None], grid))[0] / 255
     saliency = (weights.reshape(grid, grid, 3) * content).sum(2)
     kept = found.kept >= 0.5
-    return Found(saliency, agreement(told >= 0, kept, held), float(1 - kept.mean()))
+    fidelity = agreement(told >= 0, kept, held)
+    return Found(saliency, fidelity, float(1 - kept.mean()), found.moves)
 
 
 def label(
-    picture: Array, around: Callable[[Array], Array], score: Score, sizes: tuple[int, ...]
+    picture: Array,
+    around: Callable[[Array], Array],
+    score: Score,
+    sizes: tuple[int, ...],
+    given: Sequence[float] = (),
 ) -> Labelled:
     """Draw neighbours and ask about each; moves grow and shrink until half of them shift.
 
@@ -79,12 +93,15 @@ def label(
         around: Moves [N, L] of 0 and more -> neighbours uint8 [N, H, W, 3].
         score: Pictures -> share of the explained answer [N].
         sizes: Cells along each side, L, number of questions, seed.
+        given: How far to move, round by round, in the place of what the answers ask for.
     """
     grid, latent, budget, seed = sizes
     random, own = np.random.default_rng(seed), cells_of(picture[None], grid)
     move, turn = FIRST_MOVE, TURN
-    cells, kept = [], []
-    for start in range(0, budget, ROUND):
+    cells, kept, moves = [], [], []
+    for number, start in enumerate(range(0, budget, ROUND)):
+        move = given[number] if given else move
+        moves.append(move)
         count = min(ROUND, budget - start)
         far = move * random.uniform(0, 2, (count, 1))
         pictures = around(far * np.abs(random.standard_normal((count, latent))))
@@ -95,7 +112,7 @@ def label(
         # While none, or all, of them shift, the right size is far away: turns stay wide.
         if 0 < (kept[-1] < 0.5).mean() < 1:
             turn = turn**SLOWER
-    return Labelled(np.concatenate(cells), np.concatenate(kept))
+    return Labelled(np.concatenate(cells), np.concatenate(kept), tuple(moves))
 
 
 def student(features: Array, kept: Array) -> tuple[Array, float]:

@@ -81,6 +81,27 @@ def test_equal_seeds_give_equal_maps_and_others_do_not():
     assert not np.array_equal(one, other)
 
 
+def test_two_boxes_are_asked_about_the_very_same_neighbours():
+    class Recorded(Around):
+        def __init__(self):
+            self.drawn = []
+
+        def around(self, picture, noise):
+            self.drawn.append(noise)
+            return super().around(picture, noise)
+
+    def stubborn(pictures):
+        return np.tile([0.9, 0.1], (len(pictures), 1))
+
+    one, other, alone = Recorded(), Recorded(), Recorded()
+    found = explained(question(), one, queries=200)
+    sure = Question(name="sure", picture=bright_corner(), answers=("lit", "dark"), ask=stubborn)
+    explained(sure, other, queries=200, moves=found.found.moves)
+    explained(sure, alone, queries=200)
+    assert np.array_equal(np.concatenate(one.drawn), np.concatenate(other.drawn))
+    assert not np.array_equal(np.concatenate(one.drawn), np.concatenate(alone.drawn))
+
+
 def test_what_never_shifts_is_said_to_tell_little():
     sure = Question(
         name="sure", picture=bright_corner(), answers=("a", "b"),
