@@ -7,12 +7,19 @@ from typing import Any
 from readme_tables import table
 
 RESULTS = Path(__file__).parent.parent / "training" / "results"
+NOT_MEASURED = "*Not measured yet.*"
 FIGURES = {"global_accuracy": "global", "personal_accuracy": "personal", "generality": "generality"}
 
 
 def read(name: str) -> Any:
     """Return a committed result."""
     return json.loads((RESULTS / name).read_text())
+
+
+def federated_result(name: str) -> Any:
+    """Return the result of a campaign, None where it has not run to its end."""
+    path = RESULTS / f"federated-{name}.json"
+    return json.loads(path.read_text()) if path.is_file() else None
 
 
 def between(found: dict[str, Any] | None, digits: int, factor: float = 1) -> str:
@@ -35,7 +42,10 @@ def verdict(claim: dict[str, Any]) -> str:
 
 def federated(name: str) -> str:
     """Return what each method of a campaign reached, in percent."""
-    methods = read(f"federated-{name}.json")["methods"]
+    found = federated_result(name)
+    if found is None:
+        return NOT_MEASURED
+    methods = found["methods"]
     figures = [f for f in FIGURES if any(f in row for row in methods.values())]
     taught = any(row["teacher_pictures"] for row in methods.values())
     head = ["method", *(FIGURES[f] for f in figures), *["pictures a teacher saw"] * taught]
@@ -49,7 +59,7 @@ def federated(name: str) -> str:
 def federated_claims(name: str) -> str:
     """Return the claims of a campaign with their verdicts."""
     lines = []
-    for claim in read(f"federated-{name}.json")["claims"]:
+    for claim in (federated_result(name) or {"claims": []})["claims"]:
         found = (
             "{sent_by_a_client:,.0f} of {of_its_backbone:,.0f} bytes".format(**claim["bytes"])
             if "bytes" in claim
@@ -69,10 +79,15 @@ def private() -> str:
         epsilon = row["ledger"].get("epsilon")
         rows.append([
             name, "none" if epsilon is None or name.startswith("none") else f"{epsilon:g}",
-            between(row.get("label_error"), 3), between(row["holdout_accuracy"], 3),
+            between(row.get("label_error"), 3), between(at_most_1(row["holdout_accuracy"]), 3),
             str(row["seeds"]),
         ])  # fmt: skip
     return table(["how", "epsilon", "label error", "student", "seeds"], rows)
+
+
+def at_most_1(found: dict[str, Any]) -> dict[str, Any]:
+    """Return a share whose interval ends where shares do."""
+    return {**found, "high": min(1.0, found["high"])} if found.get("high") else found
 
 
 def private_claims() -> str:
@@ -88,12 +103,15 @@ def attacks() -> str:
     """Return what attackers reach against each network."""
     head = ["attacked", "true positives at 1 % false", "AUC", "epsilon at least", "at most",
             "drawn against its class", "against others"]  # fmt: skip
+    found = read("private-mnist.json")["attacks"]["membership"]
+    if not found:
+        return NOT_MEASURED
     return table(head, [
         [name, f"{100 * row['tpr']:.1f} % ({100 * row['low']:.1f} to {100 * row['high']:.1f})",
          f"{row['auc']:.3f}", f"{row['epsilon_at_least']:.2f}",
          f"{row['epsilon_at_most'] or 'not bounded'}",
          *(f"{row['reconstruction'][of]:.2f}" for of in ("correlation", "other"))]
-        for name, row in read("private-mnist.json")["attacks"]["membership"].items()
+        for name, row in found.items()
     ])  # fmt: skip
 
 

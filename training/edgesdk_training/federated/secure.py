@@ -44,8 +44,11 @@ class Secured(Asking):
         if len(nodes) >= LEAST_SECURE:
             workflow = _workflow(self._content(state, number), self._settings)
             workflow(grid, _context(told, nodes, number))
-        late = f"it did not answer within {self._settings.timeout_s:g} s, or failed"
+        late = f"it did not answer within {self._settings.timeout_s:g} s"
         failures = {c: (late if told.parts else HALTED) for c in nodes}
+        failures |= {
+            c: f"it failed ({grid.errors[n]})" for c, n in nodes.items() if n in grid.errors
+        }
         failures |= {c: "it is not there" for c in asked if c not in nodes}
         if not told.parts:
             return [], failures
@@ -67,15 +70,18 @@ class Secured(Asking):
 
 
 class _Counting:
-    """Flower's grid, which counts the bytes of all that clients answer."""
+    """Flower's grid, which counts the bytes of all that clients answer, and tells who failed."""
 
     def __init__(self, grid: Any) -> None:
         self._grid, self.bytes_up = grid, 0
+        self.errors: dict[int, str] = {}
 
     def send_and_receive(self, messages: Iterable[Any], *, timeout: float | None) -> list[Any]:
         answers = list(self._grid.send_and_receive(messages, timeout=timeout))
         for answer in answers:
-            if not answer.has_error():
+            if answer.has_error():
+                self.errors[answer.metadata.src_node_id] = answer.error.reason
+            else:
                 for record in answer.content.config_records.values():
                     self.bytes_up += sum(map(_bytes, record.values()))
         return answers
@@ -157,9 +163,10 @@ def masked(message: Any, context: Any, call_next: Any) -> Any:
         return call_next(message, context)
 
     def learn(asked: Any, at: Any) -> Any:
+        answer = call_next(asked, at).content
+        # Only now: Flower reads tensors where torch is already imported.
         received = asked.content[SHARED].to_torch_state_dict()
-        alike = bool(asked.content[TOLD]["uniform"])
-        return reply(_part(received, call_next(asked, at).content, alike), asked)
+        return reply(_part(received, answer, bool(asked.content[TOLD]["uniform"])), asked)
 
     return secaggplus_mod(message, context, learn)
 
