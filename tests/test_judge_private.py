@@ -3,6 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import edgesdk
@@ -98,3 +99,22 @@ def test_rows_are_asked_for_by_name_or_from_the_first():
     assert len(asked_cells(Namespace(only=[], **given))) == 2
     with pytest.raises(UsageError, match="no row 'pat'"):
         asked_cells(Namespace(only=["pat"], **given))
+
+
+def test_what_a_network_draws_is_compared_with_its_class_and_a_flat_picture_is_like_nothing():
+    torch = pytest.importorskip("torch")
+
+    class Halves(torch.nn.Module):
+        def forward(self, x):
+            half = x[:, 0, :, :4].mean((1, 2)) - x[:, 0, :, 4:].mean((1, 2))
+            return torch.stack([half, -half], 1) * 50
+
+    pictures = np.zeros((4, 8, 8, 3), np.uint8)
+    pictures[:2, :, :4] = 200
+    pictures[2:, :, 4:] = 200
+    labels = np.array([0, 0, 1, 1])
+    found = private_attacks._inverted(Halves(), pictures, labels)
+    assert found["correlation"] > 0.7
+    assert found["other"] < -0.7
+    flat = private_attacks._inverted(Halves(), pictures * 0, labels)
+    assert flat == {"correlation": 0.0, "other": 0.0}

@@ -153,7 +153,8 @@ def _inverted(model: Any, pictures: Array, labels: Array) -> dict[str, float]:
         optimiser.step()
     drawn = shown.detach().numpy().mean(1).reshape(classes, -1)
     means = np.stack([pictures[labels == c].mean((0, 3)).ravel() for c in range(classes)])
-    alike = np.corrcoef(drawn, means)[:classes, classes:]
+    with np.errstate(invalid="ignore", divide="ignore"):  # a flat picture is like nothing
+        alike = np.nan_to_num(np.corrcoef(drawn, means)[:classes, classes:])
     off = alike[~np.eye(classes, dtype=bool)]
     return {"correlation": float(np.diag(alike).mean()), "other": float(off.mean())}
 
