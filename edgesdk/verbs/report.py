@@ -17,8 +17,8 @@ def report(
     """Draw results and training runs as one self-contained HTML page, Markdown and JSON beside it.
 
     Args:
-        results: Result files, folders of them, folders of training runs, or files that explain
-            wrote beside its maps.
+        results: Result files, folders of them, folders of training runs, files that explain
+            wrote beside its maps, or of trackers judged side by side.
         title: Heading of the page.
         output_dir: Folder for report.html, report.md and report.json.
 

@@ -14,10 +14,10 @@ from edgesdk_benchmarks.report import charts
 from edgesdk_benchmarks.report.groups import Group, head, row, split
 from edgesdk_benchmarks.report.maps import Maps, maps_section
 from edgesdk_benchmarks.report.markdown import LIMITS, machine
-from edgesdk_benchmarks.report.parts import facts, figure, scroll
+from edgesdk_benchmarks.report.parts import facts, figure, legend, scroll
 from edgesdk_benchmarks.report.run_page import run_section
 from edgesdk_benchmarks.report.runs import Run
-from edgesdk_benchmarks.report.svg import SERIES_COLOURS
+from edgesdk_benchmarks.report.tracks import Tracks, tracks_section
 
 INTRO = {
     "latency": "One item after the other: how long a single answer takes.",
@@ -29,7 +29,11 @@ INTRO = {
 
 
 def page(
-    title: str, groups: Sequence[Group], runs: Sequence[Run] = (), maps: Sequence[Maps] = ()
+    title: str,
+    groups: Sequence[Group],
+    runs: Sequence[Run] = (),
+    maps: Sequence[Maps] = (),
+    tracks: Sequence[Tracks] = (),
 ) -> str:
     """Return the whole page."""
     style = files("edgesdk_benchmarks.report").joinpath("style.css").read_text("utf-8")
@@ -41,6 +45,7 @@ def page(
             *measured,
             *map(run_section, runs),
             *map(maps_section, maps),
+            *map(tracks_section, tracks),
             *ends,
         ]
     )
@@ -72,7 +77,7 @@ def _section(group: Group) -> str:
     parts.append(_reasons(group))
     ranked = group.ranked
     if ranked:
-        parts.append(_legend(ranked))
+        parts.append(legend([r.name for r in ranked]))
     if ranked and group.scenario == "latency":
         parts.append(figure("Latency distribution", charts.latency(ranked)))
     if ranked and group.scenario == "offline":
@@ -82,14 +87,6 @@ def _section(group: Group) -> str:
         caption = f"Speed relative to {ranked[0].name}: above 1 is faster; line = 95 % interval"
         parts.append(figure(caption, charts.ratios(ranked)))
     return "".join(parts) + "</section>"
-
-
-def _legend(results: Sequence[BenchResult]) -> str:
-    items = "".join(
-        f'<li><span class="key s{i % SERIES_COLOURS}"></span>{escape(r.name)}</li>'
-        for i, r in enumerate(results)
-    )
-    return f'<ul class="legend">{items}</ul>'
 
 
 def _table(group: Group) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesdk.core.errors import UsageError
-from edgesdk.core.files import read_json, read_small
+from edgesdk.core.files import read_json
 from edgesdk_benchmarks.report.parts import facts, table
 from edgesdk_benchmarks.report.run_page import image
 from edgesdk_benchmarks.report.runs import PICTURES
@@ -36,22 +35,6 @@ class Maps:
     rows: Sequence[Mapping[str, Any]]
     notes: Sequence[str]
     picture: Path | None
-
-
-def map_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files of explanations that `paths` name, or hold at any depth."""
-    every = [
-        p for path in paths for p in (sorted(path.rglob("*.json")) if path.is_dir() else [path])
-    ]
-    return list(dict.fromkeys(p for p in every if _explains(p)))
-
-
-def _explains(path: Path) -> bool:
-    try:
-        data = json.loads(read_small(path))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(data, dict) and data.get("kind") in KINDS
 
 
 def read_maps(path: Path) -> Maps:

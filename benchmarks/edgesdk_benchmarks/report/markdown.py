@@ -10,6 +10,7 @@ from edgesdk_benchmarks.report.groups import Group, head, row, split
 from edgesdk_benchmarks.report.maps import COLUMNS, Maps
 from edgesdk_benchmarks.report.parts import told
 from edgesdk_benchmarks.report.runs import Run
+from edgesdk_benchmarks.report.tracks import Tracks, named
 
 LIMITS = (
     "Ratios hold inside one interleaved run on one machine. Times are of inference alone unless "
@@ -19,7 +20,11 @@ LIMITS = (
 
 
 def text(
-    title: str, groups: Sequence[Group], runs: Sequence[Run] = (), maps: Sequence[Maps] = ()
+    title: str,
+    groups: Sequence[Group],
+    runs: Sequence[Run] = (),
+    maps: Sequence[Maps] = (),
+    tracks: Sequence[Tracks] = (),
 ) -> str:
     """Return the whole report."""
     parts = [f"# {_cell(title)}"]
@@ -35,6 +40,7 @@ def text(
         parts.append(f"Machine: {_cell(machine(first))}")
     parts += map(_run, runs)
     parts += map(_maps, maps)
+    parts += map(_tracks, tracks)
     return "\n\n".join([*parts, *([LIMITS] if groups else [])]) + "\n"
 
 
@@ -42,6 +48,16 @@ def _maps(maps: Maps) -> str:
     """Return the figures of explanations; the maps are on the page."""
     lines = [[told(value) for value in row.values()] for row in maps.rows]
     return f"## why: {_cell(maps.name)}\n\n{markdown_table(COLUMNS, lines)}"
+
+
+def _tracks(tracks: Tracks) -> str:
+    """Return the figures of trackers side by side; their curves are on the page."""
+    parts = [f"## trackers: {_cell(tracks.name)}"]
+    held = named("sequence", tracks.sequences), named("attribute", tracks.attributes)
+    for rows in filter(None, (tracks.rows, *held)):
+        lines = [[told(value) for value in row.values()] for row in rows]
+        parts.append(markdown_table(list(rows[0]), lines))
+    return "\n\n".join(parts)
 
 
 def _run(run: Run) -> str:

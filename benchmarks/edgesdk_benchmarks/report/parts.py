@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from edgesdk_benchmarks.report.svg import SERIES_COLOURS
+
 
 def figure(caption: str, content: str) -> str:
     """Return a figure with its caption."""
@@ -15,6 +17,15 @@ def figure(caption: str, content: str) -> str:
 def scroll(table: str) -> str:
     """Return a table that scrolls where the window is narrow."""
     return f'<div class="scroll">{table}</div>'
+
+
+def legend(names: Sequence[str]) -> str:
+    """Return which colour of a chart is whose."""
+    items = "".join(
+        f'<li><span class="key s{i % SERIES_COLOURS}"></span>{escape(name)}</li>'
+        for i, name in enumerate(names)
+    )
+    return f'<ul class="legend">{items}</ul>'
 
 
 def facts(values: Mapping[str, Any]) -> str:

@@ -11,9 +11,11 @@ from edgesdk.core.files import clean, encoded, os_errors, write_atomic
 from edgesdk.core.result import BenchResult
 from edgesdk_benchmarks.report.groups import Group, grouped, head, read_results, row, split
 from edgesdk_benchmarks.report.html import page
-from edgesdk_benchmarks.report.maps import map_files, read_maps
+from edgesdk_benchmarks.report.kinds import files_of
+from edgesdk_benchmarks.report.maps import KINDS, read_maps
 from edgesdk_benchmarks.report.markdown import plain_table, text
 from edgesdk_benchmarks.report.runs import plain_run, read_run, run_folders
+from edgesdk_benchmarks.report.tracks import KIND, read_judged
 
 
 def report(paths: Sequence[Path], out: Path, *, title: str = "edgesdk report") -> Path:
@@ -23,8 +25,8 @@ def report(paths: Sequence[Path], out: Path, *, title: str = "edgesdk report") -
     against each other.
 
     Args:
-        paths: Result files, folders that hold them, and folders of training runs,
-            and files of explanations.
+        paths: Result files, folders that hold them, folders of training runs,
+            files of explanations and of trackers side by side.
         out: Folder to write into.
         title: Heading.
 
@@ -32,21 +34,22 @@ def report(paths: Sequence[Path], out: Path, *, title: str = "edgesdk report") -
         UsageError: no result was found, or a named file is none.
     """
     runs = [read_run(folder) for folder in run_folders(paths)]
-    files = map_files(paths)
-    maps = [read_maps(path) for path in files]
-    others = [path for path in paths if path not in files]
-    groups = grouped(read_results(others, bool(runs or maps)))
+    explained, judged = files_of(paths, KINDS), files_of(paths, [KIND])
+    maps, tracks = [read_maps(p) for p in explained], [read_judged(p) for p in judged]
+    others = [path for path in paths if path not in (*explained, *judged)]
+    groups = grouped(read_results(others, bool(runs or maps or tracks)))
     data = {
         "schema_version": 1, "title": title, "groups": [_plain(g) for g in groups],
         "runs": [plain_run(run) for run in runs],
         "maps": [{"name": m.name, **m.facts, "rows": list(m.rows)} for m in maps],
+        "trackers": [{"name": t.name, **t.facts, "rows": list(t.rows)} for t in tracks],
     }  # fmt: skip
     with os_errors("write", out):
         out.mkdir(parents=True, exist_ok=True)
     body = json.dumps(clean(data), indent=1, ensure_ascii=False)
     write_atomic(out / "report.json", encoded(body))
-    write_atomic(out / "report.md", encoded(text(title, groups, runs, maps)))
-    write_atomic(out / "report.html", encoded(page(title, groups, runs, maps)))
+    write_atomic(out / "report.md", encoded(text(title, groups, runs, maps, tracks)))
+    write_atomic(out / "report.html", encoded(page(title, groups, runs, maps, tracks)))
     return out / "report.html"
 
 
