@@ -132,7 +132,7 @@ def show(result: RunResult) -> str:
     lines = [f"run       {result.folder}"]
     lines += [f"{name:<9} {path}" for name, path in result.checkpoints.items()]
     lines += [f"{name:<9} {path}" for name, path in result.artefacts.items()]
-    lines += [f"{name:<24} {value:.4f}" for name, value in result.metrics.items()]
+    lines += [f"{name:<24} {_told(value)}" for name, value in result.metrics.items()]
     if _is_drawn(result.folder):
         lines.append("its faces were drawn, those held out as well: no number tells of real ones")
     lines += [f"read      {read['line']}" for read in result.sets]
@@ -140,6 +140,11 @@ def show(result: RunResult) -> str:
         first = next(iter(result.checkpoints.values()))
         lines.append(f"next: edgesdk export {first} --target onnx")
     return "\n".join(lines)
+
+
+def _told(value: float) -> str:
+    """Return a figure in words: shares to four digits, large numbers such as bytes whole."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"
 
 
 def _is_drawn(folder: Path) -> bool:

@@ -11,6 +11,7 @@ import edgesdk
 from edgesdk.core import plugins
 from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.errors import EdgeSdkError, UsageError
+from edgesdk.verbs.train import show
 from edgesdk_training._train import train
 from edgesdk_training.federated import split
 from edgesdk_training.federated.plot import distribution
@@ -337,6 +338,8 @@ class TestEngine:
             assert result.metrics[name] == pytest.approx(result.curves[name][-1])
         assert "<svg" in result.artefacts["distribution"].read_text()
         assert federated() == result
+        bytes_up = f"{result.metrics['bytes_up']:,.0f}"
+        assert f"bytes_up                 {bytes_up}\n" in show(result)
 
     def test_every_client_has_a_model_of_its_own_that_tells_classes(self, federated):
         result = federated("fedckd")
