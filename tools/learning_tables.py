@@ -48,12 +48,13 @@ def federated(name: str) -> str:
     methods = found["methods"]
     figures = [f for f in FIGURES if any(f in row for row in methods.values())]
     taught = any(row["teacher_pictures"] for row in methods.values())
+    few = {1: "\n\n*One seed so far, so no intervals.*", 2: "\n\n*Two seeds so far.*"}
     head = ["method", *(FIGURES[f] for f in figures), *["pictures a teacher saw"] * taught]
     return table(head, [
         [label, *(between(row.get(f), 1, 100) for f in figures),
          *[f"{row['teacher_pictures']:,.0f}"] * taught]
         for label, row in methods.items()
-    ])  # fmt: skip
+    ]) + few.get(found["seeds"], "")  # fmt: skip
 
 
 def federated_claims(name: str) -> str:
