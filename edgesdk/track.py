@@ -24,7 +24,7 @@ from edgesdk.core.tensors import Array, Arrays
 from edgesdk.track_steps import Policy, boxes_in, choose, crop, target_side
 from edgesdk.words import sentence_features
 
-CROP = 2.0  # sides of target and surroundings in a crop: the memory is its middle half
+AROUND = 0.35  # of the crop's side: how far off the squares lie that an unsure frame looks at
 SMALLEST = 4.0  # pixels: no box gets smaller
 TILES = 2  # of the whole frame looked at per frame while the target is lost
 FARTHEST = 1e6  # pixels
@@ -72,6 +72,8 @@ class Follower:
         self._places = (int(shapes["text"][1] or 0), int(shapes["text"][2] or 0))
         self._nothing = np.zeros((1, *map(int, shapes["memory"][1:])), np.float32)  # type: ignore[arg-type]
         self._stride = int(info.postprocess.get("stride", 16))
+        # What the memory holds is target and surroundings; the crop is that much larger.
+        self._wide = self._size / (self._memory_side * self._stride)
         self.seconds = {"crop": 0.0, "network": 0.0, "rest": 0.0}
         self._started = False
 
@@ -92,7 +94,7 @@ class Follower:
         self._sides = np.array(self._box[2:])
         self._speed, self._misses, self._tile = np.zeros(2), 0, 0
         self._text = sentence_features(text, *self._places)[None]
-        answer = self._look(frame, self._centre, CROP * target_side(*self._sides), self._nothing)
+        answer = self._look(frame, self._centre, self._side(), self._nothing)
         self._first = self._memory = self._middle(answer["features"])
         self._started = True
         return Found(self._box, 1.0, False)
@@ -108,14 +110,13 @@ class Follower:
         if frame is None:
             return self._missed(0.0)
         height, width = check_picture(frame).shape[:2]
-        awaited = self._centre + self.policy.motion * self._speed
-        side = CROP * target_side(*self._sides)
+        side = self._side()
+        awaited = self._awaited(side)
         centre, sides, score, rate, answer = self._find(frame, awaited, side)
-        if self.lost:
-            for tile in self._next_tiles(width, height, side):
-                other = self._find(frame, tile, side)
-                if other[2] > score:
-                    centre, sides, score, rate, answer = other
+        for square in self._more(awaited, side, score, (width, height)):
+            other = self._find(frame, square, side)
+            if other[2] > score:
+                centre, sides, score, rate, answer = other
         if score < self.policy.lost:
             return self._missed(score)
         with self._clock("rest"):
@@ -128,6 +129,27 @@ class Follower:
     def lost(self) -> bool:
         """Whether the target has not been seen for some frames."""
         return self._misses > self.policy.patience
+
+    def _side(self) -> float:
+        """Return the side of the crop in pixels of the frame."""
+        return self._wide * target_side(*self._sides)
+
+    def _awaited(self, side: float) -> Array:
+        """Return where the target's middle is awaited; short steps are but a box that trembles."""
+        far = np.abs(self._speed).max() > self.policy.still * side
+        awaited: Array = self._centre + (self.policy.motion if far else 0.0) * self._speed
+        return awaited
+
+    def _more(
+        self, awaited: Array, side: float, score: float, frame: tuple[int, int]
+    ) -> list[Array]:
+        """Return the middles of further squares to look at, none where the first one is sure."""
+        if self.lost:
+            return self._next_tiles(*frame, side)
+        if score >= self.policy.look:
+            return []
+        corners = [(-1, -1), (1, -1), (-1, 1), (1, 1)]
+        return [awaited + self._speed, *(awaited + AROUND * side * np.array(c) for c in corners)]
 
     def _find(
         self, frame: Array, at: Array, side: float

@@ -1,15 +1,17 @@
 """Put a trained tracker into the zoo, with what it was measured to do.
 
     python tools/ship_tracker.py runs/cost-tracker-12345678 --nanotrack FOLDER --keep 0.5 \\
-        --judged benchmarks/results/trackers.json
+        --search 160 --policy motion=0.5 --policy still=0.06 --policy look=0.6
 
 Few sequences teach much that holds for them alone: `--keep` draws the correlation head that part
 of the way back to NanoTrack's own weights, which often bears other scenes better (Wortsman et al.
-2022, "Robust fine-tuning of zero-shot models"). The figures come from tools/judge_trackers.py.
+2022, "Robust fine-tuning of zero-shot models"). `--search` takes the middle of the crop, at the
+same scale and with the same weights: fewer pixels are searched, so a frame costs less. The figures
+come from tools/judge_trackers.py.
 """
 
 import argparse
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -33,30 +35,45 @@ Apache-2.0. This text is no legal advice.
 """
 
 
-def drawn_back(run: Path, nanotrack: Path, keep: float, folder: Path) -> Checkpoint:
-    """Return the checkpoint of a run, its head drawn back, written into `folder`."""
+def changed(source: Checkpoint, state: Any, folder: Path, **more: Any) -> Checkpoint:
+    """Return a checkpoint in `folder` with other weights, and what else differs."""
     from safetensors.torch import save_file
 
+    folder.mkdir(parents=True)
+    path = folder / source.weights_path.name
+    save_file({key: value.contiguous() for key, value in state.items()}, path)
+    path.chmod(0o644)
+    return replace(source, path=folder, weights_sha256=sha256_file(path), **more)
+
+
+def drawn_back(source: Checkpoint, nanotrack: Path, keep: float, folder: Path) -> Checkpoint:
+    """Return a checkpoint whose head is drawn back."""
     from edgesdk_training.nano_track import NanoTrack
 
-    source = checkpoint_of(run)
     student = load(STUDENTS, source.student)
     module, first = (student.load(source) for _ in range(2))
     NanoTrack(nanotrack).begin(first)
     begun, learnt = first.state_dict(), module.state_dict()
     mixed = {k: v.lerp(begun[k], keep) if k.startswith("head.") else v for k, v in learnt.items()}
-    folder.mkdir(parents=True)
-    path = folder / source.weights_path.name
     settings = dict(source.provenance["settings"])
     settings["nanotrack"] = Path(settings["nanotrack"]).name  # no place of a machine
-    save_file({k: v.contiguous() for k, v in mixed.items()}, path)
-    path.chmod(0o644)
-    return replace(
-        source,
-        path=folder,
-        weights_sha256=sha256_file(path),
-        provenance={**source.provenance, "settings": settings, "head_drawn_back": keep},
-    )
+    told = {**source.provenance, "settings": settings, "head_drawn_back": keep}
+    return changed(source, mixed, folder, provenance=told)
+
+
+def narrowed(source: Checkpoint, size: int, folder: Path) -> Checkpoint:
+    """Return a checkpoint that searches a crop of `size` pixels only, under the same name."""
+    from edgesdk_training.nets.tracker import searching_less
+
+    student = load(STUDENTS, source.student)
+    wide = student.config(**source.student_config)
+    config = replace(wide, size=size, memory=wide.held)
+    state = searching_less(student.load(source).state_dict(), config.whole)
+    return changed(
+        source, state, folder, student_config=asdict(config), cost=student.cost(config),
+        preprocess=student.preprocess(config),
+        provenance={**source.provenance, "search_narrowed": [wide.size, size]},
+    )  # fmt: skip
 
 
 def measured(path: Path) -> dict[str, Any]:
@@ -79,18 +96,26 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", type=Path)
-    parser.add_argument("--nanotrack", type=Path, required=True)
+    parser.add_argument("--nanotrack", type=Path)
     parser.add_argument("--keep", type=float, default=0.0)
-    parser.add_argument("--lost", type=float, default=0.05)
+    parser.add_argument("--search", type=int, default=0, help="side of the crop in pixels")
+    parser.add_argument("--policy", action="append", default=[], help="NAME=VALUE")
     parser.add_argument("--judged", type=Path)
     asked = parser.parse_args()
     with TemporaryDirectory() as place:
-        source = drawn_back(asked.run, asked.nanotrack, asked.keep, Path(place) / "drawn")
-        metrics = dict(source.metrics) if not asked.keep else {}
+        source = checkpoint_of(asked.run)
+        if asked.keep:
+            source = drawn_back(source, asked.nanotrack, asked.keep, Path(place) / "drawn")
+        if asked.search:
+            source = narrowed(source, asked.search, Path(place) / "narrow")
+        same = not asked.keep and not asked.search
+        metrics = dict(source.metrics) if same else {}
         if asked.judged is not None:
             metrics |= measured(asked.judged)
-        policy = {**source.postprocess, "policy": {"lost": asked.lost}}
-        put(replace(source, metrics=metrics, postprocess=policy), LICENCE, "synthetic")
+        given = dict(pair.split("=") for pair in asked.policy)
+        policy = {**source.postprocess.get("policy", {}), **{k: float(v) for k, v in given.items()}}
+        told = {**source.postprocess, "policy": policy}
+        put(replace(source, metrics=metrics, postprocess=told), LICENCE, "synthetic")
         print(source.model, metrics)
 
 

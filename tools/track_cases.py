@@ -20,8 +20,9 @@ from edgesdk.worlds import Scene, make_world
 
 SCENE = Scene(width=120, height=90, frames=6, smallest=14, largest=24, lookalikes=1,
               grey=False, occlusion=0)  # fmt: skip
-RESTLESS = Policy(window=0.3, motion=0.5, lost=0.99, patience=0, update=0.2, sure=0.99)
-MOVED = (30, 50)  # pixels down and to the right
+RESTLESS = Policy(window=0.3, motion=0.5, still=0.02, look=0.999, lost=0.99, patience=0, update=0.2,
+                  sure=0.99)  # fmt: skip
+MOVED = (-16, 25)  # pixels down and to the right
 CASES = (("followed", 5, None), ("lost and found", 9, RESTLESS))
 SENTENCES = ("The RED car, left!", "", "Zoë's 2 büsse 😀", "a " * 20)
 # Middle and side: inside, over the border, larger than the frame, enlarged, outside.

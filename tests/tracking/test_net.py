@@ -7,6 +7,7 @@ torch = pytest.importorskip("torch", reason="needs the train extra")
 from edgesdk.core.errors import UsageError  # noqa: E402
 from edgesdk_training.nano_track import NanoTrack  # noqa: E402
 from edgesdk_training.nets.track_losses import giou  # noqa: E402
+from edgesdk_training.nets.tracker import searching_less  # noqa: E402
 from edgesdk_training.students.tracker import PLUGIN, Config  # noqa: E402
 from edgesdk_training.track_data import Pairs, scene_of, split  # noqa: E402
 
@@ -71,3 +72,22 @@ def test_overlap_of_boxes_is_generalised():
     one = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 10]])
     other = torch.tensor([[0.0, 0, 10, 10], [20, 0, 30, 10]])
     assert torch.allclose(giou(one, other), torch.tensor([1.0, -1 / 3]))
+
+
+def test_a_narrower_search_keeps_the_middle_of_the_answer():
+    torch.manual_seed(0)
+    wide = Config(size=128, width=16)
+    config = Config(size=96, width=16, memory=wide.held)
+    net, narrow = PLUGIN.build(wide).eval(), PLUGIN.build(config).eval()
+    narrow.load_state_dict(searching_less(net.state_dict(), config.whole))
+    example = {k: torch.from_numpy(v[:1]) for k, v in PLUGIN.example(wide).items()}
+    with torch.no_grad():
+        whole = net(*example.values())
+        part = narrow(example["image"][:, :, 16:-16, 16:-16], example["memory"], example["text"])
+    assert part[0].shape[2:] == (6, 6)
+    assert narrow.fusion.place.shape[1] == 36
+    # The borders of the smaller crop reach inwards, so near the middle only, and not exactly.
+    assert torch.corrcoef(torch.stack([whole[2][..., 3:5, 3:5].flatten(),
+                                       part[2][..., 2:4, 2:4].flatten()]))[0, 1] > 0.9  # fmt: skip
+    with pytest.raises(UsageError, match="memory is the middle"):
+        Config(size=96, memory=5)

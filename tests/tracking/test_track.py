@@ -63,6 +63,25 @@ def test_a_target_is_followed_where_it_goes():
     assert set(follower.seconds) == {"crop", "network", "rest"}
 
 
+def test_an_unsure_frame_is_looked_at_around_the_place():
+    jumped = frame(40, 30), frame(64, 54)
+    for look, found in ((0.0, False), (0.3, True)):
+        follower = Follower(by_redness, INFO, Policy(window=0.2, rate=0.0, lost=0.2, look=look))
+        follower.start(jumped[0], (40, 30, 12, 12))
+        state = follower.update(jumped[1])
+        assert (np.abs(np.subtract(state.box[:2], (64, 54))).max() < 9) == found
+
+
+def test_long_steps_are_awaited_again_and_short_ones_are_not():
+    follower = Follower(by_redness, INFO, Policy(motion=1.0, still=0.2))
+    follower.start(frame(40, 30), (40, 30, 12, 12))
+    side = follower._side()
+    for step, awaited in ((0.3, 0.3), (0.1, 0.0)):
+        follower._speed = np.array([step * side, 0.0])
+        moved = follower._awaited(side) - follower._centre
+        assert moved.tolist() == pytest.approx([awaited * side, 0.0])
+
+
 def test_a_target_that_vanishes_is_lost_and_found_elsewhere():
     follower = Follower(by_redness, INFO, FREE)
     follower.start(frame(10, 10), (10, 10, 12, 12))

@@ -3,7 +3,7 @@
 
 /** How scores of one frame become the next box, where a bundle says nothing else. */
 export const POLICY = {
-  window: 0.455, penalty: 0.055, rate: 0.37, motion: 0, lost: 0.1, patience: 5, update: 0, sure: 0.8,
+  window: 0.455, penalty: 0.055, rate: 0.37, motion: 0, still: 0, look: 0, lost: 0.1, patience: 5, update: 0, sure: 0.8,
 };
 const CONTEXT = 0.5;
 // Weights of a resized pixel are whole numbers of 1 / 2^22, as Pillow's are.

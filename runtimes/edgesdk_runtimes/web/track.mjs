@@ -3,7 +3,7 @@ import { halfEven } from './preprocess.mjs';
 import { POLICY, boxesIn, choose, crop, targetSide } from './track-steps.mjs';
 import { sentenceFeatures } from './words.mjs';
 
-const CROP = 2;
+const AROUND = 0.35;
 const SMALLEST = 4;
 const TILES = 2;
 
@@ -13,6 +13,8 @@ export class Follower {
     const shape = Object.fromEntries(manifest.inputs.map((input) => [input.name, [1, ...input.shape.slice(1)]]));
     const { policy = {}, stride = 16 } = manifest.postprocess;
     Object.assign(this, { run, shape, stride, policy: { ...POLICY, ...policy }, size: shape.image[2] });
+    // What the memory holds is target and surroundings; the crop is that much larger.
+    this.wide = this.size / (shape.memory[2] * stride);
   }
 
   /** Whether the target has not been seen for some frames. */
@@ -27,24 +29,44 @@ export class Follower {
     Object.assign(this, { speed: [0, 0], misses: 0, tile: 0 });
     this.text = sentenceFeatures(text, ...this.shape.text.slice(1));
     this.memory = new Float32Array(this.shape.memory.reduce((a, b) => a * b));
-    const { features } = await this.look(picture, this.centre, CROP * targetSide(this.sides));
+    const { features } = await this.look(picture, this.centre, this.side());
     this.memory = this.middle(features);
     return { box, score: 1, lost: false };
   }
 
   /** Find it in the next picture: {box, score, lost}. */
   async update(picture) {
-    const awaited = this.centre.map((v, k) => v + this.policy.motion * this.speed[k]);
-    const side = CROP * targetSide(this.sides);
+    const side = this.side();
+    const awaited = this.awaited(side);
     let found = await this.find(picture, awaited, side);
-    for (const tile of this.lost ? this.nextTiles(picture, side) : []) {
-      const other = await this.find(picture, tile, side);
+    for (const square of this.more(awaited, side, found.score, picture)) {
+      const other = await this.find(picture, square, side);
       if (other.score > found.score) found = other;
     }
     if (found.score < this.policy.lost) return this.missed(found.score);
     this.take(found, [picture.width, picture.height]);
     if (this.policy.update && found.score >= this.policy.sure) this.remember(found.answer, awaited, side);
     return { box: this.box, score: found.score, lost: false };
+  }
+
+  /** The side of the crop in pixels of the picture. */
+  side() {
+    return this.wide * targetSide(this.sides);
+  }
+
+  /** Where the target's middle is awaited; short steps are but a box that trembles. */
+  awaited(side) {
+    const far = Math.max(...this.speed.map(Math.abs)) > this.policy.still * side;
+    return this.centre.map((v, k) => v + (far ? this.policy.motion : 0) * this.speed[k]);
+  }
+
+  /** The middles of further squares to look at, none where the first one is sure. */
+  more(awaited, side, score, picture) {
+    if (this.lost) return this.nextTiles(picture, side);
+    if (score >= this.policy.look) return [];
+    const corners = [[-1, -1], [1, -1], [-1, 1], [1, 1]];
+    const around = corners.map((corner) => awaited.map((v, k) => v + AROUND * side * corner[k]));
+    return [awaited.map((v, k) => v + this.speed[k]), ...around];
   }
 
   /** What one crop tells: middle, sides, score, share of the size to take over. */

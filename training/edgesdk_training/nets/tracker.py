@@ -219,12 +219,14 @@ class LightTracker(nn.Module):
     the target is seen once, and a session keeps it.
     """
 
-    def __init__(self, size: int, words: int, dims: int, width: int, layers: int) -> None:
+    def __init__(
+        self, size: int, words: int, dims: int, width: int, layers: int, memory: int
+    ) -> None:
         super().__init__()
         self.side = size // STRIDE
         self.backbone = Backbone()
-        self.head = CorrelationHead((self.side // 2) ** 2)
-        self.see = nn.Linear(CHANNELS + (self.side // 2) ** 2, width)
+        self.head = CorrelationHead(memory**2)
+        self.see = nn.Linear(CHANNELS + memory**2, width)
         self.language = Language(words, dims, width)
         self.fusion = Fusion(self.side**2, width, layers)
 
@@ -256,6 +258,19 @@ class LightTracker(nn.Module):
         return self.see(torch.cat([features, maps / 64], 1).flatten(2).transpose(1, 2))
 
 
+def searching_less(state: dict[str, Tensor], cells: int) -> dict[str, Tensor]:
+    """Return a light tracker's weights for a crop of fewer cells along a side, its middle.
+
+    All layers but the places of tokens know no size.
+    """
+    place = state["fusion.place"]
+    side = math.isqrt(place.shape[1])
+    skip = (side - cells) // 2
+    inside = slice(skip, skip + cells)
+    grid = place.unflatten(1, (side, side))[:, inside, inside]
+    return {**state, "fusion.place": grid.flatten(1, 2)}
+
+
 class FaithfulTracker(nn.Module):
     """COST's layout at the project's width: 20 x 20 visual tokens, 40 of language, one [OBJ].
 
@@ -264,14 +279,16 @@ class FaithfulTracker(nn.Module):
     leaves 400 of the 24 x 24 cells of 192 px. Inputs and outputs are those of `LightTracker`.
     """
 
-    def __init__(self, size: int, words: int, dims: int, width: int, layers: int) -> None:
+    def __init__(
+        self, size: int, words: int, dims: int, width: int, layers: int, memory: int
+    ) -> None:
         super().__init__()
         self.side = size // STRIDE * 2
         cells = self.side - 4
         self.backbone = Backbone(dilated=True)
         self.see = nn.Linear(CHANNELS, width)
         self.place = nn.Parameter(torch.randn(1, self.side**2, width) * 0.02)
-        self.place_memory = nn.Parameter(torch.randn(1, (self.side // 2) ** 2, width) * 0.02)
+        self.place_memory = nn.Parameter(torch.randn(1, memory**2, width) * 0.02)
         self.own, self.cross = (
             nn.ModuleList(Layer(width) for _ in range(2 * layers)) for _ in range(2)
         )

@@ -33,6 +33,8 @@ class Config:
         dims: Length of a word's hashed vector.
         width: Of all tokens.
         layers: Transformer layers of the fusion.
+        memory: Cells of the memory along a side, 0 for half of the crop's: what the crop holds
+            beyond them is searched.
     """
 
     form: str = "light"
@@ -41,6 +43,7 @@ class Config:
     dims: int = 64
     width: int = 64
     layers: int = 1
+    memory: int = 0
 
     def __post_init__(self) -> None:
         if self.form not in FORMS:
@@ -51,6 +54,11 @@ class Config:
             )
         if self.width % 4 or min(self.words, self.dims, self.width, self.layers) < 1:
             raise UsageError(f"words, dims and layers are 1 or more, width goes by 4, found {self}")
+
+        if not 0 <= self.memory <= self.whole or (self.whole - self.held) % 2:
+            raise UsageError(
+                f"the memory is the middle of the crop's {self.whole} cells, found {self.memory}"
+            )
 
     @classmethod
     def faithful(cls) -> Config:
@@ -63,9 +71,19 @@ class Config:
         return 16 if self.form == "light" else 8
 
     @property
+    def whole(self) -> int:
+        """Cells of the features along a side."""
+        return self.size // self.stride
+
+    @property
+    def held(self) -> int:
+        """Cells of the memory along a side."""
+        return self.memory or self.whole // 2
+
+    @property
     def cells(self) -> int:
         """Cells of the answer along a side; the faithful form loses two on each side."""
-        return self.size // self.stride - (0 if self.form == "light" else 4)
+        return self.whole - (0 if self.form == "light" else 4)
 
 
 class TrackerStudent:
@@ -83,7 +101,7 @@ class TrackerStudent:
         from edgesdk_training.nets import tracker
 
         net = tracker.LightTracker if config.form == "light" else tracker.FaithfulTracker
-        return net(config.size, config.words, config.dims, config.width, config.layers)
+        return net(config.size, config.words, config.dims, config.width, config.layers, config.held)
 
     def folded(self, module: Any) -> Any:
         """Return a copy for export, in eval mode; there is nothing to fold."""
@@ -101,21 +119,20 @@ class TrackerStudent:
     def example(self, config: Config) -> Arrays:
         """Return one valid batch of two."""
         rng = np.random.default_rng(0)
-        half = config.size // config.stride // 2
+        held = config.held
         text = sentence_features("the red car", config.words, config.dims)
         return {
             "image": rng.uniform(0, 255, (2, 3, config.size, config.size)).astype(np.float32),
-            "memory": rng.standard_normal((2, CHANNELS, half, half)).astype(np.float32),
+            "memory": rng.standard_normal((2, CHANNELS, held, held)).astype(np.float32),
             "text": np.stack([text, text]),
         }
 
     def specs(self, config: Config) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
         """Return the input and output tensors."""
-        whole = config.size // config.stride
-        half, cells = whole // 2, config.cells
+        whole, held, cells = config.whole, config.held, config.cells
         inputs = (
             TensorSpec("image", (None, 3, config.size, config.size), layout="NCHW", kind="image"),
-            TensorSpec("memory", (None, CHANNELS, half, half), layout="NCHW", kind="features"),
+            TensorSpec("memory", (None, CHANNELS, held, held), layout="NCHW", kind="features"),
             TensorSpec("text", (None, config.words, config.dims), kind="features", range=(-1, 1)),
         )
         outputs = (

@@ -16,6 +16,8 @@ data class Policy(
     val penalty: Double = 0.055,
     val rate: Double = 0.37,
     val motion: Double = 0.0,
+    val still: Double = 0.0,
+    val look: Double = 0.0,
     val lost: Double = 0.1,
     val patience: Int = 5,
     val update: Double = 0.0,
@@ -29,7 +31,8 @@ data class Policy(
             fun number(name: String, other: Double) = told.find(name)?.double ?: other
             return Policy(
                 number("window", none.window), number("penalty", none.penalty), number("rate", none.rate),
-                number("motion", none.motion), number("lost", none.lost), told.find("patience")?.int ?: none.patience,
+                number("motion", none.motion), number("still", none.still), number("look", none.look),
+                number("lost", none.lost), told.find("patience")?.int ?: none.patience,
                 number("update", none.update), number("sure", none.sure),
             )
         }

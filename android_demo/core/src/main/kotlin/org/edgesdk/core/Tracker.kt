@@ -1,5 +1,6 @@
 package org.edgesdk.core
 
+import kotlin.math.abs
 import kotlin.math.max
 import kotlin.math.min
 import kotlin.math.round
@@ -67,11 +68,11 @@ class Follower(private val net: TrackNet, private val policy: Policy) {
     fun update(frame: Picture?): Tracked {
         val last = box ?: throw Problem("there is no target yet; call start(frame, box) first")
         if (frame == null) return missed(last, 0.0)
-        val awaited = Spot(centre.x + policy.motion * speed.x, centre.y + policy.motion * speed.y)
         val side = side()
+        val awaited = awaited(side)
         var found = find(frame, awaited, side)
-        if (lost) {
-            for (at in nextTiles(frame, side)) find(frame, at, side).let { if (it.score > found.score) found = it }
+        for (at in more(awaited, side, found.score, frame)) {
+            find(frame, at, side).let { if (it.score > found.score) found = it }
         }
         if (found.score < policy.lost) return missed(last, found.score)
         take(found, frame)
@@ -88,7 +89,23 @@ class Follower(private val net: TrackNet, private val policy: Policy) {
         }
     }
 
-    private fun side() = CROP * TrackSteps.targetSide(sides.x, sides.y)
+    /** The side of the crop; the memory holds target and surroundings, the crop is that much larger. */
+    private fun side() = net.size.toDouble() / (net.memorySide * net.stride) * TrackSteps.targetSide(sides.x, sides.y)
+
+    /** Where the target's middle is awaited; short steps are but a box that trembles. */
+    private fun awaited(side: Double): Spot {
+        val part = if (max(abs(speed.x), abs(speed.y)) > policy.still * side) policy.motion else 0.0
+        return Spot(centre.x + part * speed.x, centre.y + part * speed.y)
+    }
+
+    /** The middles of further squares to look at, none where the first one is sure. */
+    private fun more(awaited: Spot, side: Double, score: Double, frame: Picture): List<Spot> {
+        if (lost) return nextTiles(frame, side)
+        if (score >= policy.look) return emptyList()
+        val off = AROUND * side
+        val around = CORNERS.map { (x, y) -> Spot(awaited.x + x * off, awaited.y + y * off) }
+        return listOf(Spot(awaited.x + speed.x, awaited.y + speed.y)) + around
+    }
 
     private fun look(frame: Picture, at: Spot, side: Double) = net.run(TrackSteps.crop(frame, at, side, net.size), memory, text)
 
@@ -150,7 +167,8 @@ class Follower(private val net: TrackNet, private val policy: Policy) {
     }
 
     private companion object {
-        const val CROP = 2.0
+        const val AROUND = 0.35
+        val CORNERS = listOf(-1 to -1, 1 to -1, -1 to 1, 1 to 1)
         const val SMALLEST = 4.0
         const val TILES = 2
         const val FARTHEST = 1e6
