@@ -1,5 +1,6 @@
 """Frames of a folder, a video or a camera, and a video of them with boxes drawn."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ class Frame:
 def frames_of(places: Sequence[Path]) -> tuple[Iterator[Frame], int]:
     """Return the frames of one folder or archive, several pictures, or a video, and how many.
 
-    Pictures come in the order of their names, those of a video as they run.
+    Pictures come in the order of their names, 2 before 10, those of a video as they run.
 
     Raises:
         UsageError: there is nothing to read.
@@ -50,14 +51,20 @@ def frames_of(places: Sequence[Path]) -> tuple[Iterator[Frame], int]:
     source = Pictures(places[0])
     if not source.names:
         raise UsageError(f"{places[0]} holds no picture; give a folder of frames or a video")
-    return (_listed(source, name) for name in source.names), len(source)
+    return (_listed(source, name) for name in sorted(source.names, key=_counted)), len(source)
+
+
+def _counted(name: str) -> list[tuple[int, str]]:
+    """Return a key that orders the numbers in names as numbers."""
+    parts = re.split(r"(\d+)", name)
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
 
 
 def _listed(source: Pictures, name: str) -> Frame:
     try:
         return Frame(name, source.read(name))
     except UsageError as error:
-        return Frame(name, None, str(error))
+        return Frame(name, None, str(error).removeprefix(f"{source.path}: {name}: "))
 
 
 def _is_picture(path: Path) -> bool:
@@ -82,6 +89,8 @@ def camera(number: int) -> Iterator[Frame]:
         import cv2
     except ImportError:
         raise MissingDependencyError(f"camera {number}", ["cv2"], "video") from None
+    # What OpenCV tries in vain is no news; the message below is.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     capture = cv2.VideoCapture(number)
     if not capture.isOpened():
         raise UsageError(
@@ -134,11 +143,14 @@ class VideoWriter:
         height, width = (n - n % 2 for n in picture.shape[:2])  # what colour of half a size needs
         try:
             if self._film is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._film = self._av.open(str(self._part), "w")
                 self._stream = self._film.add_stream("mpeg4", rate=RATE)
                 self._stream.width, self._stream.height = width, height
                 self._stream.pix_fmt, self._stream.bit_rate = "yuv420p", 4_000_000
-            shown = np.ascontiguousarray(boxed(picture, box, lost)[:height, :width])
+            shown = np.zeros((self._stream.height, self._stream.width, 3), np.uint8)
+            part = boxed(picture, box, lost)[: shown.shape[0], : shown.shape[1]]
+            shown[: len(part), : part.shape[1]] = part  # a frame of another size is cut or padded
             frame = self._av.VideoFrame.from_ndarray(shown, format="rgb24")
             self._film.mux(self._stream.encode(frame))
         except (self._av.FFmpegError, OSError) as error:

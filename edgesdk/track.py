@@ -288,7 +288,9 @@ def check_box(box: Any, width: int, height: int) -> Box:
     except (TypeError, ValueError):
         raise UsageError(f"a box is four numbers x, y, width, height, found {box!r}") from None
     if not np.isfinite([x, y, w, h]).all() or w <= 0 or h <= 0 or max(w, h) > FARTHEST:
-        raise UsageError(f"a box has a width and a height above 0 pixels, found {box!r}")
+        raise UsageError(
+            f"a box has a width and a height above 0 and up to {FARTHEST:.0f} pixels, found {box!r}"
+        )
     if x >= width or y >= height or x + w <= 0 or y + h <= 0:
         raise UsageError(f"the box {box!r} lies outside the frame of {width}x{height} pixels")
     return (x, y, w, h)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgesdk.core.errors import UsageError
-from edgesdk.core.files import write_atomic
+from edgesdk.core.files import write_atomic, write_json
 from edgesdk.core.jobs import RunJob
 from edgesdk.core.protocols import Task
 from edgesdk.core.task import Headline, Judged, Metric, ModelInfo, Run, Samples, info_of, measured
@@ -21,7 +21,7 @@ from edgesdk.tasks._output import check_suffix
 from edgesdk.tasks._track_sets import MadeWorlds, TrackSet, drawn, open_set
 from edgesdk.track import Follower, Found
 
-OUTPUTS = (".mp4", ".avi", ".csv", ".txt")
+OUTPUTS = (".mp4", ".avi", ".csv", ".json", ".txt")
 HEAD = "frame,x,y,width,height,score,lost"
 
 
@@ -122,7 +122,8 @@ class Tracking:
         where = ", ".join(f"{value:.1f}" for value in last["box"])
         spent = ", ".join(f"{name} {value:.2f} ms" for name, value in stages.items())
         lines = [
-            f"{len(rows)} frames, lost in {lost}; last box {where} (score {last['score']:.2f})",
+            f"{len(rows)} frame{'s' * (len(rows) != 1)}, lost in {lost}; "
+            f"last box {where} (score {last['score']:.2f})",
             f"{result['fps']:.0f} frames/s by {result['runtime']}: {spent}",
             *(f"skipped {s['frame']}: {s['why']}" for s in result["skipped"]),
         ]
@@ -196,12 +197,14 @@ class _Kept:
         if self._video is not None:
             self._video.__exit__(*error)
         elif self._output is not None and error[0] is None:
-            write_atomic(self._output, self._lines().encode())
+            if self._output.suffix.lower() == ".json":
+                write_json(self._output, {"frames": self.rows, "skipped": self.skipped})
+            else:
+                write_atomic(self._output, self._lines(self._output).encode())
 
-    def _lines(self) -> str:
+    def _lines(self, path: Path) -> str:
         """Return OTB's lines of boxes for .txt, a table for .csv."""
-        assert self._output is not None
-        table = self._output.suffix.lower() == ".csv"
+        table = path.suffix.lower() == ".csv"
         lines = []
         for row in self.rows:
             box = ",".join(f"{value:.2f}" for value in row["box"])

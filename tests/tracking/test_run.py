@@ -56,6 +56,74 @@ def test_a_broken_frame_is_named_and_stops_nothing(world, folder, tmp_path):
     assert (tmp_path / "t.csv").read_text().startswith("frame,x,y,width,height,score,lost\n")
 
 
+def test_the_rows_are_written_as_json(world, folder, tmp_path):
+    box = ",".join(map(str, world.boxes[0]))
+    found = edgesdk.run("tracker", folder, box=box, output=tmp_path / "new" / "t.json")
+    assert json.loads((tmp_path / "new" / "t.json").read_text())["frames"] == found["frames"]
+
+
+def test_frames_are_counted_as_numbers(world, tmp_path):
+    for number in (1, 2, 10):
+        Image.fromarray(world.frames[0]).save(tmp_path / f"shot{number}.png")
+    found = edgesdk.run("tracker", tmp_path, box="10,10,20,20")
+    assert [row["frame"] for row in found["frames"]] == ["shot1.png", "shot2.png", "shot10.png"]
+
+
+def test_frames_of_other_sizes_are_followed_and_fit_the_video(world, folder, tmp_path):
+    pytest.importorskip("av", reason="needs the video extra")
+    for name, frame in (("003.png", world.frames[3][:90]), ("004.png", world.frames[4])):
+        Image.fromarray(frame).resize((200, 90)).save(folder / name)
+    box = ",".join(map(str, world.boxes[0]))
+    edgesdk.run("tracker", folder, box=box, output=tmp_path / "new" / "t.avi")
+    assert len(edgesdk.run("tracker", tmp_path / "new" / "t.avi", box=box)["frames"]) == 6
+
+
+class FakeCamera:
+    """Gives the frames of a world, then is unplugged or stopped by Ctrl-C."""
+
+    shown, stopped, released = (), False, False
+
+    def __init__(self, number):
+        self.left = list(self.shown) if number == 0 else []
+
+    def isOpened(self):  # noqa: N802 - OpenCV's name
+        return bool(self.left)
+
+    def read(self):
+        if self.left:
+            return True, self.left.pop(0)[..., ::-1]
+        if self.stopped:
+            raise KeyboardInterrupt
+        return False, None
+
+    def release(self):
+        type(self).released = True
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_camera_is_followed_until_it_stops(world, tmp_path, monkeypatch, stopped):
+    cv2 = pytest.importorskip("cv2", reason="a camera needs OpenCV")
+    monkeypatch.setattr(FakeCamera, "shown", world.frames)
+    monkeypatch.setattr(FakeCamera, "stopped", stopped)
+    monkeypatch.setattr(FakeCamera, "released", False)
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
+    box = ",".join(map(str, world.boxes[0]))
+    found = edgesdk.run("tracker", camera=0, box=box, output=tmp_path / "t.csv")
+    assert len(found["frames"]) == 6
+    assert FakeCamera.released
+    assert len((tmp_path / "t.csv").read_text().splitlines()) == 7
+    with pytest.raises(UsageError, match="finds no camera 3"):
+        edgesdk.run("tracker", camera=3, box=box)
+    with pytest.raises(UsageError, match="leave the files out"):
+        edgesdk.run("tracker", tmp_path, camera=0, box=box)
+
+
+def test_a_broken_first_frame_is_refused(folder):
+    (folder / "000.png").write_bytes(b"nothing")
+    with pytest.raises(UsageError, match="first frame cannot be read"):
+        edgesdk.run("tracker", folder, box="1,1,9,9")
+
+
 def test_a_video_of_boxes_is_written_and_read(world, folder, tmp_path):
     pytest.importorskip("av", reason="needs the video extra")
     box = ",".join(map(str, world.boxes[0]))
@@ -65,7 +133,7 @@ def test_a_video_of_boxes_is_written_and_read(world, folder, tmp_path):
 
 
 def test_boxes_and_outputs_that_make_no_sense_are_refused(folder, tmp_path):
-    for box in ("", "1,2,3", "a,b,c,d", "900,900,5,5"):
+    for box in ("", "1,2,3", "a,b,c,d", "900,900,5,5", "1,1,0,5", "1,1,1e9,5"):
         with pytest.raises(UsageError):
             edgesdk.run("tracker", folder, box=box)
     with pytest.raises(UsageError, match="must end in"):

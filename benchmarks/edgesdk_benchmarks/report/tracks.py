@@ -18,7 +18,8 @@ SHORT = 220  # height of a sequence's chart, pixels of the view box
 FACTS = ("data", "bundle", "threads", "command")
 COLUMNS = {
     "AUC": "auc", "precision at 20 px": "precision", "normalised precision": "normalised_precision",
-    "AUC, box moved": "auc_noisy_box", "frames/s": "frames_s", "speed beside the first, CPU time": "cpu_ratio",
+    "AUC, box moved": "auc_noisy_box", "frames/s": "frames_s",
+    "speed beside the first, CPU time": "cpu_ratio",
 }  # fmt: skip
 
 
