@@ -22,6 +22,8 @@ SIDES = {
 }  # fmt: skip
 # Whatever its size, a picture is judged by no more crops than these: 12 megapixels cost as one.
 MOST_CROPS = 64
+# A crop whose colours vary by no more levels than these, such as a film's bars, holds no clue.
+FLAT = 4
 DRAWS = 500
 # Errors that each side of the undecided band allows.
 ERRORS = 0.05
@@ -88,6 +90,18 @@ def crops(picture: Array, side: int, most: int = MOST_CROPS) -> Array:
     picture = mirrored_to(picture, side)
     places = corners(picture.shape[0], picture.shape[1], side, most)
     return np.stack([picture[top : top + side, left : left + side] for top, left in places])
+
+
+def telling(cut: Array) -> Array:
+    """Return which crops [N, S, S, 3] show anything, bool [N]; flat ones say nothing."""
+    span = cut.max((1, 2)).astype(int) - cut.min((1, 2))
+    return np.asarray(span.max(1) > FLAT)
+
+
+def pooled(logits: Array, cut: Array) -> float:
+    """Return the mean logit of the crops that show anything, of all where none does."""
+    kept = telling(cut)
+    return float(logits[kept].mean() if kept.any() else logits.mean())
 
 
 def mirrored_to(picture: Array, side: int) -> Array:

@@ -11,7 +11,7 @@ from edgesdk.core.batches import in_batches
 from edgesdk.core.errors import UnsupportedError, UsageError
 from edgesdk.core.task import ModelInfo, Run, picture_inputs
 from edgesdk.core.tensors import Array
-from edgesdk.generated import corners, crops, mirrored_to
+from edgesdk.generated import corners, crops, mirrored_to, pooled, telling
 from edgesdk.own_encoders import Encoders
 from edgesdk.picture_sets import Pictures
 from edgesdk.tasks._captioned import Captioned, Embedded
@@ -55,17 +55,20 @@ class Crops:
         return picture[top : top + self._side, left : left + self._side], {}
 
     def look(self, run: Run, picture: Array, said: Sequence[str]) -> dict[str, Any]:
-        """Return the pooled logit, the number of crops, where each lies with its logit, and a
-        note of what hinders a verdict, "" for nothing."""
-        logits = self._each(run, crops(picture, self._side))
+        """Return the pooled logit, the number of crops, where each lies with its logit, where flat
+        ones lie, which are left out, and a note of what hinders a verdict, "" for nothing."""
+        cut = crops(picture, self._side)
+        logits, kept = self._each(run, cut), telling(cut)
         height, width = mirrored_to(picture, self._side).shape[:2]
-        places = corners(height, width, self._side)
+        places = list(zip(corners(height, width, self._side), kept, logits.tolist(), strict=True))
         small = min(picture.shape[:2]) < self._side
+        note = f"smaller than a crop of {self._side} px" if small else ""
         return {
-            "logit": float(logits.mean()),
-            "crops": len(logits),
-            "note": f"smaller than a crop of {self._side} px" if small else "",
-            "map": list(zip(places, logits.tolist(), strict=True)),
+            "logit": pooled(logits, cut),
+            "crops": int(kept.sum()),
+            "note": note if kept.any() else "flat: it shows nothing",
+            "map": [(place, logit) for place, tells, logit in places if tells],
+            "flat": [place for place, tells, _ in places if not tells],
             "side": self._side,
         }
 
@@ -74,7 +77,8 @@ class Crops:
         every = [crops(picture, self._side) for picture in pictures]
         ends = np.cumsum([len(part) for part in every])[:-1]
         found = self._each(run, np.concatenate(every))
-        return np.array([part.mean() for part in np.split(found, ends)])
+        parts = zip(np.split(found, ends), every, strict=True)
+        return np.array([pooled(logits, cut) for logits, cut in parts])
 
     def _each(self, run: Run, cut: Array) -> Array:
         tensors = picture_inputs(self._info, list(cut))

@@ -117,7 +117,8 @@ def telling(picture: Array, seen: Mapping[str, Any]) -> tuple[Array, str]:
         seen: "map" [((top, left), logit)], "side" of the crops and the pooled "logit".
     """
     side, sign = seen["side"], 1 if seen["logit"] >= 0 else -1
-    most, _ = max(seen["map"], key=lambda row: sign * row[1])
+    seen_in = seen["map"] or [(place, 0.0) for place in seen["flat"]]
+    most, _ = max(seen_in, key=lambda row: sign * row[1])
     top, left = (
         int(np.clip(at - (ASKED - 1) * side // 2, 0, max(0, length - ASKED * side)))
         for at, length in zip(most, picture.shape[:2], strict=True)

@@ -14,7 +14,7 @@ from edgesdk.core.files import os_errors, write_atomic
 from edgesdk.core.tensors import Array
 from edgesdk.generated import probability
 
-HIDDEN = ("map", "side", "shown")  # of a row: for the page alone
+HIDDEN = ("map", "flat", "side", "shown")  # of a row: for the page alone
 NESTED = ("objects",)  # what no cell of a table holds
 SHOWN = 360  # longest side of a picture on the page, pixels
 STYLE = (
@@ -54,7 +54,15 @@ def write_sheet(folder: Path, rows: Sequence[Mapping[str, Any]], result: Mapping
     head = f"<title>{title}</title><style>{STYLE}</style><h1>{title}</h1>"
     lines = [result["warning"], cuts_of(result)]
     if any("map" in row for row in rows):
-        lines.append("Red: where the clue of a generator is; blue: where it is not.")
+        lines.append(
+            "Red: where the clue of a generator is; blue: where it is not; grey: flat, nothing can "
+            "be told."
+        )
+    if any("objects" in row for row in rows):
+        lines.append(
+            "Beside a picture: its caption, and how far each thing named lies from the part that "
+            "fits it best (0: alike, 1: unlike)."
+        )
     text = "".join(f"<p>{escape(line)}</p>" for line in lines)
     skipped = "".join(
         f"<p>skipped {escape(s['picture'])}: {escape(s['why'])}</p>" for s in result["skipped"]
@@ -63,8 +71,10 @@ def write_sheet(folder: Path, rows: Sequence[Mapping[str, Any]], result: Mapping
     write_atomic(folder / "index.html", page.encode())
 
 
-def check_folder(folder: Path | None) -> None:
-    """Raise UsageError where a file is where the page's folder shall be."""
+def check_places(folder: Path | None, csv: str | None) -> None:
+    """Raise UsageError where a file is where the page's folder shall be, or the other way round."""
+    if csv is not None and Path(csv).is_dir():
+        raise UsageError(f"--csv {csv} is a folder; name a file for the table")
     if folder is not None and folder.exists() and not folder.is_dir():
         raise UsageError(f"-o {folder} is a file; name a folder for the page and its pictures")
 
@@ -74,8 +84,8 @@ def heat_map(pixels: Array, row: Mapping[str, Any]) -> Array:
 
     Args:
         pixels: uint8 [H, W, 3].
-        row: Where it was seen in crops "map" [((top, left), logit)] and their "side"; else the
-            picture stands alone.
+        row: Where it was seen in crops "map" [((top, left), logit)], the places of "flat" ones and
+            their "side"; else the picture stands alone.
     """
     from PIL import Image
 
@@ -85,23 +95,27 @@ def heat_map(pixels: Array, row: Mapping[str, Any]) -> Array:
     shown = np.asarray(small, np.float32)
     if "map" not in row:
         return shown.astype(np.uint8)
-    red = _spread(row, shown.shape[:2], scale)[..., None]
+    red, known = (part[..., None] for part in _spread(row, shown.shape[:2], scale))
     colour = red * np.array([220.0, 30, 30]) + (1 - red) * np.array([30.0, 90, 220])
-    over = 0.55 * shown.mean(2, keepdims=True) + 0.45 * colour
+    over = 0.55 * shown.mean(2, keepdims=True) + 0.45 * (known * colour + (1 - known) * 128)
     return np.hstack([shown, over]).round().astype(np.uint8)
 
 
-def _spread(row: Mapping[str, Any], shape: tuple[int, ...], scale: float) -> Array:
-    """Return each pixel's probability [H, W]: that of the crops near its place."""
+def _spread(row: Mapping[str, Any], shape: tuple[int, ...], scale: float) -> tuple[Array, Array]:
+    """Return each pixel's probability [H, W], that of the crops near its place, and how much is
+    known of it, 0 where all these are flat."""
     ys, xs = (np.arange(n)[:, None] / scale for n in shape[:2])
-    tops, lefts = np.array([place for place, _ in row["map"]], float).T
-    half, logits = row["side"] / 2, np.array([logit for _, logit in row["map"]])
+    every = [*row["map"], *((place, np.nan) for place in row.get("flat", ()))]
+    tops, lefts = np.array([place for place, _ in every], float).T
+    half, logits = row["side"] / 2, np.array([logit for _, logit in every])
+    tells = np.isfinite(logits)
     down, across = (
         np.exp(-(((at - start - half) / _step(start, row["side"])) ** 2))
         for at, start in ((ys, tops), (xs, lefts))
     )
-    mixed = np.einsum("yn,xn,n->yx", down, across, logits)
-    return probability(mixed / np.maximum(down @ across.T, 1e-12))
+    mixed = np.einsum("yn,xn,n->yx", down, across, np.nan_to_num(logits))
+    near = np.einsum("yn,xn,n->yx", down, across, tells.astype(float))
+    return probability(mixed / np.maximum(near, 1e-12)), near / np.maximum(down @ across.T, 1e-12)
 
 
 def _step(starts: Array, side: int) -> float:

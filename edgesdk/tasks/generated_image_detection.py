@@ -38,7 +38,7 @@ from edgesdk.tasks._inputs import draw_inputs, textures
 from edgesdk.tasks._verdict_sheet import (
     HIDDEN,
     as_jpeg,
-    check_folder,
+    check_places,
     cuts_of,
     heat_map,
     verdict_of,
@@ -147,7 +147,7 @@ class GeneratedImageDetection:
         detector = detector_of(info, own)
         given = None if captions is None else read_captions(Path(captions))
         said = detector.captions(given, beside(job.files))
-        check_folder(job.output)
+        check_places(job.output, csv)
 
         def see(path: Path, picture: Array) -> dict[str, Any]:
             seen = detector.look(session.run, picture, said.of(path))

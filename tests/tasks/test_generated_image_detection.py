@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -111,7 +112,7 @@ def test_pictures_have_a_probability_a_verdict_and_a_row(tmp_path, session):
 
 
 def test_a_large_photo_costs_as_many_crops_as_a_middling_one(tmp_path, session):
-    Image.fromarray(np.zeros((1500, 2000, 3), np.uint8)).save(tmp_path / "large.png")
+    Image.fromarray(np.tile(photo(1), (16, 16, 1))).save(tmp_path / "large.png")
     Image.fromarray(photo(0)[:9, :20]).save(tmp_path / "tiny.png")
     large, tiny = TASK.run(job([tmp_path]))["pictures"]
     assert large["crops"] <= 64
@@ -153,6 +154,29 @@ def test_the_heat_map_is_red_where_a_crop_was_generated():
     red, blue = shown[8, 64 + 8], shown[56, 64 + 56]
     assert red[0] > red[2]
     assert blue[2] > blue[0]
+
+
+def test_the_heat_map_is_grey_where_a_crop_is_flat():
+    row = {"side": 32, "map": [((0, 0), 9.0)], "flat": [(0, 32), (32, 0), (32, 32)]}
+    shown = heat_map(np.full((64, 64, 3), 128, np.uint8), row).astype(int)
+    red, grey = shown[8, 64 + 8], shown[60, 64 + 60]
+    assert red[0] > red[2] + 50
+    assert np.ptp(grey) < 10
+
+
+def test_flat_parts_do_not_count_and_a_flat_picture_gets_no_verdict(tmp_path, session):
+    """A drawn border or a film's bars are no clue; they were taken for one."""
+    whole = photo(5)
+    barred = np.zeros((whole.shape[0] + 128, whole.shape[1], 3), np.uint8)
+    barred[64:-64] = whole
+    for name, picture in {"whole": whole, "barred": barred, "flat": barred[:64]}.items():
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+    result = TASK.run(job([tmp_path], tmp_path / "out"))
+    rows = {Path(row["picture"]).stem: row for row in result["pictures"]}
+    assert rows["barred"]["logit"] == pytest.approx(rows["whole"]["logit"], abs=1e-5)
+    assert rows["flat"]["verdict"] == "undecided"
+    assert rows["flat"]["note"] == "flat: it shows nothing"
+    assert rows["flat"]["crops"] == 0
 
 
 def test_the_warning_holds_the_model_s_own_figure(tmp_path, session):

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgesdk.core.errors import UsageError
 from edgesdk.core.tensors import Array
-from edgesdk.generated import Kind, crops, kind_of, mirrored_to
+from edgesdk.generated import Kind, crops, kind_of, mirrored_to, pooled
 from edgesdk_training.soft import SOFT, jpeg
 
 if TYPE_CHECKING:
@@ -153,6 +153,7 @@ def logits_of(model: Any, pictures: Sequence[Array], size: int, device: str = "c
     found = np.empty(len(pictures))
     with torch.inference_mode():
         for index, picture in enumerate(pictures):
-            answer = model(as_input(crops(picture, size)).to(device))
-            found[index] = float(answer.mean())
+            cut = crops(picture, size)
+            answer = model(as_input(cut).to(device))
+            found[index] = pooled(answer[:, 0].double().cpu().numpy(), cut)
     return found
