@@ -1,5 +1,7 @@
 """Detectors beside each other: advice, averages over seeds, the reliability plot."""
 
+from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -7,8 +9,9 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the train extra")
 
+from edgesdk.core.files import write_json
 from edgesdk.generated import kind_of
-from tools import judge_detectors, reliability
+from tools import exported_accuracy, judge_detectors, reliability, teach_detectors
 from tools.ship_detector import advice
 
 
@@ -44,3 +47,44 @@ def test_a_detector_that_tells_the_truth_lies_on_the_diagonal():
         assert one["true"] == pytest.approx(one["told"], abs=0.02)
     svg = ElementTree.fromstring(reliability.plot({"f2c <b>": bins}))
     assert len(svg.findall(".//{*}circle")) == len(bins)
+
+
+@pytest.mark.parametrize("one", ["ae-nearest", "diffusion"])
+def test_one_family_alone_is_taught_with_every_seed(one):
+    assert one in teach_detectors.ALONE
+    asked = SimpleNamespace(one=one, seeds=2, epochs=3, out=Path("runs"))
+    found = list(teach_detectors.runs(asked))
+    assert len(found) == 2 * len(teach_detectors.CLUES)
+    for _, _, settings in found:
+        left_out = tuple(settings["without"].split("+"))
+        kept = [name for name in teach_detectors.FAMILIES if not name.startswith(left_out)]
+        assert kept == [one]
+
+
+def proof(verdict="pass", **more):
+    return {
+        "verdict": verdict, "level": "host", "by": {"runtime": "ort"}, "reasons": [],
+        "task": {"metric": "AUC", "source": 0.9, "artefact": 0.89, "drop": 0.01,
+                 "interval": [-0.001, 0.02], "pictures": 9}, **more,
+    }  # fmt: skip
+
+
+def test_the_row_of_an_export_holds_what_it_lost(tmp_path):
+    write_json(tmp_path / "verify.json", proof())
+    answer = {
+        "path": str(tmp_path),
+        "files": {"model.onnx": {"bytes": 5}, "golden/x": {"bytes": 9}},
+        "decisions": ["batch 1: a free one does not hold", "precision int8: asked"],
+    }
+    row = exported_accuracy.row_of(answer, tmp_path)
+    assert (row["bytes"], row["drop"], row["metric"]) == (5, 0.01, "AUC")
+    assert exported_accuracy.cell(row) == "+0.0100 (-0.0010 to +0.0200), batch 1"
+
+
+def test_what_was_rejected_keeps_its_numbers_and_what_was_refused_its_reason(tmp_path):
+    answer = {"error": f"{tmp_path}/x differs", "exit_code": 4}
+    assert exported_accuracy.row_of(answer, tmp_path) == {"error": "x differs", "exit_code": 4}
+    write_json(tmp_path / "x.rejected" / "verify.json", proof("fail"))
+    row = exported_accuracy.row_of(answer, tmp_path)
+    assert exported_accuracy.cell(row).endswith(", fails")
+    assert exported_accuracy.proof_of(row) == "proven here"

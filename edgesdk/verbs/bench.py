@@ -49,7 +49,7 @@ def bench(
         bundles: Bundle folders, shipped names or runs that have a bundle; of several, those that
             cannot run here are listed with the reason.
         runtime: Runtime to measure with; repeat for several; default: each bundle's first one.
-        scenario: latency, throughput, offline or pipeline (photos to embeddings); repeatable.
+        scenario: latency, throughput, offline or pipeline (files to answers); repeatable.
         device: cpu, cuda:0 or auto; android[:SERIAL] or browser measure there.
         threads: Threads of the CPU.
         allow_fallback: Accept another device than the one asked for.
