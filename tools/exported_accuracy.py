@@ -126,7 +126,7 @@ def cell(row: Row) -> str:
     alone = [d.partition(":")[0] for d in row["decisions"] if d.startswith("batch 1")]
     return ", ".join(
         [
-            f"{row['drop']:+.4f} ({low:+.4f} to {high:+.4f})",
+            f"{row['drop']:+z.4f} ({low:+z.4f} to {high:+z.4f})",
             *alone,
             *["fails"][: row["verdict"] == "fail"],
         ]
