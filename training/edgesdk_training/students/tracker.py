@@ -123,7 +123,7 @@ class TrackerStudent:
         text = sentence_features("the red car", config.words, config.dims)
         return {
             "image": rng.uniform(0, 255, (2, 3, config.size, config.size)).astype(np.float32),
-            "memory": rng.standard_normal((2, CHANNELS, held, held)).astype(np.float32),
+            "memory": rng.uniform(-1, 1, (2, CHANNELS, held, held)).astype(np.float32),
             "text": np.stack([text, text]),
         }
 
@@ -132,9 +132,10 @@ class TrackerStudent:
         whole, held, cells = config.whole, config.held, config.cells
         inputs = (
             TensorSpec("image", (None, 3, config.size, config.size), layout="NCHW", kind="image"),
-            TensorSpec("memory", (None, CHANNELS, held, held), layout="NCHW", kind="features"),
+            TensorSpec("memory", (None, CHANNELS, held, held), layout="NCHW", kind="features",
+                       range=(-1, 1)),
             TensorSpec("text", (None, config.words, config.dims), kind="features", range=(-1, 1)),
-        )
+        )  # fmt: skip
         outputs = (
             TensorSpec("score", (None, 1, cells, cells), layout="NCHW"),
             TensorSpec("box", (None, 4, cells, cells), layout="NCHW"),
