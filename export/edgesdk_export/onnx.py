@@ -13,6 +13,14 @@ from edgesdk_export._quantize import OF_ONNX, to_fp16, to_int8
 from edgesdk_export._source import batch_of, facts, specs, versions
 
 ENTRY = "model.onnx"
+CODED = (
+    "int8: static Q/DQ pairs, weights per channel, input and output stay float32; the first "
+    "convolution with what leads to it, the last product and the normalisation stay in float"
+)
+OVERFLOW = (
+    "int8: on x86 processors without VNNI its products may overflow in ONNX Runtime, unless the "
+    "session option session.x64quantprecision is 1, which edgesdk sets"
+)
 
 
 class OnnxExporter:
@@ -58,18 +66,12 @@ class OnnxExporter:
 
 def decisions(job: ExportJob, file: Path) -> list[str]:
     """Return what was chosen for an ONNX file."""
+    overflow = [OVERFLOW] if job.precision == "int8" else []
     if job.precision == job.source.precision:
-        return []
-    return {
-        "fp16": ["fp16: weights and arithmetic in float16, input and output stay float32"],
-        "int8": [
-            "int8: static Q/DQ pairs, weights per channel, input and output stay float32; "
-            "the first convolution with what leads to it, the last product and the normalisation "
-            "stay in float",
-            "int8: on x86 processors without VNNI its products may overflow in ONNX Runtime, "
-            "unless the session option session.x64quantprecision is 1, which edgesdk sets",
-        ],
-    }[job.precision] + (told_of_file(file) if job.precision == "int8" else [])
+        return overflow
+    if job.precision == "fp16":
+        return ["fp16: weights and arithmetic in float16, input and output stay float32"]
+    return [CODED, *overflow, *told_of_file(file)]
 
 
 PLUGIN: Exporter = OnnxExporter()

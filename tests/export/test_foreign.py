@@ -185,6 +185,7 @@ def test_half_and_coded_files_are_recognised_and_kept(tmp_path):
     assert open_file(alone).precision == "int8"
     again = export(alone, target="onnx", preprocess=["signed"], output_dir=tmp_path / "out")
     assert (again.precision, again.calib_sha256) == ("int8", None)
+    assert all("without VNNI" in " ".join(bundle.decisions) for bundle in (made, again))
 
 
 def test_functions_are_written_out_and_foreign_operators_refused(tmp_path):
