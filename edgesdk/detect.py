@@ -37,6 +37,9 @@ COARSEST = STRIDES[-1]
 # benchmarks/results/photo-constants.json, photo-constants-face-detector.json. Too high costs some
 # more looks, too low leaves a turned photo as it is.
 SURE, OWN_SURE = 0.9, 0.97
+# From which a face counts that only an enlarged or turned look sees, for each look more brings
+# false finds of its own: tools/compare_detectors.py, "all_looks".
+LONE, OWN_LONE = 0.8, 0.95
 RAW = Preprocess((COARSEST, COARSEST), color="BGR", mean=(0.0,) * 3, std=(1.0,) * 3)
 HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
 OWN_HEADS = {"score": 1, "box": 4, "points": 10}
@@ -65,6 +68,7 @@ class YuNet(Looks):
 
     Attributes:
         sure: A photo none of whose faces reaches this score may lie on its side.
+        lone: Score from which a face counts that is seen where other looks saw none.
         concurrent: Several threads may look at once.
 
     Raises:
@@ -72,6 +76,7 @@ class YuNet(Looks):
     """
 
     sure = SURE
+    lone = LONE
     concurrent = True
     enlarge = 2
 
@@ -135,6 +140,7 @@ class FaceDetector(Looks):
         bundle: What was opened.
         runtime: Name of the runtime.
         sure: A photo none of whose faces reaches this score may lie on its side.
+        lone: Score from which a face counts that is seen where other looks saw none.
         concurrent: Several threads may look at once.
 
     Raises:
@@ -143,6 +149,7 @@ class FaceDetector(Looks):
     """
 
     concurrent = True
+    lone = OWN_LONE
 
     def __init__(
         self,

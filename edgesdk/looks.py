@@ -25,9 +25,11 @@ class Looks:
 
     Attributes:
         enlarge: How many times enlarged a photo is looked at for small faces.
+        lone: Score from which a face counts that is seen where other looks saw none.
     """
 
     enlarge = 1
+    lone = 0.0
 
     def __init__(self, side: int) -> None:
         self._side = side
@@ -39,7 +41,7 @@ class Looks:
     def __call__(self, picture: Array) -> list[Detection]:
         """Return the faces of an HxWx3 uint8 RGB picture, surest first."""
         coarse, fine, larger = self._sides(picture)
-        return self._join(picture, [*coarse, *fine]) or self._first(picture, larger)
+        return self._join(picture, [*coarse, *fine]) or self._first(picture, larger, self.lone)
 
     def largest(self, picture: Array) -> list[Detection]:
         """Return the large faces of a picture; small ones where there are no large ones.
@@ -47,14 +49,19 @@ class Looks:
         Quicker than all faces, and enough to know the largest.
         """
         coarse, fine, larger = self._sides(picture)
-        return self._join(picture, coarse) or self._first(picture, [*fine, *larger])
+        return (
+            self._join(picture, coarse)
+            or self._first(picture, fine)
+            or self._first(picture, larger, self.lone)
+        )
 
     def _sides(self, picture: Array) -> tuple[list[int], list[int], list[int]]:
         return sides(max(check_picture(picture).shape[:2]), self._side, self.enlarge)
 
-    def _first(self, picture: Array, seen_at: Sequence[int]) -> list[Detection]:
-        """Return the faces of the first look that finds any."""
-        return next((found for s in seen_at if (found := self._join(picture, [s]))), [])
+    def _first(self, picture: Array, seen_at: Sequence[int], least: float = 0.0) -> list[Detection]:
+        """Return the faces of the first look that finds any, from a score on."""
+        looks = ([f for f in self._join(picture, [s]) if f.score >= least] for s in seen_at)
+        return next(filter(None, looks), [])
 
     def _join(self, picture: Array, seen_at: Sequence[int]) -> list[Detection]:
         found: list[Detection] = []

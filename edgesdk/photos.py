@@ -53,8 +53,9 @@ def find(detector: Detector, picture: Array, largest: bool = False) -> list[Dete
     counts where the detector is sure of a face in it, or finds none upright.
 
     Args:
-        detector: Any detector; one with an attribute `sure` tells its score for a sure face,
-            one with a method `largest` a quicker way to the largest faces.
+        detector: Any detector; one with an attribute `sure` tells its score for a sure face, one
+            with `lone` that from which a face counts which is seen in a turn alone, one with a
+            method `largest` a quicker way to the largest faces.
         picture: HxWx3 uint8 RGB.
         largest: Only the largest face is wanted.
 
@@ -78,9 +79,11 @@ def find(detector: Detector, picture: Array, largest: bool = False) -> list[Dete
         factor = max(picture.shape[:2]) / max(small.shape[:2])
         return [scaled(face, factor) for face in slanted]
     # A masked face is seen worse than one that is none on its head: only a sure one counts.
-    if turn and (best >= sure or not _best(found)):
+    least = 0.0 if best >= sure else float(getattr(detector, "lone", 0.0))
+    if turn and best >= least and (best >= sure or not _best(found)):
         side = np.ascontiguousarray(np.rot90(picture, turn))
-        return [turned_back(checked(face), turn, picture.shape) for face in look(side)]
+        seen = [checked(face) for face in look(side) if face.score >= least]
+        return [turned_back(face, turn, picture.shape) for face in seen]
     _check_order(found)
     return found
 

@@ -6,6 +6,7 @@ from edgesdk import FacePipeline, read_image
 from edgesdk.core.errors import UsageError
 from edgesdk.core.preprocess import ARCFACE_112
 from edgesdk.detect import Detection, YuNet, detector
+from edgesdk.looks import Looks
 from edgesdk.photos import find, lies_as_a_crop, misfit, seen_as_a_crop
 from tests.test_face import needs_weights
 
@@ -59,6 +60,30 @@ def test_a_turn_counts_only_where_it_shows_a_sure_face():
 
     (face,) = find(Unsure(), PHOTO)
     assert face.points == pytest.approx(POINTS)
+
+
+@pytest.mark.parametrize(("score", "found"), [(0.8, 0), (0.92, 1)])
+def test_what_only_a_turn_shows_counts_from_a_higher_score(score, found):
+    class OnItsSide:
+        sure, lone = 0.95, 0.9
+
+        def __call__(self, picture):
+            wide = picture.shape[1] > picture.shape[0]
+            return [] if wide else [detection(POINTS, score), detection(POINTS * 0.5, 0.7)]
+
+    assert len(find(OnItsSide(), PHOTO)) == found
+
+
+@pytest.mark.parametrize(("score", "found"), [(0.8, 0), (0.92, 1)])
+def test_what_only_an_enlarged_look_shows_counts_from_a_higher_score(score, found):
+    class Enlarged(Looks):
+        lone = 0.9
+
+        def look(self, picture):
+            return [detection(POINTS, score)] if max(picture.shape[:2]) > 320 else []
+
+    looks = Enlarged(640)
+    assert (len(looks(PHOTO)), len(looks.largest(PHOTO))) == (found, found)
 
 
 def test_no_turn_is_tried_where_a_face_is_sure():

@@ -4,31 +4,33 @@
         --masks mask_templates.tar -o training/results/face-detector.json
 
 The photos are those held out of the run. What YuNet finds in many looks counts as the truth, which
-favours YuNet. OpenCV's Haar cascade stands beside them where it is installed (OpenCV 5 has none).
-Masked and turned faces are made, see tools/detector_trials.py, and seen in one look too. Speed: one
-thread, 320x320, both by turns in one process.
+favours YuNet. OpenCV's Haar cascade and BlazeFace stand beside them where they are installed
+(OpenCV 5 has no cascade, mediapipe after 0.10.21 no BlazeFace).
+`all_looks` is what `run` and `FacePipeline` find, which look several times. Masked and turned faces
+are made, see tools/detector_trials.py, and seen in one look. Speed: one thread, 320x320, both by
+turns in one process.
 """
 
 import argparse
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgesdk.core.files import read_json, write_json
+from edgesdk.core.files import write_json
 from edgesdk.core.tensors import Array
 from edgesdk.detect import FaceDetector, YuNet
+from edgesdk.photos import find
 from edgesdk.tasks._face_sets import agree, average_precision
-from edgesdk_training.context import Context
-from edgesdk_training.photo_data import SURE, read_photos
-from edgesdk_training.recipes.detect import Settings
+from edgesdk_training.photo_data import SURE
 from edgesdk_training.scenes import SCORE, Shown
 from tools.command import told
-from tools.detector_trials import MASKED, found_share, haar, trials
+from tools.detector_trials import MASKED, blaze_face, found_share, haar, trials
+from tools.held_out_photos import data_of
 
 COMMAND = (
     "python tools/compare_detectors.py RUN --faces {} --masks {} "
@@ -124,20 +126,24 @@ def main() -> None:
     parser.add_argument("--masks", type=Path, required=True, help="templates of masks")
     parser.add_argument("-o", "--output", type=Path, required=True)
     asked = parser.parse_args()
-    about = read_json(asked.run / "settings.json", "settings")
-    paths = {role: [Path(p) for p in given] for role, given in about["data"].items()}
-    settings = replace(Settings(**about["settings"]), crops=0, occluders=0)
-    data = read_photos(Context(asked.run, paths), settings)
+    data = data_of(asked.run)
     own, yunet = FaceDetector(score=0.05), YuNet(score=0.05)
     least = float(own.bundle.postprocess["score"])
     looks: dict[str, tuple[Look, float]] = {
         "face-detector": (own.look, least),
         "yunet": (yunet.look, 0.7),
     }
-    cascade = haar()
-    if cascade is not None:
-        looks["haar cascade"] = (cascade, 0.0)
+    for name, (rival, from_score) in {
+        "haar cascade": (haar(), 0.0),
+        "blazeface": (blaze_face(), 0.5),
+    }.items():
+        if rival is not None:
+            looks[name] = (rival, from_score)
     rows = {name: judged(*look, data.held) for name, look in looks.items()}
+    joined = {
+        name: judged(partial(find, look), 0.0, data.held)
+        for name, look in {"face-detector": FaceDetector(), "yunet": YuNet()}.items()
+    }
     tiles = trials(data.held, asked.faces, asked.masks)
     made = {
         name: {kind: share(np.array(found_share(*look, t))) for kind, t in tiles.items()}
@@ -166,6 +172,7 @@ def main() -> None:
             "photos": len(data.held),
             "truth": f"what {data.teacher['name']} is sure of in many looks (score {SURE} or more)",
             "detectors": rows,
+            "all_looks": joined,
             "pasted_faces_found_by_turn_and_masked": made,
             "graph_ms_at_320_px_one_thread": alone,
             "look_ms_at_320_px_one_thread": spent,

@@ -11,20 +11,19 @@ from pathlib import Path
 
 from edgesdk.core import plugins
 from edgesdk.core.bundle import Checkpoint
-from edgesdk.core.files import read_json
-from edgesdk_training.context import Context
-from edgesdk_training.photo_data import judged, read_photos
-from edgesdk_training.recipes.detect import Settings
+from edgesdk_training.photo_data import judged
 from tools.command import told
+from tools.held_out_photos import data_of
 from tools.zoo import checkpoint_of, put
 
 NAME = "face-detector"
 LICENCE = """Licence of the weights in this folder
 
-These weights were trained by the edgesdk project on photos that allow research and forbid
-commercial use (Flickr8k, COCO, ImageNet, tracking sets), on pasted faces of CelebA, and on what
-YuNet finds in them. Until that is cleared, treat the weights as bound by the strictest term of
-their data: research and evaluation only, no commercial use.
+Training began with the weights of YuNet (OpenCV Zoo, MIT licence), trained on WIDER FACE. The
+edgesdk project trained them on photos that allow research and forbid commercial use (Flickr8k,
+COCO, ImageNet, tracking sets), on pasted faces of CelebA, and on what YuNet finds in them. Until
+that is cleared, treat the weights as bound by the strictest term of their data: research and
+evaluation only, no commercial use.
 
 No picture of these sets is part of this repository. The code of edgesdk has its own licence,
 Apache-2.0. This text is no legal advice.
@@ -34,12 +33,9 @@ Apache-2.0. This text is no legal advice.
 def judged_anew(run: Path) -> Checkpoint:
     """Return a run's checkpoint with the score of today, judged on the photos held out of it."""
     source = checkpoint_of(run)
-    about = read_json(run / "settings.json", "settings")
-    paths = {role: [Path(p) for p in given] for role, given in about["data"].items()}
-    settings = replace(Settings(**about["settings"]), crops=0, occluders=0)
     student = plugins.load(plugins.STUDENTS, NAME)
     read = student.postprocess(student.config(**source.student_config))
-    metrics = judged(student.load(source).eval(), read, read_photos(Context(run, paths), settings))
+    metrics = judged(student.load(source).eval(), read, data_of(run))
     measured = {"measured_by": "python tools/ship_face_detector.py RUN"}
     return replace(source, postprocess=read, metrics=metrics | measured)
 

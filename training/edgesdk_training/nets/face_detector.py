@@ -1,8 +1,10 @@
 """A small fully convolutional face detector without anchors: three strides, one face per cell.
 
-Separable convolutions as in MobileNet (Howard et al. 2017), a top-down pyramid (Lin et al. 2017)
-and heads as YuNet's (Wu, Peng and Yu 2023). No layer knows the picture's size; what depends on
-it, from cells to boxes and the suppression of doubles, is `edgesdk.boxes`.
+The layers are those of YuNet (Wu, Peng and Yu 2023, "YuNet: a tiny millisecond-level face
+detector"), so that training can begin with its weights, but for three things: maps shrink before
+the costly layers and not behind them, one layer less sees a quarter of the size, and the four heads
+of a stride share their layers. No layer knows the picture's size; what depends on it, from cells
+to boxes and the suppression of doubles, is `edgesdk.boxes`.
 """
 
 import math
@@ -14,36 +16,30 @@ from edgesdk_training.nets.common import ConvBnRelu
 
 STRIDES = (8, 16, 32)
 HEADS = {"score": 1, "box": 4, "points": 10}
-WIDTHS = (16, 32, 64)
+NARROW, MIDDLE, WIDE = 16, 32, 64
+SAID = 16  # channels that a head's answers are made of
 # Before training a cell says "face" this often, so that the first steps are calm (Lin et al. 2017,
 # "Focal loss").
 PRIOR = 0.01
 
 
-class Separable(nn.Sequential):
-    """3x3 by channel, then 1x1: [N, C, H, W] to [N, outputs, H / stride, W / stride]."""
+class Unit(nn.Sequential):
+    """1x1, then 3x3 by channel: [N, C, H, W] to [N, outputs, H / stride, W / stride]."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
-        super().__init__(
-            # A kernel of 4 and not 3 would shrink the map evenly, but take as long again.
-            _Depthwise(inputs, stride),
-            ConvBnRelu(inputs, outputs, 1),
-        )
-
-
-class _Depthwise(ConvBnRelu):
-    def __init__(self, channels: int, stride: int) -> None:
-        super().__init__(channels, channels, 3, relu=False, groups=channels)
-        self.conv.stride, self.conv.padding = (stride, stride), (1, 1)
+        by_channel = ConvBnRelu(outputs, outputs, 3, groups=outputs)
+        by_channel.conv.stride = (stride, stride)
+        super().__init__(nn.Conv2d(inputs, outputs, 1), by_channel)
 
 
 class Head(nn.Module):
     """What the cells of one stride say: score, box and points, each [N, K, H, W]."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.mixed = _Depthwise(width, 1)
-        self.says = nn.ModuleDict({name: nn.Conv2d(width, n, 1) for name, n in HEADS.items()})
+        by_channel = nn.Conv2d(SAID, SAID, 3, padding=1, groups=SAID)
+        self.mixed = nn.Sequential(nn.Conv2d(WIDE, SAID, 1), by_channel)
+        self.says = nn.ModuleDict({name: nn.Conv2d(SAID, n, 1) for name, n in HEADS.items()})
 
     def start(self) -> None:
         """Begin with rare faces in the middle of each cell."""
@@ -67,19 +63,28 @@ class FaceDetector(nn.Module):
 
     For each of the strides 8, 16 and 32: logits [N, 1, h, w], boxes [N, 4, h, w] and points
     [N, 10, h, w], as `edgesdk.boxes.decode` reads them.
+
+    Args:
+        whole: Shrink where YuNet does, and leave no layer out.
     """
 
-    def __init__(self, depths: tuple[int, int, int, int] = (1, 3, 2, 2)) -> None:
+    def __init__(self, whole: bool = False) -> None:
         super().__init__()
-        narrow, middle, wide = WIDTHS
-        self.stem = ConvBnRelu(3, narrow, 3)
+        self.stem = ConvBnRelu(3, NARROW, 3)
         self.stem.conv.stride = (2, 2)
-        self.quarter = _stage(narrow, middle, depths[0])
-        self.fine = _stage(middle, wide, depths[1])
-        self.medium = _stage(wide, wide, depths[2])
-        self.coarse = _stage(wide, wide, depths[3])
-        self.joined = nn.ModuleList([Separable(wide, wide), Separable(wide, wide)])
-        self.heads = nn.ModuleList([Head(wide) for _ in STRIDES])
+        pool, narrow = nn.MaxPool2d(2), (Unit(NARROW, NARROW), Unit(NARROW, NARROW))
+        order = (narrow[0], pool, narrow[1]) if whole else (pool, *narrow)
+        self.quarter = nn.Sequential(*order, Unit(NARROW, MIDDLE))
+        self.fine = nn.Sequential(
+            Unit(MIDDLE, MIDDLE, stride=1 if whole else 2),
+            Unit(MIDDLE, WIDE),
+            pool if whole else nn.Identity(),
+            *_two(WIDE),
+        )
+        self.medium = nn.Sequential(nn.MaxPool2d(2), *_two(WIDE))
+        self.coarse = nn.Sequential(nn.MaxPool2d(2), *_two(WIDE))
+        self.joined = nn.ModuleList([Unit(WIDE, WIDE) for _ in STRIDES])
+        self.heads = nn.ModuleList([Head() for _ in STRIDES])
         self.start()
 
     def start(self) -> None:
@@ -92,16 +97,15 @@ class FaceDetector(nn.Module):
         """Return the maps, the finest stride first."""
         fine = self.fine(self.quarter(self.stem(image)))
         medium = self.medium(fine)
-        coarse = self.coarse(medium)
-        medium = self.joined[0](medium + _doubled(coarse))
-        fine = self.joined[1](fine + _doubled(medium))
+        coarse = self.joined[2](self.coarse(medium))
+        medium = self.joined[1](medium + _doubled(coarse))
+        fine = self.joined[0](fine + _doubled(medium))
         levels = zip(self.heads, (fine, medium, coarse), strict=True)
         return tuple(found for head, level in levels for found in head(level))
 
 
-def _stage(inputs: int, outputs: int, depth: int) -> nn.Sequential:
-    first = Separable(inputs, outputs, stride=2)
-    return nn.Sequential(first, *(Separable(outputs, outputs) for _ in range(depth - 1)))
+def _two(width: int) -> tuple[Unit, Unit]:
+    return Unit(width, width), Unit(width, width)
 
 
 def _doubled(x: Tensor) -> Tensor:
