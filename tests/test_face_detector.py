@@ -9,7 +9,14 @@ from edgesdk import detect
 from edgesdk.boxes import STRIDES, Detection, decode
 from edgesdk.core.errors import MissingDependencyError, UsageError
 from edgesdk.images import read_image
-from edgesdk.tasks._face_sets import agree, average_precision, overlap, read_faces, squared
+from edgesdk.tasks._face_sets import (
+    agree,
+    average_precision,
+    overlap,
+    read_faces,
+    shares_in_precision,
+    squared,
+)
 
 
 def maps(height, width):
@@ -77,6 +84,19 @@ def test_average_precision_of_none():
     assert average_precision([agree([], nothing)]) == 1.0
     assert average_precision([agree([face((0, 0, 5, 5), 0.9)], nothing)]) == 0.0
     assert overlap((0, 0, 2, 2), (1, 0, 2, 2)) == pytest.approx(1 / 3)
+
+
+def test_what_photos_bring_to_the_average_precision():
+    row = np.full((1, 14), np.nan)
+    row[0, :4] = 0, 0, 10, 10
+    found = agree([face((0, 0, 10, 10), 0.8)], row)
+    wrong = agree([face((50, 50, 10, 10), 0.9)], np.empty((0, 14)))
+    photos = [found, found, wrong, agree([], row)]
+    shares = shares_in_precision(photos)
+    assert shares.mean() == pytest.approx(average_precision(photos))
+    # A false find that is surer than all others costs, and so does a face that is missed.
+    assert max(shares[2:]) < shares[0] == shares[1]
+    assert shares_in_precision([found]).tolist() == [1.0]
 
 
 @pytest.mark.parametrize(

@@ -181,12 +181,35 @@ def average_precision(photos: Sequence[Agreement]) -> float:
 
     All detections of all photos are put in one order by score (as PASCAL VOC 2010 does).
     """
-    faces = sum(photo.faces for photo in photos)
+    return _area(_by_score(photos)[0], sum(photo.faces for photo in photos))
+
+
+def shares_in_precision(photos: Sequence[Agreement]) -> Array:
+    """Return [N] what each photo brings to the average precision, which is their mean.
+
+    These are the pseudo-values of the jackknife (Tukey 1958): an interval of their mean is one of
+    the average precision, whose detections are ordered over all photos.
+    """
+    right, owner = _by_score(photos)
+    count, faces = len(photos), sum(photo.faces for photo in photos)
+    whole = _area(right, faces)
+    without = [_area(right[owner != i], faces - photo.faces) for i, photo in enumerate(photos)]
+    shares: Array = count * whole - (count - 1) * np.array(without)
+    return shares + (whole - shares.mean())
+
+
+def _by_score(photos: Sequence[Agreement]) -> tuple[Array, Array]:
+    """Return of all detections, surest first, whether they are right and their photo's number."""
     scores = np.concatenate([np.empty(0), *(photo.scores for photo in photos)])
     right = np.concatenate([np.empty(0, bool), *(photo.right for photo in photos)])
+    owner = np.repeat(np.arange(len(photos)), [len(photo.scores) for photo in photos])
+    order = np.argsort(-scores, kind="stable")
+    return right[order], owner[order]
+
+
+def _area(right: Array, faces: int) -> float:
     if not faces:
-        return 1.0 if not len(scores) else 0.0
-    ordered = right[np.argsort(-scores, kind="stable")]
-    precision = np.cumsum(ordered) / np.arange(1, len(ordered) + 1)
+        return 1.0 if not len(right) else 0.0
+    precision = np.cumsum(right) / np.arange(1, len(right) + 1)
     falling = np.maximum.accumulate(precision[::-1])[::-1]
-    return float(falling[ordered].sum() / faces)
+    return float(falling[right].sum() / faces)

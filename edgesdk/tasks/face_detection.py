@@ -34,6 +34,7 @@ from edgesdk.tasks._face_sets import (
     agree,
     average_precision,
     read_faces,
+    shares_in_precision,
     squared,
 )
 from edgesdk.tasks._inputs import draw_inputs, read_pictures, textures
@@ -206,7 +207,7 @@ def _judged(info: ModelInfo, photos: Sequence[Agreement]) -> Judged:
             Metric(
                 key="AP",
                 value=average_precision(photos),
-                items=np.array([average_precision([p]) for p in photos]),
+                items=shares_in_precision(photos),
             ),
             Metric(
                 key="point error",
