@@ -16,6 +16,8 @@ from statistics import fmean, stdev
 from typing import Any
 
 import edgesdk
+from edgesdk.core import plugins
+from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.files import sha256_file, write_json
 from edgesdk.core.protocols import RunResult
 from tools.command import told
@@ -144,12 +146,12 @@ def bytes_claim(runs: Mapping[str, Mapping[int, RunResult]]) -> dict[str, Any] |
 
 
 def backbone_bytes(folder: Path) -> int:
-    """Return the bytes of a personal network's numbers, its head left out."""
-    from safetensors.torch import load_file
-
-    (path,) = folder.glob("*.safetensors")
+    """Return the bytes of a personal network's numbers as it learns, its head left out."""
+    checkpoint = read_checkpoint(folder)
+    student = plugins.load(plugins.STUDENTS, checkpoint.student)
+    network = student.build(student.config(**checkpoint.student_config))
     return sum(
-        4 * tensor.numel() for name, tensor in load_file(path).items()
+        4 * tensor.numel() for name, tensor in network.state_dict().items()
         if tensor.is_floating_point() and not name.startswith("head.")
     )  # fmt: skip
 
