@@ -194,8 +194,9 @@ def shares_in_precision(photos: Sequence[Agreement]) -> Array:
     count, faces = len(photos), sum(photo.faces for photo in photos)
     whole = _area(right, faces)
     without = [_area(right[owner != i], faces - photo.faces) for i, photo in enumerate(photos)]
-    shares: Array = count * whole - (count - 1) * np.array(without)
-    return shares + (whole - shares.mean())
+    shares = count * whole - (count - 1) * np.array(without)
+    centred: Array = shares + (whole - shares.mean())
+    return centred
 
 
 def _by_score(photos: Sequence[Agreement]) -> tuple[Array, Array]:
