@@ -21,9 +21,11 @@ from typing import Any
 
 import numpy as np
 
+from edgesdk.boxes import Detection, scaled
 from edgesdk.core.files import write_json
 from edgesdk.core.tensors import Array
 from edgesdk.detect import FaceDetector, YuNet
+from edgesdk.looks import shrunk
 from edgesdk.photos import find
 from edgesdk.tasks._face_sets import agree, average_precision
 from edgesdk_training.photo_data import SURE, PhotoData
@@ -38,6 +40,7 @@ COMMAND = (
 )
 SIZES = (0, 12, 20, 40, 80, 10_000)  # in pixels, of a face
 ROUNDS, SIDE = 100, 320
+YUNET_SIDES = (320, 640)
 TARGETS = {
     "recall from 20 px": 0.95,
     "false finds per picture": 0.1,
@@ -77,6 +80,16 @@ def judged(look: Look, least: float, photos: Sequence[Shown]) -> dict[str, Any]:
         if np.isfinite(errors).any()
         else None,
     }
+
+
+def at_side(look: Look, side: int) -> Look:
+    """Return a look at pictures brought to a long side of `side` pixels."""
+
+    def seen(picture: Array) -> list[Detection]:
+        factor = max(picture.shape[:2]) / side
+        return [scaled(face, factor) for face in look(shrunk(picture, side))]
+
+    return seen
 
 
 def share(hits: Array) -> dict[str, Any]:
@@ -122,6 +135,7 @@ def compared(data: PhotoData, faces: Path, masks: Path) -> dict[str, Any]:
     looks: dict[str, tuple[Look, float]] = {
         "face-detector": (own.look, float(own.bundle.postprocess["score"])),
         "yunet": (yunet.look, 0.7),
+        **{f"yunet, {side} px": (at_side(yunet.look, side), 0.7) for side in YUNET_SIDES},
     }
     for name, (rival, least) in {
         "haar cascade": (haar(), 0.0),
