@@ -30,6 +30,7 @@ PRECISIONS = {
     "reference": ("fp32",),
 }
 SAMPLES = 64
+MOST_SAID = 300  # letters of a reason in the page
 KEPT = ("cpu", "machine", "os", "python")
 MARKS = {"validated": "yes", "batch 1": "batch 1", "batch 2": "batch 2", "refused": "no"}
 
@@ -136,8 +137,15 @@ def reasons() -> str:
 def _line(rows: list[dict]) -> str:
     nets = ", ".join(dict.fromkeys(row["net"] for row in rows))
     precisions = ", ".join(dict.fromkeys(row["precision"] for row in rows))
-    said = rows[0]["said"].replace("<", "&lt;").replace("_", "\\_").replace("*", "\\*")
+    said = brief(rows[0]["said"]).replace("<", "&lt;").replace("_", "\\_").replace("*", "\\*")
     return f"- {rows[0]['target']}, {precisions}: {nets}. {said}"
+
+
+def brief(said: str) -> str:
+    """Return the first reasons of a long sentence; the result file has all of them."""
+    if len(said) <= MOST_SAID:
+        return said
+    return f"{said[:MOST_SAID].rpartition('; ')[0] or said[:MOST_SAID]}; …"
 
 
 def main() -> int:
