@@ -285,7 +285,8 @@ def a_graph_of_the_reference(choices):
 
 def an_explanation(choices):
     from edgesdk_benchmarks.report import html, markdown
-    from edgesdk_benchmarks.report.maps import map_files, read_maps
+    from edgesdk_benchmarks.report.kinds import files_of
+    from edgesdk_benchmarks.report.maps import KINDS, read_maps
 
     row = {
         "picture": "a.png", "decision": "same", "share": 0.9, "fidelity": None, "deletion": 0.1,
@@ -293,7 +294,7 @@ def an_explanation(choices):
     }  # fmt: skip
     seed = {"kind": "explanation", "map": "map.png", "bundle": "b", **row, "others": [row]}
     path = write("map.json", as_text(changed_json(choices, seed)))
-    map_files([path])
+    files_of([path], KINDS)
     maps = [read_maps(path)]
     for text in (html.page("t", [], [], maps), markdown.text("t", [], [], maps)):
         text.encode()

@@ -74,10 +74,6 @@ def read_judged(path: Path) -> Tracks:
         ) from None
 
 
-def _figures(one: Mapping[str, Any]) -> dict[str, float]:
-    return {head: float(one[key]) for head, key in COLUMNS.items() if key in one}
-
-
 def _numbers(values: Any) -> list[float]:
     found = [float(value) for value in values]
     if len(found) < 2:
