@@ -40,7 +40,7 @@ COMMAND = (
 )
 SIZES = (0, 12, 20, 40, 80, 10_000)  # in pixels, of a face
 ROUNDS, SIDE = 100, 320
-YUNET_SIDES = (320, 640)
+ENLARGED = (320, 640)
 TARGETS = {
     "recall from 20 px": 0.95,
     "false finds per picture": 0.1,
@@ -135,7 +135,11 @@ def compared(data: PhotoData, faces: Path, masks: Path) -> dict[str, Any]:
     looks: dict[str, tuple[Look, float]] = {
         "face-detector": (own.look, float(own.bundle.postprocess["score"])),
         "yunet": (yunet.look, 0.7),
-        **{f"yunet, {side} px": (at_side(yunet.look, side), 0.7) for side in YUNET_SIDES},
+    }
+    looks |= {
+        f"{name}, {side} px": (at_side(look, side), least)
+        for name, (look, least) in looks.items()
+        for side in ENLARGED
     }
     for name, (rival, least) in {
         "haar cascade": (haar(), 0.0),
