@@ -27,6 +27,7 @@ FLAT = 4
 DRAWS = 500
 # Errors that each side of the undecided band allows.
 ERRORS = 0.05
+EVEN = {"generated": {"value": 0.5}, "real": {"value": 0.5}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +195,27 @@ def _cut(side: Array, part: float, allowed: tuple[float, float]) -> dict[str, fl
     ends = np.quantile(drawn, (0.025, 0.975))
     value, low, high = np.clip([np.quantile(side, part), *ends], *allowed)
     return {"value": float(value), "low": float(low), "high": float(high)}
+
+
+def cuts_of(
+    thresholds: Mapping[str, Mapping[str, float]],
+) -> Mapping[str, Mapping[str, float]]:
+    """Return the thresholds of the verdict that a model stores, one half where it stores none."""
+    return thresholds if {"generated", "real"} <= set(thresholds) else EVEN
+
+
+def told(
+    logit: float, note: str, thresholds: Mapping[str, Mapping[str, float]]
+) -> tuple[float, str]:
+    """Return the probability of "generated" and the verdict; what hinders one leaves it open.
+
+    Args:
+        logit: Of the whole picture.
+        note: What hinders a verdict, "" for nothing.
+        thresholds: Of the model.
+    """
+    chance = float(probability(np.array(logit)))
+    return chance, "undecided" if note else verdict(chance, cuts_of(thresholds))
 
 
 def verdict(chance: float, thresholds: Mapping[str, Mapping[str, float]]) -> str:

@@ -83,6 +83,11 @@ class Asking:
                 "two artefacts of one model"
             )
         (mine, runtime), (theirs, _) = (self._questions(b, paths) for b in (bundle, other))
+        if [q.name for q in mine] != [q.name for q in theirs]:
+            raise UsageError(
+                f"{bundle.name} and {other.name} leave out different pictures; name those that "
+                "both decide about"
+            )
         if [q.answers for q in mine] != [q.answers for q in theirs]:
             raise UsageError(f"{bundle.name} and {other.name} know different answers")
         rows = list(map(_beside, mine, theirs))

@@ -10,11 +10,12 @@ import numpy as np
 
 from edgesdk.core.biometrics import unit
 from edgesdk.core.errors import UsageError
+from edgesdk.core.notes import note
 from edgesdk.core.question import Ask, Question, no_larger
 from edgesdk.core.task import ModelInfo, info_of
 from edgesdk.core.tensors import Array
 from edgesdk.face import FacePipeline
-from edgesdk.generated import mirrored_to, probability
+from edgesdk.generated import probability, told
 from edgesdk.images import read_image
 from edgesdk.tasks._classes import picture_files
 from edgesdk.tasks._detectors import beside, detector_of
@@ -73,15 +74,27 @@ def _same_as(pipeline: FacePipeline, other: Array, threshold: float) -> Ask:
 def of_generated(session: Session, files: Sequence[Path]) -> list[Question]:
     """Ask of each picture whether it was generated, with its caption where the model reads one.
 
-    Of a picture that is seen by crops the part that tells most is asked about.
+    Of a picture that is seen by crops the part that tells most is asked about. What `run` skips
+    or gives no verdict for what hinders one is left out, and a note tells why.
+
+    Raises:
+        UsageError: no picture is left.
     """
     info = info_of(session.bundle)
     detector = detector_of(info)
     said = detector.captions(None, beside(files))
-    return [
-        _generated(session, detector, path, said.of(path), info.preprocess[_image(info)].size)
-        for path in picture_files(files)
-    ]
+    found, left = [], []
+    for path in picture_files(files):
+        try:
+            found.append(_generated(session, info, detector, path, said.of(path)))
+        except UsageError as error:
+            left.append(str(error) if path.name in str(error) else f"{path}: {error}")
+            note(f"left out {left[-1]}")
+    if not found:
+        raise UsageError(
+            f"no picture gets a verdict that could be explained ({left[0]}); give others"
+        )
+    return found
 
 
 def _image(info: ModelInfo) -> str:
@@ -89,16 +102,19 @@ def _image(info: ModelInfo) -> str:
 
 
 def _generated(
-    session: Session, detector: Any, path: Path, sentences: Sequence[str], size: Sequence[int]
+    session: Session, info: ModelInfo, detector: Any, path: Path, sentences: Sequence[str]
 ) -> Question:
     picture = read_image(path)
     seen = detector.look(session.run, picture, sentences)
-    about = ""
+    if seen["note"]:
+        raise UsageError(seen["note"])
+    chance, verdict = told(seen["logit"], "", info.thresholds)
+    about = f"verdict on the whole picture: {verdict}, probability {chance:.3f}"
     if "map" in seen:
-        picture = mirrored_to(picture, seen["side"])
-        picture, about = telling(picture, seen)
+        picture, where = telling(picture, seen)
+        about += f"; explained are {where}"
     else:
-        picture = no_larger(picture, size)
+        picture = no_larger(picture, info.preprocess[_image(info)].size)
 
     def ask(pictures: Sequence[Array]) -> Array:
         chances = probability(detector.logits(session.run, pictures, sentences))
@@ -117,8 +133,7 @@ def telling(picture: Array, seen: Mapping[str, Any]) -> tuple[Array, str]:
         seen: "map" [((top, left), logit)], "side" of the crops and the pooled "logit".
     """
     side, sign = seen["side"], 1 if seen["logit"] >= 0 else -1
-    seen_in = seen["map"] or [(place, 0.0) for place in seen["flat"]]
-    most, _ = max(seen_in, key=lambda row: sign * row[1])
+    most, _ = max(seen["map"], key=lambda row: sign * row[1])
     top, left = (
         int(np.clip(at - (ASKED - 1) * side // 2, 0, max(0, length - ASKED * side)))
         for at, length in zip(most, picture.shape[:2], strict=True)

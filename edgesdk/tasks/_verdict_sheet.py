@@ -52,7 +52,7 @@ def write_sheet(folder: Path, rows: Sequence[Mapping[str, Any]], result: Mapping
         parts.append(_figure(name, row))
     title = f"Generated or real: {escape(result['bundle'])}"
     head = f"<title>{title}</title><style>{STYLE}</style><h1>{title}</h1>"
-    lines = [result["warning"], cuts_of(result)]
+    lines = [result["warning"], cuts_told(result)]
     if any("map" in row for row in rows):
         lines.append(
             "Red: where the clue of a generator is; blue: where it is not; grey: flat, nothing can "
@@ -124,7 +124,7 @@ def _step(starts: Array, side: int) -> float:
     return float(apart.max()) if len(apart) else float(side)
 
 
-def cuts_of(result: Mapping[str, Any]) -> str:
+def cuts_told(result: Mapping[str, Any]) -> str:
     """Return the thresholds of a result as a sentence."""
     cuts = result["thresholds"]
     return (

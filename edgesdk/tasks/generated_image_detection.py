@@ -28,7 +28,7 @@ from edgesdk.core.task import (
     measured,
 )
 from edgesdk.core.tensors import Array
-from edgesdk.generated import probability, verdict
+from edgesdk.generated import cuts_of, probability, told
 from edgesdk.own_encoders import open_encoders
 from edgesdk.tasks._captioned import check_companions
 from edgesdk.tasks._detectors import beside, detector_of
@@ -39,7 +39,7 @@ from edgesdk.tasks._verdict_sheet import (
     HIDDEN,
     as_jpeg,
     check_places,
-    cuts_of,
+    cuts_told,
     heat_map,
     verdict_of,
     write_csv,
@@ -47,7 +47,6 @@ from edgesdk.tasks._verdict_sheet import (
 )
 from edgesdk.videos import EVERY_S
 
-EVEN = {"generated": {"value": 0.5}, "real": {"value": 0.5}}
 WARNING = (
     "Such detectors lose 10 to 20 points on pictures in the wild, and know best the generators "
     "they were taught on: a verdict is a hint, no proof."
@@ -164,7 +163,7 @@ class GeneratedImageDetection:
             "column": detector.column,
             "pictures": [{k: v for k, v in row.items() if k not in HIDDEN} for row in rows],
             "skipped": skipped,
-            "thresholds": {side: cut["value"] for side, cut in _cuts(info).items()},
+            "thresholds": {side: cut["value"] for side, cut in cuts_of(info.thresholds).items()},
             "prevalence": info.postprocess.get("prevalence", 0.5),
             "warning": self.caution(job.bundle),
             "csv": csv,
@@ -187,24 +186,16 @@ class GeneratedImageDetection:
         lines = [
             table(["picture", "probability", "verdict", last], body),
             *(f"skipped {s['picture']}: {s['why']}" for s in result["skipped"]),
-            cuts_of(result),
+            cuts_told(result),
             result["warning"],
             *(f"wrote {result[key]}" for key in ("csv", "output") if result[key]),
         ]
         return "\n".join(lines)
 
 
-def _cuts(info: ModelInfo) -> Mapping[str, Mapping[str, float]]:
-    return info.thresholds if {"generated", "real"} <= set(info.thresholds) else EVEN
-
-
 def _row(info: ModelInfo, path: Path, seen: Mapping[str, Any]) -> dict[str, Any]:
-    chance = float(probability(np.array(seen["logit"])))
-    told = {
-        "probability": chance,
-        "verdict": "undecided" if seen["note"] else verdict(chance, _cuts(info)),
-    }
-    return {"picture": str(path), **told, **seen}
+    chance, verdict = told(seen["logit"], seen["note"], info.thresholds)
+    return {"picture": str(path), "probability": chance, "verdict": verdict, **seen}
 
 
 def _unseen(metrics: Mapping[str, Any]) -> str:
@@ -223,7 +214,7 @@ def _judged(info: ModelInfo, logits: Array, data: LabelledSides) -> Judged:
     placed = np.empty(len(data))
     placed[generated] = [auc(np.array([chance]), reals) for chance in fakes]
     placed[~generated] = [auc(fakes, np.array([chance])) for chance in reals]
-    right = (chances >= _cuts(info)["generated"]["value"]) == generated
+    right = (chances >= cuts_of(info.thresholds)["generated"]["value"]) == generated
     share = np.where(generated, generated.mean(), 1 - generated.mean())
     soft = np.array([kind.side == "soft" for kind in data.kinds])
     return Judged(

@@ -143,6 +143,7 @@ def show(result: Mapping[str, Any]) -> str:
             f"(95 % interval {found['low']:.3f} to {found['high']:.3f})"
             for name, found in result["over_pictures"].items()
         ]
+    lines += [f"{Path(row['picture']).name}: {row['about']}" for row in rows if row["about"]]
     lines += [f"{Path(row['picture']).name}: {note}" for row in rows for note in row["notes"]]
     lines.append(
         f"{result['queries']} queries a map; fidelity is that of the linear student on neighbours "

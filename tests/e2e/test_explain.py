@@ -9,8 +9,10 @@ from PIL import Image
 import edgesdk
 from edgesdk.cli import main
 from edgesdk.core.errors import UnsupportedError, UsageError
+from edgesdk.core.question import questions_of
 from edgesdk.core.samples import synthetic_faces
 from edgesdk.verbs.explain import show
+from tests.drawn import photo
 
 NAMES = {"decision", "saliency", "shifted_share", "fidelity", "deletion", "insertion", "queries"}
 CROPS = synthetic_faces(3, seed=3, size=112)
@@ -81,6 +83,19 @@ def test_where_two_artefacts_disagree(colours, make_face_bundle, faces, tmp_path
     assert target.exists()
 
 
+def test_two_artefacts_that_decide_about_different_pictures_are_not_compared(
+    colours, faces, monkeypatch
+):
+    kept = iter((1, 2))
+
+    def some(*asked):
+        return questions_of(*asked)[: next(kept)]
+
+    monkeypatch.setattr("edgesdk.saliency.asking.questions_of", some)
+    with pytest.raises(UsageError, match="leave out different pictures"):
+        edgesdk.explain(colours, [colours.path, *faces], queries=40)
+
+
 def test_what_cannot_be_explained_is_refused_in_a_sentence(colours, faces, make_face_bundle):
     with pytest.raises(UsageError, match="give two pictures, found 1"):
         edgesdk.explain("bridge-face", faces[0])
@@ -113,3 +128,39 @@ def test_the_report_shows_maps(colours, faces, tmp_path):
 def test_a_wrong_target_is_refused_before_any_work(colours, faces, tmp_path):
     with pytest.raises(UsageError, match="must end in"):
         edgesdk.explain(colours, faces[0], output=tmp_path / "map.gif")
+
+
+def of_generated(*files, **more):
+    return edgesdk.explain("f2c-detector", list(files), method="lime", queries=40, **more)
+
+
+def test_of_generated_pictures_the_verdict_is_that_of_run(tmp_path):
+    """A flat picture, and one smaller than a crop, were called generated; run gives no verdict."""
+    shown = {
+        "photo": photo(0, 160, 160), "flat": np.full((96, 96, 3), 90, np.uint8),
+        "small": photo(1, 40, 90),
+    }  # fmt: skip
+    files = {name: tmp_path / f"{name}.png" for name in shown}
+    for name, picture in shown.items():
+        Image.fromarray(picture).save(files[name])
+    (row, *hindered) = edgesdk.run("f2c-detector", list(files.values()))["pictures"]
+    assert {other["verdict"] for other in hindered} == {"undecided"}
+    found = of_generated(*files.values())
+    assert found["picture"] == str(files["photo"])
+    assert found["others"] == []
+    assert f"{row['verdict']}, probability {row['probability']:.3f}" in found["about"]
+    assert found["about"] in show(found)
+    with pytest.raises(UsageError, match=r"no picture gets a verdict .*flat: it shows nothing"):
+        of_generated(files["flat"])
+
+
+def test_the_part_that_is_explained_speaks_for_the_verdict_of_the_whole(tmp_path):
+    """Between the thresholds nothing is decided, which the explanation says of the whole."""
+    for number in range(4):
+        Image.fromarray(photo(number, 192, 256)).save(tmp_path / f"{number}.png")
+    rows = {row["picture"]: row for row in edgesdk.run("f2c-detector", tmp_path)["pictures"]}
+    first = of_generated(tmp_path)
+    for told in [first, *first["others"]]:
+        row = rows[told["picture"]]
+        assert row["verdict"] in told["about"]
+        assert (told["decision"] == "generated") == (row["logit"] >= 0)
