@@ -90,6 +90,8 @@ def test_a_row_of_fewer_seeds_takes_the_place_of_none():
     settle(found, "none noise", {"seeds": 1, **row(0.1)})
     assert [r["seeds"] for r in found["rows"].values()] == [3, 1]
     assert [claim["claim"][:3] for claim in found["claims"]] == ["10a"]
+    settle(found, "response eps 3", {"seeds": 1, **row(0.1)})
+    assert list(found["rows"]) == ["none", "response eps 3", "none noise"]  # as they are asked for
 
 
 def test_rows_are_asked_for_by_name_or_from_the_first():

@@ -42,15 +42,19 @@ def cells(pate_queries: int) -> list[Cell]:
         for method in ("selective", "response")
     ]
     rivals = [
-        {"method": "none", "pictures": "noise"},
-        {"method": "dp-sgd", "epsilon": 3.0},
-        {"method": "pate", "epsilon": 3.0, "queries": pate_queries, "epochs": 40},
+        row
+        for epsilon in EPSILONS
+        for row in (
+            {"method": "dp-sgd", "epsilon": epsilon},
+            {"method": "pate", "epsilon": epsilon, "queries": pate_queries, "epochs": 40},
+        )
     ]
     published = [
         {"method": "selective", "epsilon": 3.0, "correct": False},
         {"method": "response", "epsilon": 3.0, "correct": False},
     ]
-    return [{"method": "none"}, *private[:2], *rivals, *private[2:], *published]
+    free = [{"method": "none"}, {"method": "none", "pictures": "noise"}]
+    return [*free[:1], *private[:2], *free[1:], *rivals[:2], *private[2:], *rivals[2:], *published]
 
 
 def name_of(cell: Cell) -> str:
@@ -177,7 +181,8 @@ def asked_cells(options: argparse.Namespace) -> list[Cell]:
 def settle(found: dict[str, Any], name: str, new: dict[str, Any]) -> None:
     """Put a row in the place of one of no more seeds, and judge the claims anew."""
     if new["seeds"] >= found["rows"].get(name, {}).get("seeds", 0):
-        found["rows"][name] = new
+        rows = {**found["rows"], name: new}
+        found["rows"] = {n: rows[n] for n in map(name_of, cells(0)) if n in rows}
         found["claims"] = claims(found["rows"])
 
 

@@ -71,32 +71,46 @@ def federated_claims(name: str) -> str:
     return "\n".join(lines)
 
 
-def private() -> str:
+def private_result(name: str) -> dict[str, Any]:
+    """Return what was measured on a set, without rows where nothing was."""
+    path = RESULTS / f"private-{name}.json"
+    found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return {"rows": {}, "claims": [], **found}
+
+
+def private(name: str) -> str:
     """Return what each way to a private student reached."""
-    found = read("private-mnist.json")["rows"]
+    found = private_result(name)["rows"]
+    if not found:
+        return NOT_MEASURED
     teacher = next(iter(found.values()))["teacher_accuracy"]
     rows = [["teacher, on the private pictures", "none", "0", between(teacher, 3), ""]]
-    for name, row in found.items():
-        epsilon = row["ledger"].get("epsilon")
+    kinds = [how.split(" eps ")[0] for how in found]
+    for *_, how in sorted(
+        (kinds.index(how.split(" eps ")[0]), -(row["ledger"].get("epsilon") or 0), how)
+        for how, row in found.items()
+    ):
+        row, epsilon = found[how], found[how]["ledger"].get("epsilon")
         rows.append([
-            name, "none" if epsilon is None or name.startswith("none") else f"{epsilon:g}",
-            between(row.get("label_error"), 3), between(at_most_1(row["holdout_accuracy"]), 3),
+            how, "none" if epsilon is None or how.startswith("none") else f"{epsilon:g}",
+            between(row.get("label_error"), 3), between(in_range(row["holdout_accuracy"]), 3),
             str(row["seeds"]),
         ])  # fmt: skip
     return table(["how", "epsilon", "label error", "student", "seeds"], rows)
 
 
-def at_most_1(found: dict[str, Any]) -> dict[str, Any]:
+def in_range(found: dict[str, Any]) -> dict[str, Any]:
     """Return a share whose interval ends where shares do."""
-    return {**found, "high": min(1.0, found["high"])} if found.get("high") else found
+    ends = found.keys() & {"mean", "low", "high"}
+    return {name: min(max(found[name], 0.0), 1.0) for name in ends}
 
 
-def private_claims() -> str:
+def private_claims(name: str) -> str:
     """Return the claims of private distillation with their verdicts."""
     return "\n".join(
         f"- {claim['claim']}: {between(claim, 3 if claim['least'] < 1 else 1)}, asked "
         f"{claim['least']:g}: {verdict(claim)}."
-        for claim in read("private-mnist.json")["claims"]
+        for claim in private_result(name)["claims"]
     )
 
 

@@ -154,7 +154,8 @@ def _notes(found: Found, misfit: float, model: str) -> tuple[str, ...]:
     if not BALANCED[0] <= found.shifted_share <= BALANCED[1]:
         told.append(
             f"{100 * found.shifted_share:.0f} % of the neighbours shift the decision: the map "
-            "follows how sure the model is, and its fidelity says little"
+            "follows how sure the model is, and its fidelity says little; lime, which takes parts "
+            "away, may tell more (--method lime)"
         )
     if misfit > FAR_OFF:
         told.append(

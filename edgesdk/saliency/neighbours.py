@@ -45,7 +45,7 @@ class Neighbours:
         from edgesdk_runtimes._open import open_session
 
         kinds = shipped_kinds()
-        self.bundle = open_bundle(f"{SHIPPED}{model}" if model in kinds else model)
+        self.bundle = _opened(model, kinds)
         if self.bundle.task != TASK or (len(self.bundle.inputs), len(self.bundle.outputs)) != (
             2,
             2,
@@ -106,6 +106,18 @@ class Neighbours:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _opened(model: Bundle | Path | str, kinds: Sequence[str]) -> Bundle:
+    """Return the bundle behind a kind, a shipped name or a path."""
+    if model in kinds:
+        return open_bundle(f"{SHIPPED}{model}")
+    if isinstance(model, str) and model not in shipped() and not Path(model).exists():
+        raise UsageError(
+            f"nothing draws neighbours of the kind {model!r}; name a kind or the folder of a "
+            f"bundle that `edgesdk train relabel` led to. {did_you_mean(model, kinds)}"
+        )
+    return open_bundle(model)
 
 
 def enlarged(pictures: Array, size: Sequence[int]) -> Array:

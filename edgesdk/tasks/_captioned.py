@@ -21,7 +21,10 @@ from edgesdk.own_encoders import Encoders, embedded, packed
 from edgesdk.picture_sets import Pictures
 
 KNOWN = 0.5  # part of a caption's words that a verdict wants
-WITHOUT = "nothing is said of it; --captions FILE tells of each picture a sentence"
+WITHOUT = (
+    "nothing is said of it; captions.json beside it, or --captions FILE of `edgesdk run`, tells of "
+    "each picture a sentence"
+)
 
 
 class Reader:
@@ -48,9 +51,9 @@ class Reader:
         if found is None:
             empty = "" if given is None else f"{given.origin} says nothing of any picture. "
             raise UsageError(
-                f"{empty}{self._info.model} judges a picture by what is said of it; give "
-                '--captions FILE, JSON such as {"name.jpg": "a dog on a beach"}, or put '
-                "captions.json beside them"
+                f"{empty}{self._info.model} judges a picture by what is said of it; put "
+                'captions.json beside them, JSON such as {"name.jpg": "a dog on a beach"}, or give '
+                "`edgesdk run` such a file by --captions FILE"
             )
         return found
 

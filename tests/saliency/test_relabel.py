@@ -110,7 +110,7 @@ def test_what_never_shifts_is_said_to_tell_little():
     found = explained(sure, Around(), queries=80)
     assert found.found.shifted_share == 0
     assert np.isfinite(found.found.saliency).all()
-    assert any("fidelity says little" in note for note in found.notes)
+    assert any("fidelity says little; lime" in note for note in found.notes)
 
 
 def test_too_few_queries_are_refused():
@@ -197,6 +197,8 @@ def test_shipped_neighbours_keep_the_picture_and_move_with_the_noise():
 def test_what_draws_no_neighbours_is_refused_with_the_kinds_there_are():
     with pytest.raises(UsageError, match=r"draws no neighbours.*faces"):
         Neighbours("bridge-face")
+    with pytest.raises(UsageError, match=r"kind 'face'; .* Did you mean 'faces'"):
+        Neighbours("face")
 
 
 def test_the_decision_is_the_likeliest_answer():

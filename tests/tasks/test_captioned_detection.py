@@ -113,7 +113,7 @@ def test_pictures_of_which_nothing_is_said_are_skipped_by_name(tmp_path):
 
 def test_without_any_caption_it_says_what_to_do(tmp_path):
     Image.fromarray(photo(0)).save(tmp_path / "a.png")
-    with pytest.raises(UsageError, match="give --captions FILE"):
+    with pytest.raises(UsageError, match=r"put captions.json .* --captions FILE"):
         TASK.run(job([tmp_path]))
 
 

@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the train extra")
 
+from edgesdk.core.errors import UsageError
 from tools import federated as judge
 
 RESULTS = Path(__file__).parents[2] / "training" / "results"
@@ -43,6 +44,14 @@ def test_what_fedbsd_sends_is_its_backbone_to_the_byte(federated):
     assert found["bytes"]["sent_by_a_client"] == found["bytes"]["of_its_backbone"] > 0
     whole = federated(method="fedavg", out="whole")
     assert not judge.bytes_claim({"fedbsd": {0: whole}})["holds"]
+
+
+def test_methods_are_asked_for_by_name():
+    methods = {"fedavg": 1, "fedlmd": 2}
+    assert judge.chosen(methods, []) == methods
+    assert judge.chosen(methods, ["fedlmd"]) == {"fedlmd": 2}
+    with pytest.raises(UsageError, match=r"no method 'fedlm'. Valid: fedavg, fedlmd"):
+        judge.chosen(methods, ["fedlm"])
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("federated-*-*.json")), ids=lambda p: p.stem)

@@ -267,6 +267,18 @@ def test_wrong_settings_are_refused_in_a_sentence(run):
         run(method="selectiv")
     with pytest.raises(UsageError, match="epsilon"):
         run(epsilon=0)
+    with pytest.raises(UsageError, match="epsilon 11 is above the budget of 10"):
+        run(epsilon=11, budget=10.0)
+
+
+def test_a_rival_whose_packages_are_missing_is_refused_before_anything_is_read(monkeypatch, run):
+    from edgesdk.core.errors import MissingDependencyError
+    from edgesdk_training.privacy import dpsgd
+
+    monkeypatch.setattr(dpsgd.Needs, "requires", ("no_such_package",))
+    monkeypatch.setattr("edgesdk_training.classes.read_classes", None)
+    with pytest.raises(MissingDependencyError, match="method dp-sgd needs no_such_package"):
+        run(method="dp-sgd")
 
 
 def test_rivals_keep_a_ledger_of_their_own(run):

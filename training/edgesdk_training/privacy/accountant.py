@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgesdk.core import plugins
-
 # What DP-SGD and PATE need beyond the recipe.
 NEEDS = ("dp_accounting",)
 LARGEST_NOISE = 1e4
 
 
-class _Needs:
+class Needs:
+    """What is to be installed."""
+
     requires, extra = NEEDS, "privacy"
-
-
-def need(what: str) -> None:
-    """Raise MissingDependencyError where the accountant is not installed."""
-    plugins.require(what, _Needs())
 
 
 def gaussian_noise(epsilon: float, delta: float, times: int, sensitivity: float) -> float:

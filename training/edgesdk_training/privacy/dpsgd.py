@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from edgesdk.core import plugins
 from edgesdk_training.classes import accuracy
 from edgesdk_training.privacy import accountant
 from edgesdk_training.privacy.budget import Budget, Charge
@@ -30,13 +29,14 @@ RATE = 0.02
 LR = 0.5
 
 
-class _Needs:
+class Needs:
+    """What is to be installed."""
+
     requires, extra = ("opacus", *accountant.NEEDS), "privacy"
 
 
 def by_dp_sgd(work: Work) -> Made:
     """Return a student that DP-SGD taught on the private pictures."""
-    plugins.require("method dp-sgd", _Needs)
     settings, context, data = work.settings, work.context, work.data
     steps = max(1, round(settings.epochs / RATE))
     budget = Budget(context.folder.parent, f"records-{data.sha256[:16]}", settings.budget)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgesdk.core import plugins
 from edgesdk_training import datafree
 from edgesdk_training.classes import accuracy, predict, softmax
-from edgesdk_training.privacy import response
+from edgesdk_training.privacy import accountant, dpsgd, response
 from edgesdk_training.privacy.desk import Desk
 from edgesdk_training.privacy.dpsgd import by_dp_sgd
 from edgesdk_training.privacy.pate import by_pate
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 # Added to a run's seed, so that the stages are split apart from all else.
 SPLIT = 11
+
+
+def need(method: str) -> None:
+    """Raise MissingDependencyError before anything is read where a rival's packages are missing."""
+    if method in NEEDS:
+        plugins.require(f"method {method}", NEEDS[method])
 
 
 def student_of(work: Work) -> Made:
@@ -81,6 +88,7 @@ def _learnable(settings: Any, labels: Array, may: Array) -> Array:
     return response.one_hot(labels, may.shape[1])
 
 
+NEEDS = {"pate": accountant.Needs, "dp-sgd": dpsgd.Needs}
 METHODS: dict[str, Callable[[Work], Made]] = {
     "selective": asked, "response": asked, "none": asked, "pate": by_pate, "dp-sgd": by_dp_sgd,
 }  # fmt: skip

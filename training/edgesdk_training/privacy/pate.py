@@ -41,7 +41,6 @@ def by_pate(work: Work) -> Made:
     """Return a student of the noisy votes on drawn pictures."""
     import torch
 
-    accountant.need("method pate")
     settings, context, data = work.settings, work.context, work.data
     budget = Budget(context.folder.parent, f"records-{data.sha256[:16]}", settings.budget)
     charge = Charge(context.folder.name, token(context), "pate", settings.epsilon, settings.queries)

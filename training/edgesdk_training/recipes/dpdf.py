@@ -117,6 +117,11 @@ class Settings:
         for name, valid in (("method", METHODS), ("pictures", PICTURES)):
             if (found := getattr(self, name)) not in valid:
                 raise UsageError(f"there is no {name} {found!r}. {did_you_mean(found, valid)}")
+        if self.method != "none" and self.epsilon > self.budget:
+            raise UsageError(
+                f"epsilon {self.epsilon:g} is above the budget of {self.budget:g} that all runs "
+                "beside each other may spend; ask for a smaller epsilon, or set a larger budget"
+            )
 
 
 class Dpdf:
@@ -132,9 +137,10 @@ class Dpdf:
     def run(self, settings: Settings, context: RunContext) -> RunResult:
         """Teacher, generator, released answers, student; or, of dp-sgd, a student at once."""
         from edgesdk_training.classes import read_classes
-        from edgesdk_training.privacy.methods import student_of
+        from edgesdk_training.privacy.methods import need, student_of
         from edgesdk_training.privacy.work import Work
 
+        need(settings.method)
         data = read_classes(context, "private", settings.size, settings.groups, settings.most)
         student = plugins.load(plugins.STUDENTS, context.student)
         config = student.config(
