@@ -38,6 +38,7 @@ BREAKS = frozenset(
 )
 NOUNS_IN_ING = ("building", "painting", "ceiling", "clothing", "railing", "wing", "ring", "string")
 LONGEST_PHRASE = 4
+_MOMENT = re.compile(r"(?<=.)@\d+\.\d+s$")  # of a picture of a video
 
 
 class Captions:
@@ -67,18 +68,31 @@ class Captions:
             by_name.setdefault(PurePosixPath(name).name, []).append(kept)
         # A name that several paths end in tells nothing.
         self._by_name = {name: said[0] for name, said in by_name.items() if len(said) == 1}
+        self._asked: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._by_path)
 
     def of(self, path: str | Path) -> list[str]:
-        """Return the sentences of a picture, by its path or else by its name; [] for none."""
+        """Return the sentences of a picture, by its path or else by its name; [] for none.
+
+        A picture of a video has what is said of the video, unless something is said of itself.
+        """
         whole = PurePosixPath(Path(path).as_posix())
+        film = whole.with_name(_MOMENT.sub("", whole.name))
+        return self._of(whole) or (self._of(film) if film != whole else [])
+
+    def _of(self, whole: PurePosixPath) -> list[str]:
+        self._asked.add(whole.name)
         for start in range(len(whole.parts)):
             found = self._by_path.get("/".join(whole.parts[start:]).replace("//", "/"))
             if found:
                 return found
         return self._by_name.get(whole.name, [])
+
+    def unasked(self) -> list[str]:
+        """Return the entries whose file name no picture had that was asked about."""
+        return [name for name in self._by_path if PurePosixPath(name).name not in self._asked]
 
 
 def read_captions(path: Path) -> Captions:

@@ -100,9 +100,9 @@ def telling(cut: Array) -> Array:
 
 
 def pooled(logits: Array, cut: Array) -> float:
-    """Return the mean logit of the crops that show anything, of all where none does."""
+    """Return the mean logit of the crops that show anything; 0, which knows nothing, of none."""
     kept = telling(cut)
-    return float(logits[kept].mean() if kept.any() else logits.mean())
+    return float(logits[kept].mean()) if kept.any() else 0.0
 
 
 def mirrored_to(picture: Array, side: int) -> Array:

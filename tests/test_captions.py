@@ -36,6 +36,21 @@ def test_the_whole_path_wins_over_the_name():
     assert said.of("z/a.jpg") == []  # either could be meant
 
 
+def test_a_picture_of_a_video_has_what_is_said_of_the_video():
+    said = Captions({"film.mp4": "a dog", "film.mp4@2.0s": "a cat", "@1.0s": "odd"})
+    assert said.of("x/film.mp4@1.0s") == ["a dog"]
+    assert said.of("x/film.mp4@2.0s") == ["a cat"]
+    assert said.of("@1.0s") == ["odd"]
+    assert said.of("@3.0s") == []
+
+
+def test_what_no_picture_asked_about_is_known():
+    said = Captions({"x/a.jpg": "first", "b.jpg": "second", "film.mp4": "third"})
+    said.of("elsewhere/a.jpg")
+    said.of("film.mp4@0.0s")
+    assert said.unasked() == ["b.jpg"]
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

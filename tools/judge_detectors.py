@@ -1,6 +1,7 @@
 """Judge detectors of generated pictures on fakes, soft photos and real generators.
 
     python tools/judge_detectors.py runs/f2c-* --fakes judge --real generators_dev.tar -o out.json
+    python tools/judge_detectors.py --left-out one/f2c-* --fakes judge --steps 0 -o one.json
 
 Every picture of `--fakes` (from tools/make_fakes.py, of photos and generators that no detector
 was taught on) goes through one and the same JPEG step, then through further steps for the table
@@ -40,6 +41,7 @@ Array = NDArray[Any]
 Score = Callable[[Sequence[Array]], Array]
 RULE = "one-number rule"
 QUALITY = 90
+AGAINST = ("against photos", "against soft")
 # Pictures per side for the table of robustness: all of them would take hours.
 MOST = 160
 
@@ -80,6 +82,7 @@ def detectors(folders: Sequence[Path]) -> tuple[dict[str, Score], dict[str, Any]
             "weights_sha256": checkpoint.weights_sha256,
             "threshold": checkpoint.thresholds["generated"]["value"],
             "settings": settings,
+            "seed": checkpoint.provenance["seed"],
         }
     return found, about
 
@@ -92,17 +95,19 @@ def scores_of(scorers: dict[str, Score], pictures: Sequence[Array], step: Step) 
 
 
 def left_out(
-    folders: Sequence[Path], pictures: Sequence[Array], kinds: Sequence[Kind]
+    scorers: dict[str, Score],
+    about: dict[str, Any],
+    pictures: Sequence[Array],
+    kinds: Sequence[Kind],
 ) -> dict[str, Any]:
-    """Return clue -> family -> AUC by the detector that was taught without families like it."""
-    scorers, about = detectors(folders)
+    """Return clue -> family -> AUC by the detectors that were taught without families like it."""
     rows: dict[str, Any] = {}
-    for name, score in scorers.items():
-        without = tuple(about.get(name, {}).get("settings", {}).get("without", "").split("+"))
+    for name in sorted(about, key=lambda run: about[run]["seed"]):
+        without = tuple(about[name]["settings"].get("without", "").split("+"))
         if not any(without):
             continue
         mine = [i for i, k in enumerate(kinds) if not k.generated or k.name.startswith(without)]
-        scores = score([jpeg(pictures[i], QUALITY) for i in mine])
+        scores = scorers[name]([jpeg(pictures[i], QUALITY) for i in mine])
         found = families(scores, [kinds[i] for i in mine])["families"]
         clue = rows.setdefault(name.partition(" ")[0], {})
         for family, row in found.items():
@@ -111,21 +116,25 @@ def left_out(
 
 
 def averaged(of: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Return family -> mean over seeds of AUC and ends of the interval, and the mean of all."""
+    """Return family -> mean over seeds of AUC and ends of the interval, and the mean of all.
+
+    Args:
+        of: Family -> a row per seed, in the order of the seeds.
+    """
     rows = {
         family: {
             against: {
                 key: float(np.mean([row[against][key] for row in found]))
                 for key in ("auc", "low", "high")
             }
-            | {"seeds": len(found)}
+            | {"seeds": len(found), "values": [row[against]["auc"] for row in found]}
             for against in found[0]
         }
         for family, found in of.items()
     }
     means = {
         f"mean {against}": float(np.mean([row[against]["auc"] for row in rows.values()]))
-        for against in ("against photos", "against soft")
+        for against in AGAINST
     }
     return {"families": rows, **means}
 
@@ -241,7 +250,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("runs", nargs="+", type=Path, help="run or checkpoint folders")
+    parser.add_argument("runs", nargs="*", type=Path, help="run or checkpoint folders")
     parser.add_argument("--fakes", type=Path, required=True, help="set of tools/make_fakes.py")
     parser.add_argument("--left-out", type=Path, nargs="*", default=[], metavar="RUN",
                         help="runs that left families out, judged on these")  # fmt: skip
@@ -257,13 +266,15 @@ def main() -> None:
     pictures, kinds = read(asked.fakes)
     begun = time.time()
     scores = scores_of(scorers, pictures, STEPS["as it is"])
+    apart, runs = detectors(asked.left_out)
     data: dict[str, Any] = {
         "command": "python tools/judge_detectors.py",
         "detectors": about,
         "fakes": {"pictures": len(pictures), "jpeg_quality": QUALITY},
         "unseen": {name: families(found, kinds) for name, found in scores.items()},
         "reliability": {name: reliability(scores[name], kinds) for name in about},
-        "left out": left_out(asked.left_out, pictures, kinds),
+        "left out": left_out(apart, runs, pictures, kinds),
+        "left out runs": runs,
         "generators": {p.stem: generators(scorers, p, about, asked.most) for p in asked.real},
     }
     if asked.steps:

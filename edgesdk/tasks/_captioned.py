@@ -15,6 +15,7 @@ from edgesdk.captions import (
 )
 from edgesdk.core.batches import in_batches
 from edgesdk.core.errors import UnsupportedError, UsageError
+from edgesdk.core.notes import note
 from edgesdk.core.task import ModelInfo, Run
 from edgesdk.core.tensors import Array, TensorSpec
 from edgesdk.own_encoders import Encoders, embedded, packed
@@ -180,6 +181,16 @@ def _some(said: Sequence[str]) -> list[str]:
     if not said:
         raise UsageError(WITHOUT)
     return list(said)
+
+
+def tell_misnamed(captions: Captions, skipped: Sequence[Mapping[str, str]]) -> None:
+    """Tell of captions that belong to no picture, where pictures lack some: a name may be wrong."""
+    lacking = sum(row["why"] == WITHOUT for row in skipped)
+    if lacking and (left := captions.unasked()):
+        note(
+            f"{captions.origin} says nothing of {lacking} of the pictures, and names "
+            f"{len(left)} that are none of them, such as {left[0]!r}"
+        )
 
 
 def check_companions(bundle: str, wanted: Sequence[str], encoders: Encoders | None) -> None:

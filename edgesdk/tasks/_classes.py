@@ -151,9 +151,14 @@ def picture_files(given: Sequence[Path], with_films: bool = False) -> list[Path]
     """
     files: list[Path] = []
     for path in given:
-        found = Pictures(path) if path.is_dir() else None
-        if found is not None:
-            note(found.line())
-            names = sorted([*found.names, *(films(found) if with_films else ())])
-        files += [path] if found is None else [found.file(name) for name in names]
+        files += _inside(Pictures(path), with_films) if path.is_dir() else [path]
     return files
+
+
+def _inside(found: Pictures, with_films: bool) -> list[Path]:
+    """Return a folder's pictures, with its videos where these belong to it, and tell of them."""
+    moving = films(found) if with_films else []
+    found.skipped = [one for one in found.skipped if one.name not in moving]
+    told = f"; {len(moving):,} {'video' if len(moving) == 1 else 'videos'}" if moving else ""
+    note(found.line() + told)
+    return [found.file(name) for name in sorted([*found.names, *moving])]

@@ -30,7 +30,7 @@ from edgesdk.core.task import (
 from edgesdk.core.tensors import Array
 from edgesdk.generated import cuts_of, probability, told
 from edgesdk.own_encoders import open_encoders
-from edgesdk.tasks._captioned import check_companions
+from edgesdk.tasks._captioned import check_companions, tell_misnamed
 from edgesdk.tasks._detectors import beside, detector_of
 from edgesdk.tasks._each import each_picture
 from edgesdk.tasks._generated_sets import LabelledSides, native_samples, read_sides
@@ -157,6 +157,7 @@ class GeneratedImageDetection:
             job.bundle, job.runtime, job.device, job.threads, job.allow_fallback
         ) as session:
             rows, skipped = each_picture(job, see, EVERY_S)
+        tell_misnamed(said, skipped)
         result = {
             "bundle": job.bundle.name,
             "runtime": session.runtime,

@@ -111,6 +111,20 @@ def test_pictures_of_which_nothing_is_said_are_skipped_by_name(tmp_path):
     assert "--captions" in result["skipped"][0]["why"]
 
 
+def test_captions_that_belong_to_no_picture_are_told_where_pictures_lack_some(tmp_path, caplog):
+    """A wrong name in the file left its picture out, and nothing said why."""
+    for name in "ab":
+        Image.fromarray(photo(0)).save(tmp_path / f"{name}.png")
+    (tmp_path / "c.json").write_text(json.dumps({"a.png": "right", "B.PNG": "right"}))
+    caplog.set_level("INFO", "edgesdk")
+    TASK.run(job([tmp_path]), captions=str(tmp_path / "c.json"))
+    assert "nothing of 1 of the pictures" in caplog.text
+    assert "such as 'B.PNG'" in caplog.text
+    caplog.clear()
+    TASK.run(job([tmp_path / "a.png"]), captions=str(tmp_path / "c.json"))
+    assert "B.PNG" not in caplog.text
+
+
 def test_without_any_caption_it_says_what_to_do(tmp_path):
     Image.fromarray(photo(0)).save(tmp_path / "a.png")
     with pytest.raises(UsageError, match=r"put captions.json .* --captions FILE"):

@@ -121,11 +121,13 @@ def test_a_large_photo_costs_as_many_crops_as_a_middling_one(tmp_path, session):
     assert large["note"] == ""
 
 
-def test_a_video_gives_a_row_per_second(tmp_path, session):
+def test_a_video_gives_a_row_per_second(tmp_path, session, caplog):
     pytest.importorskip("av", reason="needs the extra video")
     film(tmp_path / "clip.mp4", [photo(n, 64, 64) for n in range(9)], 4)
     Image.fromarray(photo(0)).save(tmp_path / "a.png")
+    caplog.set_level("INFO", "edgesdk")
     result = TASK.run(job([tmp_path], tmp_path / "out"))
+    assert "1 picture; 1 video" in caplog.text  # it was told to be no picture, and read
     names = ["a.png", "clip.mp4@0.0s", "clip.mp4@1.0s", "clip.mp4@2.0s"]
     assert [row["picture"] for row in result["pictures"]] == [str(tmp_path / n) for n in names]
     assert len(list((tmp_path / "out").glob("*.jpg"))) == 4
@@ -177,6 +179,7 @@ def test_flat_parts_do_not_count_and_a_flat_picture_gets_no_verdict(tmp_path, se
     assert rows["flat"]["verdict"] == "undecided"
     assert rows["flat"]["note"] == "flat: it shows nothing"
     assert rows["flat"]["crops"] == 0
+    assert rows["flat"]["probability"] == 0.5
 
 
 def test_the_warning_holds_the_model_s_own_figure(tmp_path, session):
