@@ -11,7 +11,8 @@ pytest.importorskip("torch", reason="needs the train extra")
 
 from edgesdk.core.files import write_json
 from edgesdk.generated import kind_of
-from tools import exported_accuracy, judge_detectors, reliability, teach_detectors
+from tests.drawn import photo
+from tools import detector_claims, exported_accuracy, judge_detectors, reliability, teach_detectors
 from tools.ship_detector import advice
 
 
@@ -25,8 +26,11 @@ def test_advice_names_the_best_detector_of_the_command():
         for name, auc in {"f2c": 0.9, "npr": 0.8}.items()
     }
     assert advice(unseen, "f2c").startswith("recommended: the best")
-    assert advice(unseen, "npr").startswith("f2c is the best")
+    assert advice(unseen, "npr").startswith("recommended is f2c, the best")
     assert "f2c 0.90, npr 0.80" in advice(unseen, "npr")
+    assert advice(unseen, "npr").endswith("edgesdk train f2c --set clue=f2c")
+    begun = {"f2c begun": unseen["f2c"], "npr": unseen["npr"]}
+    assert "edgesdk train" not in advice(begun, "npr")
 
 
 def test_families_left_out_are_averaged_over_seeds():
@@ -35,7 +39,40 @@ def test_families_left_out_are_averaged_over_seeds():
     found = judge_detectors.averaged({"ae": [both, other], "vq": [both]})
     assert found["families"]["ae"]["against photos"]["auc"] == pytest.approx(0.7)
     assert found["families"]["ae"]["against photos"]["seeds"] == 2
+    assert found["families"]["ae"]["against photos"]["values"] == [0.8, 0.6]
     assert found["mean against photos"] == pytest.approx(0.75)
+
+
+def test_a_claim_is_judged_by_its_interval_over_seeds_or_over_families():
+    rows = {
+        name: {"against photos": {"auc": auc, "values": [auc - 0.01, auc, auc + 0.01]}}
+        for name, auc in {"a": 0.9, "b": 0.8}.items()
+    }
+    found = detector_claims.by_seed(rows, "against photos")
+    assert found.shape == (3, 2)
+    mean, low, high = detector_claims.interval(found)
+    assert mean == pytest.approx(0.85)
+    assert high - low == pytest.approx(2 * 4.303 * 0.01 / 3**0.5)
+    _, low, high = detector_claims.interval(np.array([[0.8, 0.9]]))
+    assert (low, high) == pytest.approx((0.8, 0.9))
+    verdicts = [detector_claims.verdict(0.8, 0.9, least) for least in (0.8, 0.85, 0.95)]
+    assert verdicts == ["holds", "not proven", "missed"]
+
+
+def test_runs_that_left_families_out_are_judged_on_these_in_the_order_of_their_seeds():
+    about = {
+        f"f2c without ae seed {seed}": {"seed": seed, "settings": {"without": "ae"}}
+        for seed in (2, 0)
+    }
+    scorers = {
+        name: lambda pictures, seed=told["seed"]: np.arange(len(pictures)) * (1 - seed)
+        for name, told in about.items()
+    }
+    kinds = [kind_of(k) for k in ("real", "soft/median", "fake/vq", "fake/ae-nearest")]
+    pictures = [photo(number, 64, 64) for number in range(len(kinds))]
+    found = judge_detectors.left_out(scorers, about, pictures, kinds)["f2c"]["families"]
+    assert list(found) == ["ae-nearest"]
+    assert found["ae-nearest"]["against photos"]["values"] == [1.0, 0.0]
 
 
 def test_a_detector_that_tells_the_truth_lies_on_the_diagonal():

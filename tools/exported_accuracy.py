@@ -30,7 +30,7 @@ TARGETS = ("onnx", "openvino", "tflite", "coreml", "tensorrt", "executorch")
 PRECISIONS = ("fp32", "fp16", "int8")
 KEPT = ("cpu", "machine", "os", "python")
 # What a bundle decided that a reader of the table must know.
-SAID = ("batch 1:", "int8 leaves", "int8: SpectrumFilter")
+SAID = ("batch 1:", "int8 leaves", "int8: SpectrumFilter", "int8: VerdictLayers")
 Row = dict[str, Any]
 
 

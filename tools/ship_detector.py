@@ -19,6 +19,7 @@ from edgesdk.core.bundle import Checkpoint
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import read_json
 from tools.command import told
+from tools.teach_detectors import CLUES
 from tools.zoo import checkpoint_of, put
 
 LICENCE = """Licence of the weights in this folder
@@ -71,8 +72,10 @@ def advice(unseen: Mapping[str, Any], name: str) -> str:
     }
     best = max(means, key=lambda other: means[other])
     told = ", ".join(f"{other} {value:.2f}" for other, value in means.items())
-    chosen = "recommended: the best" if best == name else f"{best} is the best"
-    return f"{chosen} of one command on controlled fakes kept apart (mean AUC: {told})"
+    chosen = "recommended: the best" if best == name else f"recommended is {best}, the best"
+    found = f"{chosen} of one command on controlled fakes kept apart (mean AUC: {told})"
+    taught = f"; it is taught by: edgesdk train f2c --set clue={best}"
+    return found + (taught if best != name and best in CLUES else "")
 
 
 def _of_captions(data: Mapping[str, Any], path: Path) -> dict[str, Any]:

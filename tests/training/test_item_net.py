@@ -12,10 +12,12 @@ from edgesdk.captions import Tokenizer, caption_tokens
 from edgesdk.core import plugins
 from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.errors import UnsupportedError, UsageError
+from edgesdk.core.shipped import open_bundle
 from edgesdk_training._train import train
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
+from edgesdk_export._float_layers import classes_in_float, nodes_in_float  # noqa: E402
 from edgesdk_training import compact_learning, compact_space, encoders  # noqa: E402
 from edgesdk_training.nets.mobile_net import MobileNetV2, folded  # noqa: E402
 
@@ -52,6 +54,17 @@ def test_no_cast_stands_in_the_way_of_float16():
     tokens = torch.ones((2, 3, 6), dtype=torch.int32)
     graph = torch.export.export(STUDENT.build(CONFIG).eval().texts, (tokens,)).graph
     assert not [node.name for node in graph.nodes if "_to" in str(node.target)]
+
+
+def test_int8_leaves_the_layers_of_the_verdict_in_float():
+    """They magnify distances: in int8 OpenVINO spoiled the logit, and the distances not at all."""
+    onnx = pytest.importorskip("onnx", reason="needs the onnx extra")
+    assert classes_in_float(STUDENT.build(CONFIG)) == ["VerdictLayers"]
+    shipped = onnx.load(open_bundle("item-detector").entry_path)
+    kept = nodes_in_float(shipped)["VerdictLayers"]
+    assert [node.op_type for node in shipped.graph.node if node.name in kept] == [
+        "Gemm", "Relu", "Gemm",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("blocks", [15, 18])

@@ -12,6 +12,13 @@ HIDDEN, DROPOUT = 64, 0.1
 WIDTHS = {"global": 1, "sum": 1, "concat": 3, "picture": 0}
 
 
+class VerdictLayers(nn.Sequential):
+    """Two small layers that make a handful of distances into a logit, one after the other."""
+
+    # They magnify what little distances differ by, and cost nothing: exporters leave them in float.
+    in_float = True
+
+
 class ItemHead(nn.Module):
     """Unit embeddings in, logits [N, 1] of "generated" out.
 
@@ -25,7 +32,7 @@ class ItemHead(nn.Module):
     def __init__(self, head: str, width: int, objects: int) -> None:
         super().__init__()
         self.head, self.objects = head, objects
-        self.layers = nn.Sequential(
+        self.layers = VerdictLayers(
             nn.Linear(WIDTHS[head] or width, HIDDEN),
             nn.ReLU(),
             nn.Dropout(DROPOUT),
