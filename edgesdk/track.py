@@ -21,7 +21,7 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.preprocess import check_picture
 from edgesdk.core.task import ModelInfo, info_of
 from edgesdk.core.tensors import Array, Arrays
-from edgesdk.track_steps import Policy, boxes_in, choose, crop, target_side
+from edgesdk.track_steps import Policy, boxes_in, choose, crop, middle, target_side
 from edgesdk.words import sentence_features
 
 AROUND = 0.35  # of the crop's side: how far off the squares lie that an unsure frame looks at
@@ -184,9 +184,7 @@ class Follower:
         return Found(self._box, score, self.lost)
 
     def _middle(self, features: Array) -> Array:
-        skip = (features.shape[-1] - self._memory_side) // 2
-        inside = slice(skip, skip + self._memory_side)
-        return np.ascontiguousarray(features[:, :, inside, inside])
+        return np.ascontiguousarray(middle(features, self._memory_side))
 
     def _remember(self, answer: Mapping[str, Any], awaited: Array, side: float) -> None:
         """Mix the target's new features into the memory, from where it stands in the crop."""

@@ -100,6 +100,13 @@ def _mean_colour(frame: Array) -> tuple[int, int, int]:
     return int(red), int(green), int(blue)
 
 
+def middle(features: Any, held: int) -> Any:
+    """Return the middle [..., held, held] of features [..., cells, cells]."""
+    skip = (features.shape[-1] - held) // 2
+    inside = slice(skip, skip + held)
+    return features[..., inside, inside]
+
+
 def boxes_in(distances: Array, stride: int) -> Array:
     """Return boxes [4, cells] (x, y of the middle, width, height) relative to the crop's middle.
 

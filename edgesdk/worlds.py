@@ -40,6 +40,7 @@ class Scene:
         occlusion: Chance that a bar passes before everything.
         jump: Sides of the target that every object jumps from frame to frame, so that its way
             does not tell which one it is.
+        rest: Frames between two such jumps in which every object goes its way.
     """
 
     width: int = 240
@@ -51,6 +52,7 @@ class Scene:
     grey: bool = True
     occlusion: float = 0.2
     jump: float = 0.0
+    rest: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ def make_world(
             mover.step(rng, bounds)
         for other in movers[1:]:
             other.speed += PULL * (movers[0].place - other.place)
-        if scene.jump:
+        if scene.jump and (number + 1) % (scene.rest + 1) == 0:
             _jump(rng, movers, scene.jump, bounds)
     noun = shape if cut is None else cut[0]
     text = f"the {_size(side)}{names[0]} {noun}"

@@ -118,6 +118,7 @@ class TestCost(RecipeContract):
     recipe = "cost"
     settings: ClassVar = {
         "pairs": 4, "epochs": 1, "whole_steps": 1, "batch": 2, "size": 64, "width": 16,
+        "hears": 8, "hear_pairs": 4, "hear_epochs": 1,
     }  # fmt: skip
     data: ClassVar = {"video": [Path("synthetic")]}
 

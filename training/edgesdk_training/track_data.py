@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from edgesdk.core.tensors import Array
 from edgesdk.sequences import Track
-from edgesdk.track_steps import crop, target_side
-from edgesdk.words import sentence_features
-from edgesdk.worlds import Scene, make_world
+from edgesdk.track_steps import crop, middle, target_side
+from edgesdk.words import sentence_features, words_of
+from edgesdk.worlds import COLOURS, Scene, make_world
 
 HELD_OUT = 6  # every sixth scene judges, and teaches nothing
 SHIFT, GROW = 0.3, 0.18  # of the crop's half and of its logarithm: how the search is displaced
 WIDE = 0.8  # of the crop's half, instead of SHIFT
 STRANGER, FAR = 0.08, 0.1  # chances of a search without the target, and of a far displacement
 GAP = 20  # frames between both
+FILMED = 0.1  # of the pairs that teach words
+ALONE, IDLE = 0.1, 0.3  # of those from worlds: without look-alikes, and with idle words
 FRAMES = 4  # of a made-up world: one to remember, the others to search
 
 
@@ -66,19 +68,60 @@ class Pairs:
         size: Side of the crops in pixels.
         made: Part of the pairs that comes from made-up worlds.
         silent: Part of the sentences that is left out.
+        wide: Side of the crops in sides of the target with its surroundings.
+        shake: How far the box to remember is off, in its sides.
     """
 
-    def __init__(self, tracks: Sequence[Track], size: int, made: float, silent: float) -> None:
+    def __init__(
+        self,
+        tracks: Sequence[Track],
+        size: int,
+        made: float,
+        silent: float,
+        wide: float = 2.0,
+        shake: float = 0.0,
+    ) -> None:
         self._films = [[t.read(i) for i in range(len(t))] for t in tracks]
         self._tracks, self._size, self._silent = list(tracks), size, silent
-        self._made = made if tracks else 1.0
+        self._made, self._wide, self._shake = made if tracks else 1.0, wide, shake
+        said = [word for track in tracks for word in words_of(track.text)]
+        self._chatter = [word for word in said if word not in COLOURS]
         self._photos = [film[len(film) // 2] for film in self._films]
 
     def draw(self, rng: np.random.Generator) -> list[Pair]:
         """Return the next pairs, of one memory."""
         if rng.random() < self._made:
-            return self._from_world(rng)
+            scene = Scene(
+                frames=FRAMES,
+                lookalikes=int(rng.integers(0, 4)),
+                grey=bool(rng.random() < 0.5),
+                largest=70.0,
+                occlusion=0.05,
+            )
+            return self._from_world(rng, scene)
         return [self._from_film(rng)]
+
+    def hard(self, rng: np.random.Generator) -> list[Pair]:
+        """Return pairs of one memory in which nothing but the words tells the target.
+
+        The grey first frame does not show its colour, and its look-alikes jump about with it.
+        Some sentences hold words of the sequences' as well, of no meaning here.
+        """
+        if self._tracks and rng.random() < FILMED:
+            return [self._from_film(rng)]
+        scene = Scene(
+            frames=FRAMES,
+            lookalikes=0 if rng.random() < ALONE else int(rng.integers(1, 5)),
+            grey=bool(rng.random() < 0.9),
+            largest=70.0,
+            occlusion=0.05,
+            jump=float(rng.uniform(0.7, 1.6)),
+        )
+        pairs = self._from_world(rng, scene)
+        if not self._chatter or rng.random() >= IDLE:
+            return pairs
+        first, last = (" ".join(rng.choice(self._chatter, rng.integers(0, 5))) for _ in range(2))
+        return [replace(pair, text=f"{first} {pair.text} {last}") for pair in pairs]
 
     def _from_film(self, rng: np.random.Generator) -> Pair:
         which = int(rng.integers(len(self._tracks)))
@@ -99,14 +142,7 @@ class Pairs:
             rng, film[first], track.boxes[first], seen, box, centre_box, track.text, True
         )
 
-    def _from_world(self, rng: np.random.Generator) -> list[Pair]:
-        scene = Scene(
-            frames=FRAMES,
-            lookalikes=int(rng.integers(0, 4)),
-            grey=bool(rng.random() < 0.5),
-            largest=70.0,
-            occlusion=0.05,
-        )
+    def _from_world(self, rng: np.random.Generator, scene: Scene) -> list[Pair]:
         photos = self._photos if rng.random() < 0.6 else []
         cuts = [self._cut(rng)] if self._photos and rng.random() < 0.4 else []
         world = make_world(int(rng.integers(2**31)), scene, photos, cuts)
@@ -139,12 +175,16 @@ class Pairs:
         real: bool,
     ) -> Pair:
         size = self._size
-        side = 2 * target_side(*first_box[2:])
+        if self._shake:
+            off = rng.uniform(-self._shake, self._shake, 4) * first_box[[2, 3, 2, 3]]
+            first_box = first_box + off
+        around_it = target_side(*first_box[2:])
         centre = _middle(first_box)
-        memory, close = crop(first, centre, side, size), crop(first, centre, side / 2, 127)
+        memory = crop(first, centre, self._wide * around_it, size)
+        close = crop(first, centre, around_it, 127)
         # Among look-alikes being near the middle must not tell the target.
         reach = WIDE if not real or rng.random() < FAR else SHIFT
-        wide = 2 * target_side(*around[2:]) * float(np.exp(rng.uniform(-GROW, GROW)))
+        wide = self._wide * target_side(*around[2:]) * float(np.exp(rng.uniform(-GROW, GROW)))
         shift = rng.uniform(-reach, reach, 2) * wide / 2
         at = np.array(_middle(around)) + shift
         search = _lit(rng, crop(second, (float(at[0]), float(at[1])), wide, size))
@@ -179,6 +219,7 @@ def gather(
     see: Callable[[Array], Array],
     teach: Callable[[Array, Array], Array] | None,
     places: tuple[int, int],
+    held: int,
     progress: Any,
 ) -> dict[str, Array]:
     """Return pairs as arrays of features, so that the frozen backbone runs once.
@@ -190,6 +231,7 @@ def gather(
         see: Crop [1, 3, S, S] to features [1, C, H, W].
         teach: (close crop, features of the search) to the teacher's logits [H, W].
         places: Words and length of a word's vector.
+        held: Cells of the memory along a side.
         progress: Called with (done, total, label).
 
     Returns:
@@ -202,8 +244,7 @@ def gather(
     while len(rows["box"]) < count:
         for pair in pairs.draw(rng):
             memory, search = see(pair.memory[None])[0], see(pair.search[None])[0]
-            quarter = memory.shape[-1] // 4
-            rows["memory"].append(memory[:, quarter:-quarter, quarter:-quarter].astype(np.float16))
+            rows["memory"].append(middle(memory, held).astype(np.float16))
             rows["search"].append(search.astype(np.float16))
             rows["box"].append(pair.box.astype(np.float32))
             rows["text"].append(sentence_features(pair.text, *places).astype(np.float16))

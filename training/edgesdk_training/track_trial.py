@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesdk.core.task import ModelInfo
+from edgesdk.core.task import ModelInfo, info_of
 from edgesdk.core.tensors import Array, Arrays
 from edgesdk.sequences import Track, measures
 from edgesdk.track import Follower
@@ -24,6 +24,11 @@ def info_of_module(student: Any, config: Any) -> ModelInfo:
         model=student.model_name(config), task=student.task, inputs=inputs, outputs=outputs,
         preprocess=student.preprocess(config), postprocess=student.postprocess(config),
     )  # fmt: skip
+
+
+def info_of_checkpoint(student: Any, checkpoint: Any) -> ModelInfo:
+    """Describe a stored network, with the policy that travels with it."""
+    return info_of(checkpoint, *student.specs(student.config(**checkpoint.student_config)))
 
 
 def runner(module: Any) -> Callable[[Arrays], dict[str, Array]]:

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from edgesdk.track_steps import middle
+
 SURE = 0.25  # of the box's sides: cells nearer to its middle shall find the target
 BOX_L1, BOX_GIOU = 5.0, 2.0
 SCORE_BCE = 0.5
@@ -25,39 +27,43 @@ class Aligned(torch.nn.Module):
 
 def objective(both: Aligned, config: Any, settings: Any) -> Callable[[Any], Any]:
     """Return the loss of a batch: score, box, alignment, teacher."""
-    place = (torch.arange(config.cells) - config.cells // 2) * float(config.stride)
-    grid = torch.stack(torch.meshgrid(place, place, indexing="xy")).flatten(1)
+    grid = grid_of(config)
 
     def loss(batch: Any) -> tuple[Any, dict[str, Any]]:
         model = both.tracker
-        memory, search = _features(model, batch)
+        memory, search = _features(model, batch, config.held)
         score, box = model.decide(search, memory, batch["text"])
         logits, truth = score.flatten(1), batch["box"]
         present = truth.isfinite().all(1)
-        inside, sure = _cells(grid.to(truth.device), truth)
-        where = _where(logits, inside, sure, present)
+        inside, sure = cells_of(grid.to(truth.device), truth)
+        placed = where(logits, inside, sure, present)
         size = _size(box.flatten(2), grid.to(truth.device), truth, sure, config.size)
         told = _align(both, search, memory, batch["text"], sure, settings.temperature)
         taught = _taught(logits, batch, present)
-        total = where + size + settings.align * told + settings.teach * taught
+        total = placed + size + settings.align * told + settings.teach * taught
         hit = sure.gather(1, logits.argmax(1, keepdim=True))[:, 0].float()
         right = (hit * present).sum() / present.sum().clamp(min=1)
-        return total, {"where": where, "size": size, "align": told, "taught": taught, "hit": right}
+        return total, {"where": placed, "size": size, "align": told, "taught": taught, "hit": right}
 
     return loss
 
 
-def _features(model: Any, batch: Any) -> tuple[Any, Any]:
+def grid_of(config: Any) -> Any:
+    """Return x and y of each cell from the crop's middle, [2, cells], pixels of the crop."""
+    place = (torch.arange(config.cells) - config.cells // 2) * float(config.stride)
+    return torch.stack(torch.meshgrid(place, place, indexing="xy")).flatten(1)
+
+
+def _features(model: Any, batch: Any, held: int) -> tuple[Any, Any]:
     """Return the features of memory and search, from crops where no features are given."""
     if batch["search"].shape[1] > 3:
         return batch["memory"], batch["search"]
     whole = model.backbone(torch.cat([batch["memory"], batch["search"]]))
     memory, search = whole.chunk(2)
-    quarter = memory.shape[-1] // 4
-    return memory[:, :, quarter:-quarter, quarter:-quarter], search
+    return middle(memory, held), search
 
 
-def _cells(grid: Any, truth: Any) -> tuple[Any, Any]:
+def cells_of(grid: Any, truth: Any) -> tuple[Any, Any]:
     """Return which cells [N, cells] lie inside the box, and which near its middle."""
     away = (grid[None] - truth[:, :2, None]).abs()
     reach = truth[:, 2:, None]
@@ -67,7 +73,7 @@ def _cells(grid: Any, truth: Any) -> tuple[Any, Any]:
     return inside, near
 
 
-def _where(logits: Any, inside: Any, sure: Any, present: Any) -> Any:
+def where(logits: Any, inside: Any, sure: Any, present: Any) -> Any:
     """Return cross entropy over the cells, and over each cell alone, so that a score has a scale.
 
     Cells inside the box but not near its middle count as neither.
@@ -115,18 +121,30 @@ def _align(
     """
     visual = both.tracker.visual(search, memory)
     weights = sure / sure.sum(1, keepdim=True).clamp(min=1)
-    seen = F.normalize(both.seen((weights[..., None] * visual).sum(1)), dim=1)
+    seen = both.seen((weights[..., None] * visual).sum(1))
     words = both.tracker.language(text)
     used = (text.abs().sum(2) > 0).float()
-    said = (words * used[..., None]).sum(1) / used.sum(1, keepdim=True).clamp(min=1)
-    said = F.normalize(both.said(said), dim=1)
-    told = sure.any(1) & (used.sum(1) > 1)
+    said = both.said((words * used[..., None]).sum(1) / used.sum(1, keepdim=True).clamp(min=1))
+    return contrast(seen, said, text, sure.any(1) & (used.sum(1) > 1), temperature)
+
+
+def contrast(seen: Any, said: Any, text: Any, told: Any, temperature: float) -> Any:
+    """Return InfoNCE in both directions between rows of what is seen and what is said.
+
+    Args:
+        seen: [N, width].
+        said: [N, width].
+        text: [N, L, D], equal ones being no negatives.
+        told: [N], which rows take part.
+        temperature: Of the cosines.
+    """
     if told.sum() < 2:
-        return visual.sum() * 0
+        return seen.sum() * 0
     flat = text[told].flatten(1)
     twins = torch.cdist(flat, flat) < 1e-3
     twins.fill_diagonal_(False)
-    likeness = (seen[told] @ said[told].T / temperature).masked_fill(twins, -1e4)
+    likeness = F.normalize(seen[told], dim=1) @ F.normalize(said[told], dim=1).T / temperature
+    likeness = likeness.masked_fill(twins, -1e4)
     own = torch.arange(len(likeness), device=likeness.device)
     return (F.cross_entropy(likeness, own) + F.cross_entropy(likeness.T, own)) / 2
 

@@ -11,6 +11,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from edgesdk.words import sentence_features
+
 STRIDE = 16
 # (inputs, hidden, outputs, kernel, stride, squeeze, hard swish); the first has no expansion.
 BLOCKS = (
@@ -19,7 +21,10 @@ BLOCKS = (
     (40, 120, 48, 5, 1, 32, True), (48, 144, 48, 5, 1, 40, True),
 )  # fmt: skip
 CHANNELS = BLOCKS[-1][2]
+EARLY = 5  # blocks that stay in float at int8
 TOWER, DEPTH = 96, 6
+TINTS, FINE = 16, 4  # channels of the word map's colours; its pixels along a side of a cell
+QUIET = 0.3  # of the last layers' first weights, so that products begin near 1
 SCALE = 32.0  # of features inside: what a session keeps lies near -1..1 in any precision
 
 
@@ -61,6 +66,18 @@ class Block(nn.Module):
         return x + self.parts(x) if self.adds else self.parts(x)
 
 
+class EarlyBlock(Block):
+    """A block whose values reach too far for 8 bits: what it loses, all behind it lose."""
+
+    in_float = True
+
+
+class Stem(nn.Sequential):
+    """The first convolution, which takes RGB of 0..255; likewise."""
+
+    in_float = True
+
+
 class Backbone(nn.Module):
     """RGB 0..255 [N, 3, S, S] to features [N, 48, S / 16, S / 16], or S / 8 where dilated.
 
@@ -69,13 +86,14 @@ class Backbone(nn.Module):
 
     def __init__(self, dilated: bool = False) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1), nn.Hardswish())
+        self.stem = Stem(nn.Conv2d(3, 16, 3, 2, 1), nn.Hardswish())
         late = 3
-        blocks = [
-            Block(*row[:4], 1 if dilated and i == late else row[4], *row[5:],
-                  dilation=2 if dilated and i > late else 1)
-            for i, row in enumerate(BLOCKS)
-        ]  # fmt: skip
+        blocks = []
+        for i, row in enumerate(BLOCKS):
+            kind = EarlyBlock if i < EARLY else Block
+            stride, dilation = row[4], 2 if dilated and i > late else 1
+            stride = 1 if dilated and i == late else stride
+            blocks.append(kind(*row[:4], stride, *row[5:], dilation=dilation))
         self.blocks = nn.Sequential(*blocks)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -212,6 +230,57 @@ class Fusion(nn.Module):
         return torch.cat([first, visual + self.place, words], 1)
 
 
+class WordMap(nn.Module):
+    """Where the crop looks like what is said: exactly 0 everywhere for the blank sentence.
+
+    Features of a frozen backbone hardly know colours, so the mean of what a few filters see in
+    every 4 x 4 pixels stands beside them.
+    """
+
+    def __init__(self, words: int, dims: int, width: int) -> None:
+        super().__init__()
+        self.look = nn.Sequential(nn.Conv2d(3, TINTS, 1), nn.ReLU(), nn.Conv2d(TINTS, TINTS, 1))
+        self.key = nn.Sequential(
+            nn.Conv2d(TINTS + CHANNELS, width, 1), nn.ReLU(), nn.Conv2d(width, width, 1)
+        )
+        self.word = nn.Sequential(nn.Linear(dims, width), nn.ReLU(), nn.Linear(width, width))
+        self.apply(_loud)
+        for last in (self.key[-1], self.word[-1]):
+            last.weight.data *= QUIET
+        silence = torch.from_numpy(sentence_features("", words, dims))
+        self.register_buffer("silence", silence[None], persistent=False)
+
+    def forward(self, pixels: Tensor, features: Tensor, text: Tensor) -> Tensor:
+        """Return logits [N, 1, H, W] to add.
+
+        Args:
+            pixels: RGB [N, 3, 4 H, 4 W] of 0..255, means of 4 x 4.
+            features: [N, 48, H, W].
+            text: [N, L, D].
+        """
+        return self.meet(self.seen(pixels, features), self.said(text))
+
+    def meet(self, seen: Tensor, said: Tensor) -> Tensor:
+        """Return how well what is seen fits what is said, [N, 1, H, W]."""
+        return (said[:, None] @ seen.flatten(2)).unflatten(2, seen.shape[2:])
+
+    def seen(self, pixels: Tensor, features: Tensor) -> Tensor:
+        """Return what each cell looks like, [N, width, H, W]."""
+        tints = nn.functional.avg_pool2d(torch.relu(self.look(pixels / 64 - 2)), FINE)
+        return self.key(torch.cat([tints, features / SCALE], 1))
+
+    def said(self, text: Tensor) -> Tensor:
+        """Return what the sentence adds to silence, [N, width]."""
+        return self.word(text).sum(1) - self.word(self.silence).sum(1)
+
+
+def _loud(layer: nn.Module) -> None:
+    """Begin so that no layer weakens what it is given: few steps must do (He et al. 2015)."""
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        nn.init.zeros_(layer.bias)
+
+
 class LightTracker(nn.Module):
     """One graph of one frame: picture, memory of the target and words in, scores and boxes out.
 
@@ -220,7 +289,7 @@ class LightTracker(nn.Module):
     """
 
     def __init__(
-        self, size: int, words: int, dims: int, width: int, layers: int, memory: int
+        self, size: int, words: int, dims: int, width: int, layers: int, memory: int, hears: int = 0
     ) -> None:
         super().__init__()
         self.side = size // STRIDE
@@ -229,6 +298,7 @@ class LightTracker(nn.Module):
         self.see = nn.Linear(CHANNELS + memory**2, width)
         self.language = Language(words, dims, width)
         self.fusion = Fusion(self.side**2, width, layers)
+        self.words = WordMap(words, dims, hears) if hears else None
 
     def forward(self, image: Tensor, memory: Tensor, text: Tensor) -> tuple[Tensor, ...]:
         """Return score [N, 1, H, W] in 0..1, box [N, 4, H, W] and features [N, 48, H, W].
@@ -238,10 +308,18 @@ class LightTracker(nn.Module):
         """
         features = self.backbone(image)
         score, box = self.decide(features, memory * SCALE, text)
+        if self.words is not None:
+            score = score + self.words(pixels_of(image), features, text)
         return torch.sigmoid(score), box, features / SCALE
 
     def decide(self, features: Tensor, memory: Tensor, text: Tensor) -> tuple[Tensor, ...]:
-        """Return logits and boxes from features of the crop and of the target."""
+        """Return logits, those of the word map not yet added, and boxes.
+
+        Args:
+            features: Of the crop.
+            memory: Of the target.
+            text: The sentence.
+        """
         score, distances, maps = self.head(memory, features)
         more, moved = self.fusion(self._tokens(features, maps), self.language(text))
         shape = features.shape[2:]
@@ -256,6 +334,11 @@ class LightTracker(nn.Module):
 
     def _tokens(self, features: Tensor, maps: Tensor) -> Tensor:
         return self.see(torch.cat([features, maps / 64], 1).flatten(2).transpose(1, 2))
+
+
+def pixels_of(image: Tensor) -> Tensor:
+    """Return means of 4 x 4 pixels, which the word map looks at."""
+    return nn.functional.avg_pool2d(image, STRIDE // FINE)
 
 
 def searching_less(state: dict[str, Tensor], cells: int) -> dict[str, Tensor]:

@@ -29,14 +29,17 @@ from edgesdk_training.loop import check_optimiser
 from edgesdk_training.settings import ABOVE_0, check_ranges
 
 if TYPE_CHECKING:
+    from edgesdk.core.bundle import Checkpoint
     from edgesdk.core.protocols import Recipe, RunContext, RunResult
 
 RANGES = {
     "pairs": (1, inf), "epochs": (0, inf), "whole_steps": (0, inf), "batch": (1, inf),
     "lr": (ABOVE_0, inf), "weight_decay": (0, inf), "average": (0, 0.999999), "made": (0, 1),
     "silent": (0, 1), "align": (0, inf), "teach": (0, inf), "temperature": (ABOVE_0, inf),
+    "shake": (0, 0.4), "hears": (0, inf), "hear_pairs": (1, inf), "hear_epochs": (0, inf),
 }  # fmt: skip
 SYNTHETIC = "synthetic"
+TAUGHT = 256  # pixels of the crop in which the teacher answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,11 @@ class Settings:
         align: Weight of the contrastive alignment.
         temperature: Of the alignment.
         teach: Weight of the teacher's scores on real pairs.
+        shake: How far the box to remember is off, in its sides.
+        init: Shipped model or checkpoint folder to begin with; its form and sizes stay.
+        hears: Width of the light form's map of where the crop looks like what is said.
+        hear_pairs: Pairs in which only words tell the target, for that map alone.
+        hear_epochs: Passes over them, all else being frozen.
     """
 
     form: str = "light"
@@ -85,6 +93,11 @@ class Settings:
     align: float = 0.2
     temperature: float = 0.1
     teach: float = 0.5
+    shake: float = 0.1
+    init: str = ""
+    hears: int = 32
+    hear_pairs: int = 6000
+    hear_epochs: int = 12
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant before anything is read, written or trained."""
@@ -108,31 +121,56 @@ class Cost:
 
         from edgesdk_training.track_data import Pairs, split
         from edgesdk_training.track_trial import judged
+        from edgesdk_training.track_words import hear
 
         student = plugins.load(plugins.STUDENTS, context.student)
-        config = student.config(
-            form=settings.form, size=settings.size, words=settings.words, width=settings.width,
-            layers=settings.layers,
-        )  # fmt: skip
+        begin = context.beginning(settings.init)
+        config = config_of(settings, student, begin)
         tracks, name = _tracks(context)
         learnt, held = split(tracks)
-        pairs = Pairs(learnt, settings.size, settings.made, settings.silent)
+        wide = config.whole / config.held
+        pairs = Pairs(learnt, config.size, settings.made, settings.silent, wide, settings.shake)
         teacher = _teacher(settings)
         torch.manual_seed(context.seed)
-        model = student.build(config)
-        if teacher is not None:
-            teacher.begin(model)
+        model = first_weights(student, config, begin, teacher)
         listen(settings, context, config, model, pairs, teacher)
         whole(settings, context, config, model, pairs)
+        if config.hears:
+            hear(settings, context, config, model.cpu(), pairs)
         metrics = judged(model.cpu().eval(), student, config, held)
         told = replace(settings, nanotrack=Path(settings.nanotrack).name)  # no place of a machine
         return leave(
             context, "cost", told, config, model,
-            data=name, metrics=metrics, sequences=len(learnt), held_out=[t.name for t in held],
+            data=name, metrics=metrics, begun={"init": begin}, sequences=len(learnt),
+            held_out=[t.name for t in held],
             data_licence="research, non-commercial" if tracks else "made up by seed",
             teacher="" if teacher is None else teacher.name,
             teacher_sha256="" if teacher is None else teacher.sha256,
         )  # fmt: skip
+
+
+def config_of(settings: Settings, student: Any, begin: Checkpoint | None) -> Any:
+    """Return the student's configuration: the settings', or that of the weights to begin with."""
+    hears = settings.hears if settings.form == "light" else 0
+    if begin is not None:
+        return replace(student.config(**begin.student_config), hears=hears)
+    return student.config(
+        form=settings.form, size=settings.size, words=settings.words, width=settings.width,
+        layers=settings.layers, hears=hears,
+    )  # fmt: skip
+
+
+def first_weights(student: Any, config: Any, begin: Checkpoint | None, teacher: Any) -> Any:
+    """Return the network before the training: as `begin` or the teacher left it, or fresh."""
+    from edgesdk_training.checkpoint import load_weights
+
+    model = student.build(config)
+    if begin is not None:
+        fresh = frozenset(k for k in model.state_dict() if k.startswith("words."))
+        return load_weights(model, begin, fresh)
+    if teacher is not None:
+        teacher.begin(model)
+    return model
 
 
 def _tracks(context: RunContext) -> tuple[list[Any], str]:
@@ -166,11 +204,11 @@ def listen(
         return
     found = context.load("pairs")
     if found is None:
-        taught = teacher is not None and hasattr(model, "head")
-        see = teacher.see if taught else _eye(model)
+        taught = teacher is not None and hasattr(model, "head") and config.size == TAUGHT
+        see = teacher.see if taught and not settings.init else _eye(model)
         arrays = gather(
             pairs, settings.pairs, context.seed, see, teacher.find if taught else None,
-            (settings.words, config.dims), context.progress,
+            (config.words, config.dims), config.held, context.progress,
         )  # fmt: skip
         found = {key: torch.from_numpy(value) for key, value in arrays.items()}
         context.save("pairs", found)
@@ -203,7 +241,7 @@ def whole(settings: Settings, context: RunContext, config: Any, model: Any, pair
         "whole", settings.whole_steps * settings.batch, 1, settings.batch, settings.lr / 10,
         settings.optimiser, settings.weight_decay, average=settings.average,
     )  # fmt: skip
-    draw = fresh(pairs, (settings.words, config.dims))
+    draw = fresh(pairs, (config.words, config.dims))
     fit(context, plan, both, draw, objective(both, config, settings))
 
 

@@ -35,6 +35,8 @@ class Config:
         layers: Transformer layers of the fusion.
         memory: Cells of the memory along a side, 0 for half of the crop's: what the crop holds
             beyond them is searched.
+        hears: Width of the map that tells where the crop looks like what is said, 0 for none;
+            of the light form.
     """
 
     form: str = "light"
@@ -44,6 +46,7 @@ class Config:
     width: int = 64
     layers: int = 1
     memory: int = 0
+    hears: int = 0
 
     def __post_init__(self) -> None:
         if self.form not in FORMS:
@@ -55,6 +58,8 @@ class Config:
         if self.width % 4 or min(self.words, self.dims, self.width, self.layers) < 1:
             raise UsageError(f"words, dims and layers are 1 or more, width goes by 4, found {self}")
 
+        if self.hears and self.form != "light":
+            raise UsageError("the word map belongs to the light form; leave hears out")
         if not 0 <= self.memory <= self.whole or (self.whole - self.held) % 2:
             raise UsageError(
                 f"the memory is the middle of the crop's {self.whole} cells, found {self.memory}"
@@ -100,8 +105,12 @@ class TrackerStudent:
         """Return the torch module in training form."""
         from edgesdk_training.nets import tracker
 
-        net = tracker.LightTracker if config.form == "light" else tracker.FaithfulTracker
-        return net(config.size, config.words, config.dims, config.width, config.layers, config.held)
+        sizes = (
+            config.size, config.words, config.dims, config.width, config.layers, config.held
+        )  # fmt: skip
+        if config.form == "light":
+            return tracker.LightTracker(*sizes, config.hears)
+        return tracker.FaithfulTracker(*sizes)
 
     def folded(self, module: Any) -> Any:
         """Return a copy for export, in eval mode; there is nothing to fold."""

@@ -1,0 +1,125 @@
+"""Teach a tracker's word map alone: worlds in which nothing but the words can tell the target.
+
+The first frame is grey, look-alikes jump about with the target, and the search lies anywhere. All
+else stays as it is, so its answers are computed once; with the blank sentence the map is 0, so a
+tracker that is told nothing is the one it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgesdk.core.tensors import Array
+from edgesdk.track_steps import middle
+from edgesdk.words import sentence_features
+
+if TYPE_CHECKING:
+    from edgesdk.core.protocols import RunContext
+    from edgesdk_training.track_data import Pairs
+
+RATE = 2.0  # of the learning rate: the map is small, and learns alone
+
+
+def hear(settings: Any, context: RunContext, config: Any, model: Any, pairs: Pairs) -> None:
+    """Teach the word map, by where the target is and by which sentence belongs to it.
+
+    Args:
+        settings: Of the recipe, with hear_pairs, hear_epochs, align and temperature.
+        context: Of the run.
+        config: Of the student.
+        model: The tracker, with a word map.
+        pairs: Draws what is seen and said.
+    """
+    from edgesdk_training.loop import Plan, fit
+
+    if not settings.hear_epochs:
+        return
+    found = context.load("heard")
+    if found is None:
+        found = gather_words(
+            pairs, model.eval(), config, settings.hear_pairs, context.seed, context.progress
+        )
+        context.save("heard", found)
+
+    def draw(order: Any, generator: Any) -> Any:
+        rows = {key: value[order.to(value.device)].float() for key, value in found.items()}
+        return {key: value.to(context.device) for key, value in rows.items()}
+
+    plan = Plan(
+        "hear", settings.hear_pairs, settings.hear_epochs, min(settings.batch, settings.hear_pairs),
+        RATE * settings.lr, settings.optimiser, settings.weight_decay, average=settings.average,
+    )  # fmt: skip
+    fit(context, plan, model.words, draw, objective(model.words, config, settings))
+
+
+def objective(words: Any, config: Any, settings: Any) -> Callable[[Any], Any]:
+    """Return the loss of a batch: where the target is, and which sentence is its own."""
+    from edgesdk_training.nets.track_losses import cells_of, contrast, grid_of, where
+    from edgesdk_training.nets.tracker import SCALE
+
+    grid = grid_of(config)
+
+    def loss(batch: Any) -> tuple[Any, dict[str, Any]]:
+        seen = words.seen(batch["pixels"], batch["features"] * SCALE)
+        said, truth = words.said(batch["text"]), batch["box"]
+        present = truth.isfinite().all(1)
+        inside, sure = cells_of(grid.to(truth.device), truth)
+        logits = (batch["logits"] + words.meet(seen, said)).flatten(1)
+        placed = where(logits, inside, sure, present)
+        told = contrast(pooled(seen, sure), said, batch["text"], sure.any(1), settings.temperature)
+        hit = sure.gather(1, logits.argmax(1, keepdim=True))[:, 0].float()
+        right = (hit * present).sum() / present.sum().clamp(min=1)
+        return placed + settings.align * told, {"where": placed, "align": told, "hit": right}
+
+    return loss
+
+
+def pooled(seen: Any, sure: Any) -> Any:
+    """Return the mean [N, width] of what is seen at the cells near the box's middle."""
+    weights = sure / sure.sum(1, keepdim=True).clamp(min=1)
+    return (seen.flatten(2) * weights[:, None]).sum(2)
+
+
+def gather_words(
+    pairs: Pairs, model: Any, config: Any, count: int, seed: int, progress: Any
+) -> dict[str, Any]:
+    """Return what the map looks at, what the tracker says without it, and the truth.
+
+    Returns:
+        pixels (bytes), features, logits, text (half precision), box.
+    """
+    import torch
+
+    from edgesdk_training.nets.tracker import SCALE, pixels_of
+
+    rng = np.random.default_rng([seed, 0x40D5])
+    rows: list[dict[str, Array]] = []
+    silence = sentence_features("", config.words, config.dims)
+    while len(rows) < count:
+        for pair in pairs.hard(rng):
+            crops = torch.from_numpy(np.stack([pair.memory, pair.search]))
+            with torch.inference_mode():
+                features = model.backbone(crops)
+                memory, search = middle(features[:1], config.held), features[1:]
+                logits = model.decide(search, memory, torch.from_numpy(silence[None]))[0]
+            rows.append({
+                "pixels": pixels_of(crops[1:])[0].round().to(torch.uint8).numpy(),
+                "features": (search[0] / SCALE).half().numpy(),
+                "logits": logits[0].half().numpy(),
+                "text": sentence_features(pair.text, config.words, config.dims).astype(np.float16),
+                "box": pair.box.astype(np.float32),
+            })  # fmt: skip
+        progress(min(len(rows), count), count, "hear pairs")
+    return {key: torch.from_numpy(np.stack([r[key] for r in rows[:count]])) for key in rows[0]}
+
+
+def retrieval(seen: Any, said: Any) -> float:
+    """Return how often a row of `said` [N, width] is the nearest one to its row of `seen`."""
+    import torch
+    from torch.nn import functional
+
+    likeness = functional.normalize(seen, dim=1) @ functional.normalize(said, dim=1).T
+    return float((likeness.argmax(1) == torch.arange(len(likeness))).float().mean())
