@@ -91,3 +91,33 @@ def test_a_narrower_search_keeps_the_middle_of_the_answer():
                                        part[2][..., 2:4, 2:4].flatten()]))[0, 1] > 0.9  # fmt: skip
     with pytest.raises(UsageError, match="memory is the middle"):
         Config(size=96, memory=5)
+
+
+def test_the_early_layers_ask_to_stay_in_float_at_int8():
+    net = PLUGIN.build(Config(size=64, width=16))
+    asked = {type(m).__name__ for m in net.modules() if getattr(m, "in_float", False)}
+    assert asked == {"Stem", "EarlyBlock"}
+    assert not getattr(net.backbone.blocks[-1], "in_float", False)
+
+
+def test_training_begins_with_the_weights_of_a_checkpoint_but_for_its_word_map(tmp_path):
+    from types import SimpleNamespace
+
+    from safetensors.torch import save_file
+
+    from edgesdk_training.recipes.cost import Settings, config_of, first_weights
+
+    torch.manual_seed(3)
+    old = PLUGIN.build(Config(size=64, width=16))
+    save_file({k: v.contiguous() for k, v in old.state_dict().items()}, tmp_path / "w.safetensors")
+    begin = SimpleNamespace(
+        weights_path=tmp_path / "w.safetensors", path=tmp_path, student="tracker",
+        student_config={"size": 64, "width": 16},
+    )  # fmt: skip
+    config = config_of(Settings(size=256, hears=8), PLUGIN, begin)
+    assert (config.size, config.hears) == (64, 8)
+    net = first_weights(PLUGIN, config, begin, None)
+    own = net.state_dict()
+    assert all(torch.equal(own[k], v) for k, v in old.state_dict().items())
+    assert any(k.startswith("words.") for k in own)
+    assert config_of(Settings(form="faithful", size=192), PLUGIN, None).hears == 0

@@ -43,3 +43,14 @@ def test_photos_and_cut_outs_take_the_place_of_what_is_drawn():
     world = make_world(0, scene, [photo], [("kite", cut)])
     assert world.text.endswith("kite")
     assert np.isfinite(world.boxes).all()
+
+
+def test_objects_that_jump_rest_between_two_jumps():
+    scene = Scene(frames=8, jump=3.0, rest=3, smallest=20, largest=22, occlusion=0)
+    steps = []
+    for seed in range(6):
+        boxes = make_world(seed, scene).boxes
+        middles = boxes[:, :2] + boxes[:, 2:] / 2
+        steps.append(np.abs(np.diff(middles, axis=0)).max(1))
+    far = np.mean(steps, 0)
+    assert far[3] > 2 * np.delete(far, 3).max()

@@ -1,0 +1,75 @@
+"""The tools that try a tracker: what a trial may change, and how rows and claims are told."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the train extra")
+
+from edgesdk.core.bundle import read_checkpoint  # noqa: E402
+from edgesdk.core.errors import UsageError  # noqa: E402
+from edgesdk.core.shipped import shipped_checkpoint  # noqa: E402
+from edgesdk.track import Follower  # noqa: E402
+from edgesdk.worlds import Scene, make_world  # noqa: E402
+from edgesdk_training.students.tracker import PLUGIN, Config  # noqa: E402
+from edgesdk_training.track_trial import info_of_checkpoint, info_of_module, runner  # noqa: E402
+from tools import tracker_trials as trials  # noqa: E402
+from tools import tracker_words as words  # noqa: E402
+
+
+def test_a_trial_is_a_list_of_settings():
+    assert trials.parsed("window=0.2 back=1") == {"window": 0.2, "back": 1.0}
+    assert trials.parsed(trials.SHIPPED) == {}
+    for wrong in ("speed=1", "window", "window=much"):
+        with pytest.raises(UsageError, match="NAME=VALUE"):
+            trials.parsed(wrong)
+    source = read_checkpoint(shipped_checkpoint("tracker"))
+    info = info_of_checkpoint(PLUGIN, source)
+    changed = trials.policy(info, {"window": 0.2, "back": 1.0})
+    assert (changed.window, changed.look) == (0.2, source.postprocess["policy"]["look"])
+    with pytest.raises(UsageError, match="nanotrack"):
+        trials.network(source, None, 0.5, True)
+
+
+def test_a_moved_box_is_the_same_each_time_and_a_tenth_off_at_most():
+    box = np.array([10.0, 20.0, 30.0, 40.0])
+    one, same, other = trials.moved(box, 3, 0), trials.moved(box, 3, 0), trials.moved(box, 3, 1)
+    assert np.array_equal(one, same)
+    assert not np.array_equal(one, other)
+    assert (np.abs(one - box) <= [3, 4, 3, 4]).all()
+
+
+def test_means_are_those_of_scenes_held_out_and_of_the_others():
+    told = trials.row({"a": [0.5, 0.4, 0.2], "b": [0.7, 0.7, 0.7]}, {"a"})
+    assert told["held_out"] == pytest.approx({"auc": 0.5, "auc_moved_box": 0.3})
+    assert told["learnt"] == pytest.approx({"auc": 0.7, "auc_moved_box": 0.7})
+
+
+def test_claims_compare_told_and_silent_films():
+    rows = {
+        name: words.row(np.array([0.6, 0.8]), np.array([0.3, 0.3 + apart]))
+        for name, apart in ((words.CROWD, 0.2), (f"without {words.CROWD}", 0.5),
+                            (words.PLAIN, 0.6), (f"without {words.PLAIN}", 0.5))
+    }  # fmt: skip
+    own = {"rows": rows, "r_at_1": {"mean": 0.5, "low": 0.4, "high": 0.6, "chance": 1 / 16}}
+    found = {c["claim"]: c for c in words.claims(own, own)}
+    crowd = found[f"3a gain by the sentence among {words.CROWD}"]
+    assert crowd["mean"] == pytest.approx(0.3)
+    assert crowd["holds"]
+    assert not found[f"3a gain by the sentence among {words.PLAIN}"]["holds"]
+    assert found["3c R@1 in times of chance"]["low"] == pytest.approx(6.4)
+    assert found["3c AUC with the alignment less without"]["mean"] == 0
+
+
+def test_films_are_followed_told_and_silent(monkeypatch):
+    monkeypatch.setattr(words, "WORLDS", 1)
+    torch.manual_seed(0)
+    config = Config(size=64, width=16, hears=8)
+    net = PLUGIN.build(config).eval()
+    scene = Scene(width=64, height=64, frames=3, smallest=20, largest=24)
+    follower = Follower(runner(net), info_of_module(PLUGIN, config))
+    spoken, silent = words.gains(follower, words.films_of(scene))
+    assert spoken.shape == silent.shape == (1,)
+    worlds = [make_world(seed, scene) for seed in (1, 2)]
+    seen, said = words.vectors(net, config, worlds)
+    assert seen.shape == said.shape == (2, 8)
+    assert not torch.equal(said[0], said[1])
