@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 SIDE = 320
 MOST_APART = 1e-3
 BRANCHES = ("score", "box", "object", "points")  # in the file's order, each at three strides
+UNITS = 14
+LEFT_OUT = 6  # of the file's units, where the network does not hold them all
 LICENCE = {
     "weights": "MIT, as YuNet's",
     "data": "WIDER FACE, which the file was trained on: research, non-commercial",
@@ -60,9 +62,13 @@ def put(net: FaceDetector, given: list[tuple[Array, Array]]) -> FaceDetector:
     (kernel, bias), *rest = given
     # The file reads 0..255 in BGR.
     _fill(net.stem.conv, kernel[:, ::-1] * 127.5, bias + kernel.sum((1, 2, 3)) * 127.5)
-    for unit in units(net):
-        _fill(unit[0], *rest.pop(0))
-        _fill(unit[1].conv, *rest.pop(0))
+    own = units(net)
+    taken, rest = [rest[i : i + 2] for i in range(0, 2 * UNITS, 2)], rest[2 * UNITS :]
+    if len(own) < UNITS:
+        del taken[LEFT_OUT]
+    for unit, (mixing, by_channel) in zip(own, taken, strict=True):
+        _fill(unit[0], *mixing)
+        _fill(unit[1].conv, *by_channel)
     parts = {b: [(rest.pop(0), rest.pop(0)) for _ in net.heads] for b in BRANCHES}
     for level, head in enumerate(net.heads):
         _fill_head(head, [parts[branch][level] for branch in ("score", "object", "box", "points")])
@@ -79,16 +85,13 @@ def units(net: FaceDetector) -> list[Unit]:
 
 def _fill_head(head: Any, parts: list[tuple[tuple[Array, Array], tuple[Array, Array]]]) -> None:
     """Join the branches of a stride; the score is the mean of the logits of both of YuNet's."""
-    import torch
-
     for layer, joined in zip(head.mixed, zip(*parts, strict=True), strict=True):
         kernels, biases = zip(*joined, strict=True)
         _fill(layer, np.concatenate(kernels), np.concatenate(biases))
     which = np.zeros((15, 16, 1, 1), np.float32)
     which[0, :2] = 0.5
     which[np.arange(1, 15), np.arange(2, 16)] = 1
-    for layer, rows in zip(head.says.values(), np.split(which, [1, 5]), strict=True):
-        _fill(layer, rows, torch.zeros(len(rows)).numpy())
+    _fill(head.says, which, np.zeros(len(which), np.float32))
 
 
 def _fill(layer: Any, kernel: Array, bias: Array) -> None:

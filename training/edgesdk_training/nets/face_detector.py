@@ -2,8 +2,8 @@
 
 The layers are those of YuNet (Wu, Peng and Yu 2023, "YuNet: a tiny millisecond-level face
 detector"), so that training can begin with its weights, but for three things: maps shrink before
-the costly layers and not behind them, one layer less sees a quarter of the size, and the four heads
-of a stride share their layers. No layer knows the picture's size; what depends on it, from cells
+the costly layers and not behind them, the second of two layers on the finest map is left out, and
+the heads of a stride share theirs. No layer knows the picture's size; what depends on it, from cells
 to boxes and the suppression of doubles, is `edgesdk.boxes`.
 """
 
@@ -39,23 +39,23 @@ class Head(nn.Module):
         super().__init__()
         by_channel = nn.Conv2d(SAID, SAID, 3, padding=1, groups=SAID)
         self.mixed = nn.Sequential(nn.Conv2d(WIDE, SAID, 1), by_channel)
-        self.says = nn.ModuleDict({name: nn.Conv2d(SAID, n, 1) for name, n in HEADS.items()})
+        # One layer for all three: small ones cost more than their share.
+        self.says = nn.Conv2d(SAID, sum(HEADS.values()), 1)
 
     def start(self) -> None:
         """Begin with rare faces in the middle of each cell."""
-        for name, layer in self.says.items():
-            assert isinstance(layer, nn.Conv2d)
-            assert layer.bias is not None
-            nn.init.normal_(layer.weight, std=0.01)
-            first = {"score": math.log(PRIOR / (1 - PRIOR)), "box": 0.5, "points": 0.5}[name]
-            nn.init.constant_(layer.bias, first)
+        assert self.says.bias is not None
+        nn.init.normal_(self.says.weight, std=0.01)
+        nn.init.constant_(self.says.bias, 0.5)
         with torch.no_grad():
-            self.says["box"].bias[2:] = math.log(3.0)
+            score, box, _ = self.says.bias.split(list(HEADS.values()))
+            score.fill_(math.log(PRIOR / (1 - PRIOR)))
+            box[2:] = math.log(3.0)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Return the three maps."""
-        mixed = self.mixed(x)
-        return [layer(mixed) for layer in self.says.values()]
+        said: Tensor = self.says(self.mixed(x))
+        return list(said.split(list(HEADS.values()), 1))
 
 
 class FaceDetector(nn.Module):
@@ -79,7 +79,8 @@ class FaceDetector(nn.Module):
             Unit(MIDDLE, MIDDLE, stride=1 if whole else 2),
             Unit(MIDDLE, WIDE),
             pool if whole else nn.Identity(),
-            *_two(WIDE),
+            Unit(WIDE, WIDE),
+            Unit(WIDE, WIDE) if whole else nn.Identity(),
         )
         self.medium = nn.Sequential(nn.MaxPool2d(2), *_two(WIDE))
         self.coarse = nn.Sequential(nn.MaxPool2d(2), *_two(WIDE))
