@@ -350,8 +350,8 @@ class RunContext(Protocol):
     def paths(self, role: str) -> tuple[Path, ...]:
         """Return the paths given for `role`, none where it was left out."""
 
-    def teacher(self, name: str) -> Teacher:
-        """Return the teacher called `name`."""
+    def teacher(self, name: str, exact: bool = False) -> Teacher:
+        """Return the teacher the user chose, else, or with `exact`, the one called `name`."""
 
     def checkpoint(self, name: str) -> Checkpoint:
         """Return the checkpoint in the folder `name`, or the shipped model of that name."""

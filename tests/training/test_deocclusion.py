@@ -10,6 +10,7 @@ from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.errors import UsageError
 from edgesdk_training import losses
 from edgesdk_training._train import train
+from edgesdk_training.distiller import translated
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
@@ -73,6 +74,7 @@ def test_a_completion_is_taken_over_and_stays_as_it_is(masked):
     [
         {"complete_epochs": 0, "pair": 1.0, "triplet": 1.0, "predictions": 0.1},
         {"complete_epochs": 0, "labels_only": True},
+        {"complete_epochs": 0, "identity": 0.0, "classes": 0.0, "beside": 1.0},
         {"complete_epochs": 0, "contrast": 1.0, "identity": 0.0},
         {"complete_epochs": 0, "centre": 1.0, "relation": 1.0, "classes": 0.0},
         {"adversarial": 0.0, "perceptual": 0.0, "bf16": True},
@@ -206,6 +208,21 @@ def test_predictions_agree_where_the_rows_do():
     rows, centres = (torch.nn.functional.normalize(torch.randn(n, 8)) for n in (6, 20))
     assert losses.predictions(3 * rows, rows, centres, 10.0).abs() < 1e-6
     assert losses.predictions(-rows, rows, centres, 10.0) > 0.1
+
+
+def test_a_second_teacher_is_told_by_a_layer_that_knows_it_from_the_start():
+    rows, layer = torch.randn(100, 12), torch.randn(12, 5)
+    assert torch.allclose(translated(rows, rows @ layer)(rows), rows @ layer, atol=1e-4)
+
+
+def test_a_second_teacher_changes_what_is_learnt_and_leaves_nothing_behind(masked):
+    plain, told = (
+        masked(out=f"runs{beside}", complete_epochs=0, whiten=0.0, beside=beside)
+        for beside in (0.0, 5.0)
+    )
+    before, after = tensors(plain), tensors(told)
+    assert before.keys() == after.keys()
+    assert not equal(before, after)
 
 
 def test_ssim_is_1_for_equal_pictures_and_less_for_others():

@@ -83,9 +83,10 @@ class Context:
         """Return the paths given for `role`, none where it was left out."""
         return tuple(self._data.get(role, ()))
 
-    def teacher(self, name: str) -> Any:
-        """Return the teacher the user chose, else the one called `name`."""
-        return open_teacher(self._teacher or name, self._threads, self.device)
+    def teacher(self, name: str, exact: bool = False) -> Any:
+        """Return the teacher the user chose, else, or with `exact`, the one called `name`."""
+        chosen = name if exact else self._teacher or name
+        return open_teacher(chosen, self._threads, self.device)
 
     def checkpoint(self, name: str) -> Checkpoint:
         """Return the checkpoint in the folder `name`, or the shipped model of that name.

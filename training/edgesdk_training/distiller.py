@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 
 def distil(
-    settings: Any, context: RunContext, faces: Faces, adapted: Tensor | None, student: Any
+    settings: Any,
+    context: RunContext,
+    faces: Faces,
+    adapted: Tensor | None,
+    student: Any,
+    beside: Tensor | None = None,
 ) -> Any:
     """Teach `student` in place and return it, BatchNorm still inside.
 
@@ -25,11 +30,14 @@ def distil(
         faces: The public faces.
         adapted: What the mimic layer regresses, unit rows [N, width]; None for nothing.
         student: A network with `heads` and `identity`, its first weights in place.
+        beside: Unit rows [N, K] of a second teacher, which the identity layer is to tell through
+            a linear layer that is left out in the end; None for one teacher.
     """
     import torch
     from torch import nn
 
     from edgesdk_training.loop import Plan, fit
+    from edgesdk_training.losses import regression
     from edgesdk_training.recorded import compiled
 
     torch.manual_seed(context.seed)
@@ -37,6 +45,8 @@ def distil(
     classes = max(faces.classes, 1) if settings.classes else 1
     head = nn.Linear(student.identity_width, classes).to(context.device)
     wanted = wanted_rows(settings, context, faces, student.identity_width)
+    told = None if beside is None else drawn_rows(settings, faces, beside)
+    translator = nn.Identity() if told is None else translated(wanted, told)
     train, morphs = faces.train, settings.morph_batch if settings.morphs else 0
     heads = compiled(student.heads) if settings.compiled else student.heads
 
@@ -60,12 +70,26 @@ def distil(
         if not settings.labels_only:
             terms |= _terms(settings, mimic.float(), adapted, chosen)
             terms |= _identity_terms(settings, identity.float(), wanted, chosen, others)
+        if told is not None:
+            terms["beside"] = regression(translator(identity.float()), told[chosen])
         weighted = {name: getattr(settings, name) * value for name, value in terms.items()}
         return sum(weighted.values()), terms
 
     plan = Plan.of(settings, "distil", len(train), alike=not settings.smallest)
-    fit(context, plan, nn.ModuleDict({"student": student, "head": head}), draw, loss)
+    parts = {"student": student, "head": head, "translator": translator}
+    fit(context, plan, nn.ModuleDict(parts), draw, loss)
     return student
+
+
+def translated(rows: Tensor, told: Tensor) -> Any:
+    """Return the linear layer that tells `told` [N, K] of `rows` [N, D] best, by least squares."""
+    import torch
+    from torch import nn
+
+    layer = nn.Linear(rows.shape[1], told.shape[1], bias=False).to(rows.device)
+    with torch.no_grad():
+        layer.weight.copy_(torch.linalg.lstsq(rows, told).solution.T)
+    return layer
 
 
 def wanted_rows(settings: Any, context: RunContext, faces: Faces, width: int) -> Tensor:
@@ -77,17 +101,21 @@ def wanted_rows(settings: Any, context: RunContext, faces: Faces, width: int) ->
         faces: The public faces.
         width: Of the identity layer.
     """
+    from edgesdk_training.losses import in_width
+
+    return drawn_rows(settings, faces, in_width(faces.features, width, context.seed))
+
+
+def drawn_rows(settings: Any, faces: Faces, rows: Tensor) -> Tensor:
+    """Return unit rows [N, K] of all faces, drawn to the centres as `wanted_rows` does."""
     import torch
     from torch.nn.functional import normalize
 
-    from edgesdk_training.losses import in_width
-
-    rows = in_width(faces.features, width, context.seed)
     known = faces.labelled
     if not settings.centre or not len(known):
         return rows
     labels = faces.labels[known]
-    sums = rows.new_zeros(faces.classes, width).index_add_(0, labels, rows[known])
+    sums = rows.new_zeros(faces.classes, rows.shape[1]).index_add_(0, labels, rows[known])
     drawn = rows.clone()
     drawn[known] = torch.lerp(rows[known], normalize(sums)[labels], settings.centre)
     return normalize(drawn)

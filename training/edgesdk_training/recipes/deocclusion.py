@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from edgesdk.core.bundle import Checkpoint
     from edgesdk.core.protocols import Recipe, RunContext, RunResult
 
-LOSSES = ("classes", "identity", "relation", "pair", "triplet", "contrast", "predictions")
+LOSSES = (
+    "classes", "identity", "relation", "pair", "triplet", "contrast", "predictions", "beside",
+)  # fmt: skip
 COMPLETION = ("hidden", "visible", "segment", "perceptual", "adversarial")
 RANGES = {
     **dict.fromkeys(("epochs", "complete_epochs", "base", "class_bank", "holdout"), (0, inf)),
@@ -94,6 +96,8 @@ class Settings:
         triplet: Weight of the batch's angles, third order.
         contrast: Weight of telling each face's own teacher vector from `bank` others.
         predictions: Weight of what both sides take a face for, among the teacher's vectors.
+        beside: Weight of telling what SFace, a second teacher, says of the bare face, through a
+            linear layer that is left out afterwards.
         bank: Teacher vectors per step that `contrast` and `predictions` choose among.
         scale: Inverse temperature of both.
         centre: How far targets are drawn to their person's mean: 0 hard, 1 soft.
@@ -146,6 +150,7 @@ class Settings:
     triplet: float = 0.0
     contrast: float = 0.0
     predictions: float = 0.0
+    beside: float = 0.0
     bank: int = 1024
     scale: float = 20.0
     centre: float = 0.5
@@ -227,7 +232,7 @@ class Deocclusion:
         if complete and not settings.aside:
             faces = faces.behind(model)
         self.begin(settings, faces, model.recogniser, begin)
-        distil(settings, context, faces, None, model.recogniser)
+        distil(settings, context, faces, None, model.recogniser, self.beside(settings, context))
         if begin is not None and settings.keep:
             draw_back(model.recogniser, begin, settings.keep, PART)
         if settings.whiten:
@@ -280,6 +285,18 @@ class Deocclusion:
             whole=None,
             bf16=settings.bf16,
         )
+
+    def beside(self, settings: Settings, context: RunContext) -> Any:
+        """Return what the second teacher says of all faces, unit rows [N, K], or None."""
+        import torch
+
+        from edgesdk_training.losses import centred
+
+        if not settings.beside or settings.labels_only:
+            return None
+        second = context.teacher("sface", exact=True)
+        rows = context.embeddings(second, context.data("public"))
+        return centred(torch.from_numpy(rows).float().to(context.device))
 
     def begin(
         self, settings: Settings, faces: Any, recogniser: Any, begin: Checkpoint | None
