@@ -47,6 +47,22 @@ def test_pasted_masks_hide_the_lower_face_alone(faces):
     assert changed[80:].mean() > 10 * changed[:40].mean()
 
 
+def test_strata_are_the_kinds_of_the_bank_and_the_sizes(faces):
+    pictures = masked_faces.crops(faces, photos=False)
+    bank = draw_bank([], 112, 40, 0)
+
+    def chins(crops):
+        return bands([crop[72:] for crop in crops])
+
+    rows = masked_faces.stratified_rows(chins, faces, pictures, bank)
+    kinds = [f"one masked, {kind}" for kind in sorted(set(bank.kinds))]
+    sizes = [f"one masked, {side} px" for side in masked_faces.SIZES]
+    assert [r["faces"] for r in rows] == kinds + sizes
+    assert all(r["pairs"] == 12 for r in rows)
+    by_kind = {r["faces"].removeprefix("one masked, "): r["auc"] for r in rows}
+    assert by_kind["drawn-mask"] < 1.0 == by_kind["sunglasses"]
+
+
 def test_real_masks_are_told_apart_by_how_many_faces_wear_one(faces):
     pictures = masked_faces.crops(faces, photos=False)
     rows = masked_faces.real_rows(bands, faces, pictures)

@@ -9,7 +9,8 @@ masks are pasted at 112 px by seed. `--real` holds photos: each is aligned by Yu
 are judged whole and by how many of both faces are masked, as `labels.txt` (name, number, kind)
 tells. Thresholds are those of nine tenths, judged on the last. A model is a shipped name,
 a bundle's or checkpoint's folder, or sface. With `--completion` every model is judged
-once more on faces that this bundle has completed first. The file's earlier rows stay.
+once more on faces that this bundle has completed first; with `--strata` once more by kind of
+mask and, both faces shrunk, by size. The file's earlier rows stay.
 """
 
 import argparse
@@ -33,7 +34,10 @@ from edgesdk_training.occluders import Bank, draw_bank, paste, read_templates
 from tools.command import told
 
 SIDE, BATCH, FOLDS, MASKS, SEED = 112, 32, 10, 400, 2026
+SIZES = (64, 32, 24)
 BARE = "no-mask"
+# What tells the rows of a result file apart.
+KEY = ("model", "sha256", "completed_by", "data", "faces")
 Embed = Callable[[Sequence[Array]], Array]
 
 
@@ -88,6 +92,27 @@ def pasted_rows(embed: Embed, pairs: PairSet, pictures: list[Array], bank: Bank)
     sides = {"both bare": (bare[a], bare[b]), "one masked": (bare[a], behind[0][b])}
     sides["both masked"] = (behind[1][a], behind[0][b])
     return [{"faces": name, **row(*rows, pairs.same, pairs.fold)} for name, rows in sides.items()]
+
+
+def stratified_rows(embed: Embed, pairs: PairSet, pictures: list[Array], bank: Bank) -> list[dict]:
+    """Return the rows of pairs with one face masked, by kind of mask and by size of both faces."""
+    a, b = pairs.pairs
+    bare, found = embedded(embed, pictures), []
+    for kind in sorted(set(bank.kinds)):
+        behind = masked(pictures, bank.only(lambda k, kind=kind: k == kind), SEED)
+        rows = bare[a], embedded(embed, behind)[b]
+        found.append({"faces": f"one masked, {kind}", **row(*rows, pairs.same, pairs.fold)})
+    behind = masked(pictures, bank, SEED)
+    for side in SIZES:
+        small, hidden = (embedded(embed, shrunk(faces, side)) for faces in (pictures, behind))
+        verdict = row(small[a], hidden[b], pairs.same, pairs.fold)
+        found.append({"faces": f"one masked, {side} px", **verdict})
+    return found
+
+
+def shrunk(pictures: Sequence[Array], side: int) -> list[Array]:
+    """Return pictures of `side` pixels."""
+    return [resize(p, (side, side)).round().astype(np.uint8) for p in pictures]
 
 
 def real_rows(embed: Embed, pairs: PairSet, pictures: list[Array]) -> list[dict]:
@@ -171,9 +196,10 @@ def judged(asked: argparse.Namespace) -> list[dict]:
             model = opened(name, stack)
             for completion, complete in ways.items():
                 embed = model.embed if complete is None else after(complete, model.embed)
+                judge = stratified_rows if asked.strata else pasted_rows
                 for data, found in (
-                    (pairs, pasted_rows(embed, pairs, pictures, bank)),
-                    (real, real_rows(embed, real, photos)),
+                    (pairs, judge(embed, pairs, pictures, bank)),
+                    (real, [] if asked.strata else real_rows(embed, real, photos)),
                 ):
                     facts = {
                         "model": model.facts["model"],
@@ -200,13 +226,14 @@ def main() -> None:
     parser.add_argument("--masks", required=True, help="mask templates")
     parser.add_argument("--models", nargs="+", required=True)
     parser.add_argument("--completion", default="", help="bundle that completes faces first")
+    parser.add_argument("--strata", action="store_true", help="by kind of mask and by size")
     parser.add_argument("--most", type=int, default=0, help="pairs of --pairs at most, 0 for all")
     parser.add_argument("-o", "--output", type=Path, required=True)
     asked = parser.parse_args()
     fresh = judged(asked)
-    known = {(r["model"], r["sha256"], r["completed_by"], r["data"]) for r in fresh}
+    known = {tuple(r[name] for name in KEY) for r in fresh}
     kept = read_json(asked.output, "result")["rows"] if asked.output.is_file() else []
-    kept = [r for r in kept if (r["model"], r["sha256"], r["completed_by"], r["data"]) not in known]
+    kept = [r for r in kept if tuple(r[name] for name in KEY) not in known]
     names = " ".join(Path(name).name if "/" in name else name for name in asked.models)
     command = f"python tools/masked_faces.py --models {names} --most {asked.most}"
     write_json(asked.output, {"schema_version": 1, "command": command, "rows": [*kept, *fresh]})
