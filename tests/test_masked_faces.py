@@ -52,7 +52,7 @@ def test_strata_are_the_kinds_of_the_bank_and_the_sizes(faces):
     bank = draw_bank([], 112, 40, 0)
 
     def chins(crops):
-        return bands([crop[72:] for crop in crops])
+        return bands([crop[len(crop) * 2 // 3 :] for crop in crops])
 
     rows = masked_faces.stratified_rows(chins, faces, pictures, bank)
     kinds = [f"one masked, {kind}" for kind in sorted(set(bank.kinds))]

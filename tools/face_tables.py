@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from readme_tables import table
 
 RESULTS = Path(__file__).parent.parent / "training" / "results"
@@ -48,8 +49,8 @@ def _points(row: dict[str, Any]) -> str:
     return "-" if error is None else f"{error:.2f}"
 
 
-def _ms(name: str, spent: dict[str, float]) -> str:
-    return f"{spent[name]:.2f}" if name in spent else "-"
+def _ms(name: str, spent: dict[str, list[float]]) -> str:
+    return f"{np.median(spent[name]):.2f}" if name in spent else "-"
 
 
 def turned() -> str:

@@ -3,8 +3,8 @@
 The layers are those of YuNet (Wu, Peng and Yu 2023, "YuNet: a tiny millisecond-level face
 detector"), so that training can begin with its weights, but for three things: maps shrink before
 the costly layers and not behind them, the second of two layers on the finest map is left out, and
-the heads of a stride share theirs. No layer knows the picture's size; what depends on it, from cells
-to boxes and the suppression of doubles, is `edgesdk.boxes`.
+the heads of a stride share theirs. No layer knows the picture's size; what depends on it, from
+cells to boxes and the suppression of doubles, is `edgesdk.boxes`.
 """
 
 import math
