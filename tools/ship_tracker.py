@@ -17,10 +17,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgesdk.core.bundle import Checkpoint
-from edgesdk.core.files import read_json, sha256_file
+from edgesdk.core.files import read_json
 from edgesdk.core.plugins import STUDENTS, load
 from tools.command import told
-from tools.zoo import checkpoint_of, put
+from tools.zoo import changed, checkpoint_of, put
 
 LICENCE = """Licence of the weights in this folder
 
@@ -33,17 +33,6 @@ evaluation only, no commercial use.
 No frame of these sets is part of this repository. The code of edgesdk has its own licence,
 Apache-2.0. This text is no legal advice.
 """
-
-
-def changed(source: Checkpoint, state: Any, folder: Path, **more: Any) -> Checkpoint:
-    """Return a checkpoint in `folder` with other weights, and what else differs."""
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True)
-    path = folder / source.weights_path.name
-    save_file({key: value.contiguous() for key, value in state.items()}, path)
-    path.chmod(0o644)
-    return replace(source, path=folder, weights_sha256=sha256_file(path), **more)
 
 
 def drawn_back(source: Checkpoint, nanotrack: Path, keep: float, folder: Path) -> Checkpoint:

@@ -7,10 +7,11 @@ from contextlib import ExitStack, chdir
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import edgesdk
 from edgesdk.core.bundle import Bundle, Checkpoint, read_checkpoint
-from edgesdk.core.files import write_atomic
+from edgesdk.core.files import sha256_file, write_atomic
 from edgesdk.core.shipped import shipped_bundle, shipped_checkpoint
 from edgesdk.core.stages import publish, staging
 
@@ -18,6 +19,17 @@ from edgesdk.core.stages import publish, staging
 def checkpoint_of(run: Path) -> Checkpoint:
     """Return the checkpoint of a run's folder, or the one that lies at `run` itself."""
     return read_checkpoint(run / "checkpoint" if (run / "checkpoint").is_dir() else run)
+
+
+def changed(source: Checkpoint, state: Any, folder: Path, **more: Any) -> Checkpoint:
+    """Return a checkpoint in `folder` with other weights, and what else differs."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True)
+    path = folder / source.weights_path.name
+    save_file({key: value.contiguous() for key, value in state.items()}, path)
+    path.chmod(0o644)
+    return replace(source, path=folder, weights_sha256=sha256_file(path), **more)
 
 
 def put(ready: Checkpoint, licence: str, data: str | None = None) -> Bundle:
