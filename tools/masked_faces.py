@@ -205,6 +205,7 @@ def judged(asked: argparse.Namespace) -> list[dict]:
                         "model": model.facts["model"],
                         "parameters": model.facts.get("parameters"),
                         "sha256": model.facts["sha256"],
+                        "run": asked.run,
                         "completed_by": completion,
                         "data": data.path.name,
                     }
@@ -226,6 +227,7 @@ def main() -> None:
     parser.add_argument("--masks", required=True, help="mask templates")
     parser.add_argument("--models", nargs="+", required=True)
     parser.add_argument("--completion", default="", help="bundle that completes faces first")
+    parser.add_argument("--run", default="", help="what the rows are called in the table")
     parser.add_argument("--strata", action="store_true", help="by kind of mask and by size")
     parser.add_argument("--most", type=int, default=0, help="pairs of --pairs at most, 0 for all")
     parser.add_argument("-o", "--output", type=Path, required=True)
