@@ -59,19 +59,18 @@ def bar(quiet: bool = False) -> Iterator[Progress]:
 
 
 class _Bars:
-    """One tqdm bar per label."""
+    """One tqdm bar per phase: work that goes on under another label, as pictures do, has one."""
 
     def __init__(self) -> None:
         self._bar: Any = None
-        self._label = ""
 
     def __call__(self, done: int, total: int, label: str) -> None:
-        if label != self._label or self._bar is None or self._bar.total != total:
+        if self._bar is None or self._bar.total != total or done < self._bar.n:
             from tqdm import tqdm
 
             self.close()
-            self._label = label
-            self._bar = tqdm(total=total, desc=label, file=sys.stderr, dynamic_ncols=True)
+            self._bar = tqdm(total=total, file=sys.stderr, dynamic_ncols=True)
+        self._bar.set_description(label, refresh=False)
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
@@ -81,13 +80,13 @@ class _Bars:
 
 
 class _Lines:
-    """A line whenever a label passes another tenth."""
+    """A line whenever a phase passes another tenth, whatever it is at by then."""
 
     def __init__(self) -> None:
-        self._last = ("", -1)
+        self._last = (0, -1)
 
     def __call__(self, done: int, total: int, label: str) -> None:
-        now = (label, done * 10 // max(total, 1))
+        now = (total, done * 10 // max(total, 1))
         if now != self._last:
             self._last = now
             with suppress(OSError):  # work goes on where nobody reads

@@ -60,3 +60,26 @@ def test_work_goes_on_where_its_progress_cannot_be_written(monkeypatch):
     monkeypatch.undo()
     with pytest.raises(OSError, match="No space"):
         full.close()
+
+
+def test_many_pictures_are_told_by_the_tenth_where_no_terminal_is(capsys):
+    with bar() as progress:
+        for number in range(200):
+            progress(number, 200, f"photo_{number}.jpg")
+        progress(1, 3, "learn")
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 11
+    assert told[0] == "photo_0.jpg: 0/200"
+    assert told[-1] == "learn: 1/3"
+
+
+def test_pictures_share_one_bar_and_phases_have_their_own(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with bar() as progress:
+        for number in range(5):
+            progress(number + 1, 5, f"photo_{number}.jpg")
+        progress(1, 2, "learn")
+    told = capsys.readouterr().err
+    assert told.count("\n") == 2
+    assert "photo_4.jpg: 100%" in told
+    assert "learn:  50%" in told
