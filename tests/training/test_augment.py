@@ -10,7 +10,7 @@ from edgesdk.core.preprocess import resize
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
 from edgesdk_training import losses  # noqa: E402
-from edgesdk_training.augment import Augmentation, augment, shrink  # noqa: E402
+from edgesdk_training.augment import Augmentation, augment, shrink, turned  # noqa: E402
 
 NOTHING = Augmentation(flip=0, shift=0, zoom=0, light=0, blur=0)
 
@@ -26,6 +26,22 @@ def test_unvaried_pictures_are_those_of_the_bundles_preprocessing(pictures, size
     found = augment(pictures, size, NOTHING, torch.Generator())
     want = np.stack([resize(p, (size, size)) for p in pictures.numpy()]).transpose(0, 3, 1, 2)
     assert np.abs(found.numpy() - want).max() < 1e-3
+
+
+def test_turns_stay_in_range_and_leave_black_corners(pictures):
+    x = pictures.permute(0, 3, 1, 2).float() + 1
+    assert torch.allclose(turned(x, 0.0, torch.Generator()), x, atol=1e-3)
+    found = turned(x, 20.0, torch.Generator().manual_seed(0))
+    assert torch.equal(found, turned(x, 20.0, torch.Generator().manual_seed(0)))
+    assert (found[:, :, 0, 0] == 0).any()
+    assert (found[:, :, 24, 24] > 0).all()
+    disc = torch.zeros(64, 1, 48, 48)
+    disc[:, :, 23:25, 44] = 1  # right of the middle
+    places = turned(disc, 20.0, torch.Generator().manual_seed(1))[:, 0].flatten(1).argmax(1)
+    up, right = 23.5 - places // 48, places % 48 - 23.5
+    angles = torch.rad2deg(torch.atan2(up.float(), right.float()))
+    assert angles.abs().max() < 22
+    assert angles.min() < -10 < 10 < angles.max()
 
 
 def test_mirroring_alone_is_exact(pictures):

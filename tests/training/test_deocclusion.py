@@ -75,6 +75,7 @@ def test_a_completion_is_taken_over_and_stays_as_it_is(masked):
         {"complete_epochs": 0, "pair": 1.0, "triplet": 1.0, "predictions": 0.1},
         {"complete_epochs": 0, "labels_only": True},
         {"complete_epochs": 0, "identity": 0.0, "classes": 0.0, "beside": 1.0},
+        {"complete_epochs": 0, "turn": 15.0},
         {"complete_epochs": 0, "contrast": 1.0, "identity": 0.0},
         {"complete_epochs": 0, "centre": 1.0, "relation": 1.0, "classes": 0.0},
         {"adversarial": 0.0, "perceptual": 0.0, "bf16": True},

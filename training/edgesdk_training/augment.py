@@ -81,6 +81,24 @@ def blurred(x: Tensor, most: float, generator: Generator) -> Tensor:
     return matrix @ x @ matrix.mT
 
 
+def turned(x: Tensor, most: float, generator: Generator) -> Tensor:
+    """Return pictures turned by up to `most` degrees about their middle, 0 where nothing was.
+
+    Args:
+        x: [B, C, S, S].
+        most: Largest turn in degrees.
+        generator: Decides the turns; on the pictures' device.
+    """
+    import torch
+    from torch.nn.functional import affine_grid, grid_sample
+
+    angle = torch.deg2rad(most * _uniform(len(x), generator))
+    cosine, sine, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    matrix = torch.stack([cosine, -sine, zero, sine, cosine, zero], 1).reshape(-1, 2, 3)
+    grid = affine_grid(matrix, list(x.shape), align_corners=False)
+    return grid_sample(x, grid, align_corners=False)
+
+
 def _uniform(count: int, generator: Generator) -> Tensor:
     """Return [count] values in -1..1."""
     import torch

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgesdk.core.biometrics import cosine, verification
 from edgesdk.core.tensors import Array
-from edgesdk_training.augment import augment, blurred, shrink
+from edgesdk_training.augment import augment, blurred, shrink, turned
 from edgesdk_training.faces import Faces
 from edgesdk_training.holdout import FOLDS
 from edgesdk_training.occluders import Bank, paste
@@ -34,6 +34,7 @@ class MaskedFaces(Faces):
         side: Working size of the network in pixels.
         whole: Network whose `completed` stands before the recogniser; None for none.
         bf16: Whether it computes in bfloat16.
+        turn: Largest turn in degrees of what the recogniser learns on.
     """
 
     bank: Bank
@@ -42,6 +43,7 @@ class MaskedFaces(Faces):
     side: int
     whole: Any
     bf16: bool
+    turn: float
 
     def pairs(self, chosen: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Return varied faces, the same partly hidden, and by how much.
@@ -57,7 +59,11 @@ class MaskedFaces(Faces):
 
     def batch(self, chosen: Tensor, size: int, generator: Generator) -> Tensor:
         """Return what the recogniser sees, [B, 3, W, W] in -1..1."""
-        return self.completed(self.pairs(chosen, generator)[1])
+        seen = self.pairs(chosen, generator)[1]
+        if self.turn:
+            # Alignment leaves black corners, and so does this.
+            seen = turned(seen + 1, self.turn, generator) - 1
+        return self.completed(seen)
 
     def completed(self, seen: Tensor) -> Tensor:
         """Return faces [B, 3, W, W] as the network before the recogniser leaves them."""

@@ -49,6 +49,7 @@ RANGES = {
     **dict.fromkeys(("lr", "complete_lr", "scale"), (ABOVE_0, inf)),
     **dict.fromkeys(("centre", "flip", "share", "keep"), (0, 1)),
     **dict.fromkeys(("shift", "zoom"), (0, 0.5)),
+    "turn": (0, 180),
     "average": (0, 0.999999),
 }
 # Side in pixels at which pictures are kept unless `base` says otherwise.
@@ -115,6 +116,8 @@ class Settings:
         flip: Probability of mirroring.
         shift: Largest shift, part of the width.
         zoom: Largest change of scale.
+        turn: Largest turn in degrees, of what the recogniser learns on: points are found less
+            surely behind masks, and so is how a face is turned.
         light: Largest change of brightness and contrast.
         blur: Largest blur before pasting, pixels of the shrunk face; after it twice as much.
     """
@@ -165,6 +168,7 @@ class Settings:
     flip: float = 0.5
     shift: float = 0.03
     zoom: float = 0.04
+    turn: float = 0.0
     light: float = 0.15
     blur: float = 0.4
 
@@ -284,6 +288,7 @@ class Deocclusion:
             side=side,
             whole=None,
             bf16=settings.bf16,
+            turn=settings.turn,
         )
 
     def beside(self, settings: Settings, context: RunContext) -> Any:
