@@ -353,6 +353,9 @@ class RunContext(Protocol):
     def teacher(self, name: str, exact: bool = False) -> Teacher:
         """Return the teacher the user chose, else, or with `exact`, the one called `name`."""
 
+    def embeddings(self, teacher: Teacher, pictures: Any) -> Array:
+        """Return the teacher's unit embeddings [N, dim] of a set, kept beside the runs."""
+
     def checkpoint(self, name: str) -> Checkpoint:
         """Return the checkpoint in the folder `name`, or the shipped model of that name."""
 
