@@ -8,6 +8,8 @@ pytest.importorskip("torch", reason="pastes masks with torch")
 from edgesdk.pairs import read_pairs
 from edgesdk_training.occluders import draw_bank
 from tools import masked_faces
+from tools.drawn_pairs import packed
+from tools.masked_pairs import written
 
 
 @pytest.fixture
@@ -83,3 +85,17 @@ def test_completed_pictures_are_embedded():
     embed = masked_faces.after(lambda crops: [255 - c for c in crops], seen.append)
     embed([np.zeros((2, 2, 3), np.uint8)])
     assert seen[0][0].min() == 255
+
+
+def test_a_set_of_masked_pairs_is_read_with_its_strata(faces, tmp_path):
+    bank = draw_bank([], 112, 20, 0).only(lambda kind: kind == "drawn-mask")
+    place = tmp_path / "masked.tar"
+    place.write_bytes(packed(written(faces, bank)))
+    found = read_pairs(place)
+    assert len(found) == 12
+    assert found.same.tolist() == faces.same.tolist()
+    strata = found.columns["stratum"]
+    assert list(strata[:2]) == ["bare", "one masked"]
+    bare, hidden = (found.read(found.pairs[1, n]).astype(int) for n in (0, 1))
+    first, second = (faces.read(faces.pairs[1, n]).astype(int) for n in (0, 1))
+    assert np.abs(bare - first).mean() < 3 < np.abs(hidden - second).mean()
