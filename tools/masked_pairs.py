@@ -8,15 +8,14 @@ card split them.
 """
 
 import argparse
-import io
 from pathlib import Path
 
 from edgesdk.core.files import write_atomic
-from edgesdk.core.tensors import Array
 from edgesdk.pairs import PairSet, read_pairs
 from edgesdk_training.occluders import Bank, draw_bank, read_templates
 from tools.command import told
 from tools.drawn_pairs import packed
+from tools.face_pack import encoded
 from tools.masked_faces import MASKS, SEED, SIDE, chosen, crops, masked
 
 HEAD = "same,path_a,path_b,fold,stratum"
@@ -31,19 +30,10 @@ def written(pairs: PairSet, bank: Bank) -> dict[str, bytes]:
         hide = number % 2 == 1
         names = [f"bare/{a:05d}.jpg", f"{'masked' if hide else 'bare'}/{b:05d}.jpg"]
         pictures = bare[a], (behind if hide else bare)[b]
-        files |= {name: jpeg(face) for name, face in zip(names, pictures, strict=True)}
+        files |= {name: encoded(face) for name, face in zip(names, pictures, strict=True)}
         kind = "one masked" if hide else "bare"
         lines.append(f"{int(pairs.same[number])},{','.join(names)},{pairs.fold[number]},{kind}")
     return {"pairs.csv": ("\n".join(lines) + "\n").encode(), **dict(sorted(files.items()))}
-
-
-def jpeg(face: Array) -> bytes:
-    """Return a picture as the content of a file."""
-    from PIL import Image
-
-    stream = io.BytesIO()
-    Image.fromarray(face).save(stream, "JPEG", quality=95)
-    return stream.getvalue()
 
 
 def main() -> None:
