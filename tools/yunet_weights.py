@@ -4,8 +4,8 @@
     edgesdk train detect --set init=runs/yunet/checkpoint ...
 
 The file is that of the extra `teachers`, whose weights are quantised by blocks. Before anything is
-left, the copied layers are compared with the file; the network shrinks its maps elsewhere and has
-a layer less, so that what is left finds faces only after training.
+left, the copied layers are compared with the file; the network shrinks its maps elsewhere, so that
+what is left finds faces only after training.
 """
 
 from __future__ import annotations
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 SIDE = 320
 MOST_APART = 1e-3
 BRANCHES = ("score", "box", "object", "points")  # in the file's order, each at three strides
-UNITS = 14
-LEFT_OUT = 6  # of the file's units, where the network does not hold them all
 LICENCE = {
     "weights": "MIT, as YuNet's",
     "data": "WIDER FACE, which the file was trained on: research, non-commercial",
@@ -62,13 +60,9 @@ def put(net: FaceDetector, given: list[tuple[Array, Array]]) -> FaceDetector:
     (kernel, bias), *rest = given
     # The file reads 0..255 in BGR.
     _fill(net.stem.conv, kernel[:, ::-1] * 127.5, bias + kernel.sum((1, 2, 3)) * 127.5)
-    own = units(net)
-    taken, rest = [rest[i : i + 2] for i in range(0, 2 * UNITS, 2)], rest[2 * UNITS :]
-    if len(own) < UNITS:
-        del taken[LEFT_OUT]
-    for unit, (mixing, by_channel) in zip(own, taken, strict=True):
-        _fill(unit[0], *mixing)
-        _fill(unit[1].conv, *by_channel)
+    for unit in units(net):
+        _fill(unit[0], *rest.pop(0))
+        _fill(unit[1].conv, *rest.pop(0))
     parts = {b: [(rest.pop(0), rest.pop(0)) for _ in net.heads] for b in BRANCHES}
     for level, head in enumerate(net.heads):
         _fill_head(head, [parts[branch][level] for branch in ("score", "object", "box", "points")])

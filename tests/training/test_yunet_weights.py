@@ -12,7 +12,7 @@ from edgesdk.detect import weights_path  # noqa: E402
 from edgesdk_training.nets.common import fold  # noqa: E402
 from edgesdk_training.nets.face_detector import FaceDetector  # noqa: E402
 from edgesdk_training.students.face_detector import PLUGIN  # noqa: E402
-from tools.yunet_weights import LEFT_OUT, apart, layers, leave, put, units  # noqa: E402
+from tools.yunet_weights import apart, layers, leave, put, units  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +32,11 @@ def test_the_whole_network_says_what_yunet_says(file):
     assert apart(put(fold(FaceDetector(whole=True)), spoiled), file) > 1e-3
 
 
-def test_what_training_begins_with_keeps_all_layers_but_one(file, tmp_path):
+def test_what_training_begins_with_keeps_all_layers(file, tmp_path):
     given = layers(file)
     assert leave(given, file, tmp_path) < 0.1e6
     checkpoint = read_checkpoint(tmp_path / "checkpoint")
     own = units(PLUGIN.load(checkpoint))
-    kernels = [kernel for kernel, _ in given[1:29:2]]
-    del kernels[LEFT_OUT]
-    pairs = zip(own, kernels, strict=True)
-    assert all(np.array_equal(unit[0].weight, kernel) for unit, kernel in pairs)
+    pairs = zip(own, given[1:29:2], strict=True)
+    assert all(np.array_equal(unit[0].weight, kernel) for unit, (kernel, _) in pairs)
     assert checkpoint.provenance["taken_from"]["file"] == file.name

@@ -1,10 +1,10 @@
 """A small fully convolutional face detector without anchors: three strides, one face per cell.
 
 The layers are those of YuNet (Wu, Peng and Yu 2023, "YuNet: a tiny millisecond-level face
-detector"), so that training can begin with its weights, but for three things: maps shrink before
-the costly layers and not behind them, the second of two layers on the finest map is left out, and
-the heads of a stride share theirs. No layer knows the picture's size; what depends on it, from
-cells to boxes and the suppression of doubles, is `edgesdk.boxes`.
+detector"), so that training can begin with its weights, but for two things: maps shrink before
+the costly layers and not behind them, and the heads of a stride share theirs. No layer knows the
+picture's size; what depends on it, from cells to boxes and the suppression of doubles, is
+`edgesdk.boxes`.
 """
 
 import math
@@ -65,7 +65,7 @@ class FaceDetector(nn.Module):
     [N, 10, h, w], as `edgesdk.boxes.decode` reads them.
 
     Args:
-        whole: Shrink where YuNet does, and leave no layer out.
+        whole: Shrink where YuNet does.
     """
 
     def __init__(self, whole: bool = False) -> None:
@@ -79,8 +79,7 @@ class FaceDetector(nn.Module):
             Unit(MIDDLE, MIDDLE, stride=1 if whole else 2),
             Unit(MIDDLE, WIDE),
             pool if whole else nn.Identity(),
-            Unit(WIDE, WIDE),
-            Unit(WIDE, WIDE) if whole else nn.Identity(),
+            *_two(WIDE),
         )
         self.medium = nn.Sequential(nn.MaxPool2d(2), *_two(WIDE))
         self.coarse = nn.Sequential(nn.MaxPool2d(2), *_two(WIDE))
