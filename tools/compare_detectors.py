@@ -205,9 +205,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--faces", type=Path, required=True, help="aligned faces to paste")
     parser.add_argument("--masks", type=Path, required=True, help="templates of masks")
-    parser.add_argument(
-        "--times", action="store_true", help="renew the times alone"
-    )
+    parser.add_argument("--times", action="store_true", help="renew the times alone")
     parser.add_argument("-o", "--output", type=Path, required=True)
     asked = parser.parse_args()
     spent = times()
