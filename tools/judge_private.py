@@ -218,7 +218,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/private"))
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
-    if not options.data.is_file():
+    if not options.data.exists():
         raise UsageError(f"{options.data} does not exist; name a set of labelled pictures")
     judge(options)
 

@@ -271,6 +271,16 @@ def test_wrong_settings_are_refused_in_a_sentence(run):
         run(epsilon=11, budget=10.0)
 
 
+def test_pictures_that_are_not_asked_for_are_not_decoded(run):
+    totals = []
+
+    def seen(done, total, label):
+        totals.extend([total] if label == "read pictures" else [])
+
+    run(most=40, progress=seen)
+    assert 40 < max(totals) < 80  # of 160: those to learn from, and a seventh that judges
+
+
 def test_a_rival_whose_packages_are_missing_is_refused_before_anything_is_read(monkeypatch, run):
     from edgesdk.core.errors import MissingDependencyError
     from edgesdk_training.privacy import dpsgd

@@ -10,7 +10,7 @@ import numpy as np
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import sha256_bytes
 from edgesdk.core.tensors import Array
-from edgesdk_training.data import decode
+from edgesdk_training.data import Chosen, decode
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,9 +80,12 @@ def read_classes(
     train = np.flatnonzero(~held & known)
     if most:
         train = np.sort(generator.permutation(train)[:most])
-    pictures, _ = decode(dataset, size, context.progress)
-    gray = bool((pictures[train, ..., :1] == pictures[train]).all())
-    return Classes(pictures, labels, names, train, np.flatnonzero(held & known), dataset.name, gray)
+    # Of a large set, few pictures may be asked for; the others are not decoded.
+    wanted = np.concatenate([train, np.flatnonzero(held & known)])
+    pictures, _ = decode(Chosen(dataset, wanted), size, context.progress)
+    learn, judge = np.split(np.arange(len(wanted)), [len(train)])
+    gray = bool((pictures[learn, ..., :1] == pictures[learn]).all())
+    return Classes(pictures, labels[wanted], names, learn, judge, dataset.name, gray)
 
 
 def _labels(dataset: Any, groups: int) -> tuple[Array, tuple[str, ...]]:

@@ -258,6 +258,24 @@ def _plain(name: str) -> str:
     return str(int(last)) if last.isdigit() else last
 
 
+class Chosen:
+    """Some pictures of a set, as a set.
+
+    Args:
+        dataset: The set.
+        places: Indices of its pictures [N].
+    """
+
+    def __init__(self, dataset: Any, places: Array) -> None:
+        self._dataset, self._places = dataset, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> Array:
+        return np.asarray(self._dataset[int(self._places[index])])
+
+
 def decode(dataset: Any, side: int, progress: Any) -> tuple[Array, Array]:
     """Return all pictures at one size, and the sides they had.
 

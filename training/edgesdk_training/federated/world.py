@@ -12,7 +12,7 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.tensors import Array
 from edgesdk.picture_sets.people import inner_folders
 from edgesdk_training.class_sets import TEST
-from edgesdk_training.data import decode
+from edgesdk_training.data import Chosen, decode
 from edgesdk_training.federated.split import LEAST, divide, held_out
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def read_world(context: RunContext, settings: FederatedSettings, sizes: Sequence
     names, parts = _parts(told, learn, settings, context.seed)
     size = _size(dataset, settings.size, sizes)
     wanted = np.concatenate([*parts, tests])
-    images, _ = decode(_Chosen(dataset, wanted), size, context.progress)
+    images, _ = decode(Chosen(dataset, wanted), size, context.progress)
     pictures = _pictures(images, told.labels[wanted], context.device)
     bounds = np.cumsum([0, *map(len, parts)])
     clients = []
@@ -149,7 +149,7 @@ def read_served(context: RunContext, settings: FederatedSettings, sizes: Sequenc
     tests = np.flatnonzero(told.tests) if told.tests.any() else np.arange(len(told.labels))
     tests = _few(tests, settings.judged, np.random.default_rng(context.seed))
     size = _size(dataset, settings.size, sizes)
-    images, _ = decode(_Chosen(dataset, tests), size, context.progress)
+    images, _ = decode(Chosen(dataset, tests), size, context.progress)
     everybody = _pictures(images, told.labels[tests], context.device)
     return World((), everybody, told.classes, size, dataset.name)
 
@@ -176,23 +176,10 @@ def read_own(context: RunContext, settings: FederatedSettings, classes: Sequence
     if len(mine) < LEAST:
         raise UsageError(f"{dataset.name} has {len(mine)} pictures; a client needs {LEAST} or more")
     labels = np.array([classes.index(told.classes[i]) for i in told.labels[mine]], np.int64)
-    images, _ = decode(_Chosen(dataset, mine), settings.size, context.progress)
+    images, _ = decode(Chosen(dataset, mine), settings.size, context.progress)
     pictures = _pictures(images, labels, context.device)
     learn, kept = held_out(np.arange(len(mine)), settings.holdout, context.seed, 0)
     return Client(dataset.name, pictures.at(learn), pictures.at(kept))
-
-
-class _Chosen:
-    """Some pictures of a set, as a set."""
-
-    def __init__(self, dataset: Any, places: Array) -> None:
-        self._dataset, self._places = dataset, places
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __getitem__(self, index: int) -> Array:
-        return np.asarray(self._dataset[int(self._places[index])])
 
 
 def _told(dataset: Any, least: int = 2) -> _Told:
