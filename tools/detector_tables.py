@@ -12,6 +12,7 @@ from tools import detector_claims
 ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "training" / "results" / "f2c.json"
 ONE = ROOT / "training" / "results" / "f2c-one.json"
+NATIVE = ROOT / "training" / "results" / "f2c-native.json"
 BENCH = ROOT / "benchmarks" / "results" / "pipeline" / "f2c-detector-onnx-fp32-ort-pipeline.json"
 Row = dict[str, Any]
 
@@ -95,6 +96,19 @@ def generators() -> str:
             counts = f"{inside[name]['fakes']} / {inside[name]['reals']}"
             rows.append([what, counts, *(interval(found[d][name]) for d in names)])
     return table(["generator", "pictures", *names], rows)
+
+
+def native() -> str:
+    """Return the shipped f2c-detector beside one that was shown photos at their own size too."""
+    data = json.loads(NATIVE.read_text())
+    rows: list[list[object]] = []
+    for name, told in (("f2c earlier", "shipped"), ("f2c", "with photos of native size")):
+        fakes, real = data["unseen"][name], data["generators"]["generators_dev"][name]
+        fair = [row["auc"] for row in real.values() if row.get("fair pair")]
+        means = [f"{fakes[f'mean {a}']:.3f}" for a in ("against photos", "against soft")]
+        rows.append([told, *means, f"{sum(fair) / len(fair):.2f}", interval(real["all"])])
+    head = ["detector", "fakes, photos", "fakes, soft", "fair pairs, mean", "all of generators_dev"]
+    return table(head, rows)
 
 
 def worked_on() -> str:
