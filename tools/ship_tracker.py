@@ -6,8 +6,9 @@
 Few sequences teach much that holds for them alone: `--keep` draws the correlation head that part
 of the way back to NanoTrack's own weights, which often bears other scenes better (Wortsman et al.
 2022, "Robust fine-tuning of zero-shot models"). `--search` takes the middle of the crop, at the
-same scale and with the same weights: fewer pixels are searched, so a frame costs less. The figures
-come from tools/judge_trackers.py.
+same scale and with the same weights: fewer pixels are searched, so a frame costs less. `--words`
+adds the map that another run taught alone (`--set init=tracker --set epochs=0`). The figures come
+from tools/judge_trackers.py.
 """
 
 import argparse
@@ -65,6 +66,30 @@ def narrowed(source: Checkpoint, size: int, folder: Path) -> Checkpoint:
     )  # fmt: skip
 
 
+def heard(source: Checkpoint, run: Checkpoint, loud: float, folder: Path) -> Checkpoint:
+    """Return a checkpoint with the word map that `run` taught, all else staying as it is.
+
+    Args:
+        source: The tracker.
+        run: What taught the map.
+        loud: Factor of the map's logits beside those of the tracker.
+        folder: Where it is written.
+    """
+    student = load(STUDENTS, source.student)
+    config = replace(student.config(**source.student_config), hears=run.student_config["hears"])
+    taught = student.load(run).state_dict()
+    state = student.load(source).state_dict()
+    state |= {key: value for key, value in taught.items() if key.startswith("words.")}
+    state["words.word.2.weight"] = loud * state["words.word.2.weight"]
+    kept = ("recipe_sha256", "settings", "data", "sequences", "held_out", "seed")
+    told = {key: run.provenance[key] for key in kept if key in run.provenance}
+    told["loud"] = loud
+    return changed(
+        source, state, folder, student_config=asdict(config), cost=student.cost(config),
+        provenance={**source.provenance, "words": told},
+    )  # fmt: skip
+
+
 def measured(path: Path) -> dict[str, Any]:
     """Return the figures of a file of tools/judge_trackers.py."""
     data = read_json(path, "judgement")
@@ -88,6 +113,8 @@ def main() -> None:
     parser.add_argument("--nanotrack", type=Path)
     parser.add_argument("--keep", type=float, default=0.0)
     parser.add_argument("--search", type=int, default=0, help="side of the crop in pixels")
+    parser.add_argument("--words", type=Path, help="run that taught the word map of this tracker")
+    parser.add_argument("--loud", type=float, default=1.0, help="factor of that map's logits")
     parser.add_argument("--policy", action="append", default=[], help="NAME=VALUE")
     parser.add_argument("--judged", type=Path)
     asked = parser.parse_args()
@@ -97,7 +124,9 @@ def main() -> None:
             source = drawn_back(source, asked.nanotrack, asked.keep, Path(place) / "drawn")
         if asked.search:
             source = narrowed(source, asked.search, Path(place) / "narrow")
-        same = not asked.keep and not asked.search
+        if asked.words:
+            source = heard(source, checkpoint_of(asked.words), asked.loud, Path(place) / "heard")
+        same = not asked.keep and not asked.search and not asked.words
         metrics = dict(source.metrics) if same else {}
         if asked.judged is not None:
             metrics |= measured(asked.judged)

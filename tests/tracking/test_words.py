@@ -13,7 +13,7 @@ from edgesdk.worlds import COLOURS  # noqa: E402
 from edgesdk_training.nets.tracker import CHANNELS, WordMap, pixels_of  # noqa: E402
 from edgesdk_training.students.tracker import PLUGIN, Config  # noqa: E402
 from edgesdk_training.track_data import Pairs  # noqa: E402
-from edgesdk_training.track_words import gather_words, objective, pooled, retrieval  # noqa: E402
+from edgesdk_training.track_words import gather_words, objective, pooled, retrieval, with_idle_words  # noqa: E402
 
 SMALL = Config(size=64, width=16, words=6, hears=8)
 SETTINGS = SimpleNamespace(align=0.2, temperature=0.1)
@@ -77,10 +77,17 @@ def squares(rng, count):
     return {
         "pixels": torch.from_numpy(pixels).float(),
         "features": torch.zeros(count, CHANNELS, 4, 4),
-        "logits": torch.zeros(count, 1, 4, 4),
         "text": torch.from_numpy(np.stack(texts)),
         "box": torch.tensor(boxes),
     }
+
+
+def test_idle_words_stand_at_empty_places_only():
+    torch.manual_seed(0)
+    text = blank(50)
+    more = with_idle_words(text)
+    assert torch.equal(more[:, 0], text[:, 0])
+    assert 0 < (more[:, 1:].abs().sum((1, 2)) > 0).float().mean() < 1
 
 
 def test_pairs_for_words_hold_what_the_map_needs_and_some_hold_idle_words():
@@ -89,7 +96,7 @@ def test_pairs_for_words_hold_what_the_map_needs_and_some_hold_idle_words():
     seen = gather_words(pairs, net, SMALL, 5, 0, lambda *_: None)
     assert seen["pixels"].shape == (5, 3, 16, 16)
     assert seen["pixels"].dtype == torch.uint8
-    assert seen["logits"].shape == (5, 1, 4, 4)
+    assert seen["features"].shape == (5, CHANNELS, 4, 4)
     pairs._chatter = ["a", "dog"]
     texts = {pair.text for _ in range(8) for pair in pairs.hard(np.random.default_rng(_))}
     assert any({"a", "dog"} & set(text.split()) for text in texts)

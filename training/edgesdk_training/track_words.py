@@ -1,7 +1,7 @@
 """Teach a tracker's word map alone: worlds in which nothing but the words can tell the target.
 
 The first frame is grey, look-alikes jump about with the target, and the search lies anywhere. All
-else stays as it is, so its answers are computed once; with the blank sentence the map is 0, so a
+else stays as it is, so the features are computed once; with the blank sentence the map is 0, so a
 tracker that is told nothing is the one it was.
 """
 
@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgesdk.core.tensors import Array
-from edgesdk.track_steps import middle
 from edgesdk.words import sentence_features
 
 if TYPE_CHECKING:
     from edgesdk.core.protocols import RunContext
     from edgesdk_training.track_data import Pairs
 
-RATE = 2.0  # of the learning rate: the map is small, and learns alone
+RATE = 10.0  # of the learning rate: the map is small, and learns alone
+ALIGN = 5.0  # of the weight of the alignment, likewise
+LETTERS, WORDS = 0.15, 0.3  # of a word's vector, and of the places left empty: what is idle
 
 
 def hear(settings: Any, context: RunContext, config: Any, model: Any, pairs: Pairs) -> None:
@@ -56,25 +57,43 @@ def hear(settings: Any, context: RunContext, config: Any, model: Any, pairs: Pai
 
 
 def objective(words: Any, config: Any, settings: Any) -> Callable[[Any], Any]:
-    """Return the loss of a batch: where the target is, and which sentence is its own."""
-    from edgesdk_training.nets.track_losses import cells_of, contrast, grid_of, where
+    """Return the loss of a batch: which cell the sentence means, and which sentence is its own.
+
+    The map is held to both alone. Together with the tracker's scores it learnt next to nothing:
+    where these are sure and wrong they outweigh all that words can tell.
+    """
+    from edgesdk_training.nets.track_losses import cells_of, contrast, grid_of
     from edgesdk_training.nets.tracker import SCALE
 
     grid = grid_of(config)
 
     def loss(batch: Any) -> tuple[Any, dict[str, Any]]:
-        seen = words.seen(batch["pixels"], batch["features"] * SCALE)
-        said, truth = words.said(batch["text"]), batch["box"]
-        present = truth.isfinite().all(1)
+        truth = batch["box"]
         inside, sure = cells_of(grid.to(truth.device), truth)
-        logits = (batch["logits"] + words.meet(seen, said)).flatten(1)
-        placed = where(logits, inside, sure, present)
-        told = contrast(pooled(seen, sure), said, batch["text"], sure.any(1), settings.temperature)
-        hit = sure.gather(1, logits.argmax(1, keepdim=True))[:, 0].float()
-        right = (hit * present).sum() / present.sum().clamp(min=1)
-        return placed + settings.align * told, {"where": placed, "align": told, "hit": right}
+        told = sure.any(1) & truth.isfinite().all(1)
+        seen = words.seen(batch["pixels"], batch["features"] * SCALE)
+        said = words.said(with_idle_words(batch["text"]))
+        logits = words.meet(seen, said).flatten(1)
+        share = sure / sure.sum(1, keepdim=True).clamp(min=1)
+        placed = -(share * logits.log_softmax(1)).sum() / sure.any(1).sum().clamp(min=1)
+        own = contrast(pooled(seen, sure), said, batch["text"], told, settings.temperature)
+        hit = inside.gather(1, logits.argmax(1, keepdim=True))[:, 0].float()
+        right = (hit * told).sum() / told.sum().clamp(min=1)
+        total = placed + ALIGN * settings.align * own
+        return total, {"where": placed, "align": own, "hit": right}
 
     return loss
+
+
+def with_idle_words(text: Any) -> Any:
+    """Return sentences, some of them with words that no one knows at places left empty."""
+    import torch
+
+    drawn = torch.randn_like(text) * (torch.rand_like(text) < LETTERS)
+    drawn = drawn / (drawn.norm(dim=2, keepdim=True) + 1e-6)
+    chosen = (torch.rand_like(text[:, :1, :1]) < 0.5) & (torch.rand_like(text[..., :1]) < WORDS)
+    empty = text.abs().sum(2, keepdim=True) == 0
+    return text + drawn * (chosen & empty)
 
 
 def pooled(seen: Any, sure: Any) -> Any:
@@ -86,10 +105,10 @@ def pooled(seen: Any, sure: Any) -> Any:
 def gather_words(
     pairs: Pairs, model: Any, config: Any, count: int, seed: int, progress: Any
 ) -> dict[str, Any]:
-    """Return what the map looks at, what the tracker says without it, and the truth.
+    """Return what the map looks at, what is said, and where the target is.
 
     Returns:
-        pixels (bytes), features, logits, text (half precision), box.
+        pixels (bytes), features and text (half precision), box.
     """
     import torch
 
@@ -97,18 +116,14 @@ def gather_words(
 
     rng = np.random.default_rng([seed, 0x40D5])
     rows: list[dict[str, Array]] = []
-    silence = sentence_features("", config.words, config.dims)
     while len(rows) < count:
         for pair in pairs.hard(rng):
-            crops = torch.from_numpy(np.stack([pair.memory, pair.search]))
+            crop = torch.from_numpy(pair.search[None])
             with torch.inference_mode():
-                features = model.backbone(crops)
-                memory, search = middle(features[:1], config.held), features[1:]
-                logits = model.decide(search, memory, torch.from_numpy(silence[None]))[0]
+                features = model.backbone(crop)[0] / SCALE
             rows.append({
-                "pixels": pixels_of(crops[1:])[0].round().to(torch.uint8).numpy(),
-                "features": (search[0] / SCALE).half().numpy(),
-                "logits": logits[0].half().numpy(),
+                "pixels": pixels_of(crop)[0].round().to(torch.uint8).numpy(),
+                "features": features.half().numpy(),
                 "text": sentence_features(pair.text, config.words, config.dims).astype(np.float16),
                 "box": pair.box.astype(np.float32),
             })  # fmt: skip

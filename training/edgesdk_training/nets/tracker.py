@@ -265,12 +265,13 @@ class WordMap(nn.Module):
         return (said[:, None] @ seen.flatten(2)).unflatten(2, seen.shape[2:])
 
     def seen(self, pixels: Tensor, features: Tensor) -> Tensor:
-        """Return what each cell looks like, [N, width, H, W]."""
+        """Return what each cell looks like, [N, width, H, W] of length 1."""
         tints = nn.functional.avg_pool2d(torch.relu(self.look(pixels / 64 - 2)), FINE)
-        return self.key(torch.cat([tints, features / SCALE], 1))
+        key = self.key(torch.cat([tints, features / SCALE], 1))
+        return key / ((key * key).sum(1, keepdim=True) + 1e-6).sqrt()
 
     def said(self, text: Tensor) -> Tensor:
-        """Return what the sentence adds to silence, [N, width]."""
+        """Return what the sentence adds to silence, [N, width]; idle words add little."""
         return self.word(text).sum(1) - self.word(self.silence).sum(1)
 
 
