@@ -80,10 +80,10 @@ def taught(asked: argparse.Namespace, seed: int, settings: Mapping[str, Any]) ->
     """Return the run of `deocclusion` with these settings."""
     return edgesdk.train(
         "deocclusion",
-        data={"public": asked.public, "images": [asked.masks]},
+        data=[*(f"public={place}" for place in asked.public), f"images={asked.masks}"],
         settings={**SHARED, **settings},
         seed=seed,
-        out=asked.runs,
+        output_dir=asked.runs,
     )
 
 

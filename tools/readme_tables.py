@@ -13,7 +13,6 @@ ROOT = Path(__file__).parent.parent
 ACCURACY = ROOT / "benchmarks" / "results" / "accuracy" / "lfw-folds1to5.json"
 GPU = ROOT / "benchmarks" / "results" / "gpu"
 RUNTIMES = ROOT / "benchmarks" / "results" / "runtimes"
-MASKED = ROOT / "training" / "results" / "masked-faces.json"
 AGREEMENT = ROOT / "training" / "results" / "agreement.json"
 
 
@@ -192,40 +191,6 @@ def agreement() -> str:
     told = json.loads(AGREEMENT.read_text())
     rows = [[r["run"], *(f"{v:.3f}" for v in r["agreement"].values())] for r in told["rows"]]
     return table(["run", *(f"{k} ({n})" for k, n in told["faces"].items())], rows)
-
-
-def masked() -> str:
-    """Return what models are worth on masked faces: pasted masks, and real ones."""
-    lfw, mfr2 = (f"{name}.tar " for name in ("lfw_folds1to5_aligned112", "mfr2_dev"))
-    kinds = ["", *(lfw + k for k in ("both bare", "one masked", "both masked")), mfr2 + "all"]
-    names = ["parameters", "LFW both bare", "one masked", "both masked", "MFR2"]
-    rows = [[*name, *(line.get(k, "-") for k in kinds)] for name, line in _masked_lines().items()]
-    return table(["model", "run", "weights", *names], rows)
-
-
-def masked_strata() -> str:
-    """Return what models are worth by kind of mask and by size, one of both faces masked."""
-    lines = {name[:2]: line for name, line in _masked_lines().items()}
-    kinds = [
-        k for k in dict.fromkeys(k for line in lines.values() for k in line) if "masked, " in k
-    ]
-    lines = {name: line for name, line in lines.items() if kinds[0] in line}
-    head = ["one masked", *(f"{model} {run}".strip() for model, run in lines)]
-    return table(head, [
-        [kind.rpartition("masked, ")[2], *(line.get(kind, "-") for line in lines.values())]
-        for kind in kinds
-    ])  # fmt: skip
-
-
-def _masked_lines() -> dict[tuple[str, str, str], dict[str, str]]:
-    """Return accuracy and AUC of each model by data and faces, by name, run and weights."""
-    found: dict[tuple[str, str, str], dict[str, str]] = {}
-    for r in json.loads(MASKED.read_text())["rows"]:
-        behind = f"{r['model']} behind {r['completed_by']}" if r["completed_by"] else r["model"]
-        line = found.setdefault((behind, r.get("run", ""), r["sha256"][:8]), {})
-        line[""] = f"{r['parameters']:,}"
-        line[f"{r['data']} {r['faces']}"] = f"{100 * r['accuracy']:.1f} / {r['auc']:.4f}"
-    return found
 
 
 def _gpu_row(result: BenchResult) -> tuple[str, ...]:
