@@ -24,7 +24,7 @@ def small(tmp_path):
         folder.mkdir()
         save_checkpoint(
             folder / "checkpoint", "masked-face", STUDENT, config, model, licence={},
-            provenance={"settings": {"keep": 0.0}},
+            provenance={"settings": {"keep": 0.0}}, metrics={"holdout_bare": 0.9, "iou": 0.8},
         )  # fmt: skip
         return read_checkpoint(folder / "checkpoint")
 
@@ -39,4 +39,5 @@ def test_every_weight_lies_that_part_of_the_way_back(small, tmp_path, keep):
     a, b, mixed = (STUDENT.load(c).state_dict() for c in (learnt, first, found))
     assert all(torch.allclose(mixed[k], a[k].lerp(b[k], keep), atol=1e-6) for k in mixed)
     assert found.provenance["settings"]["keep"] == keep
+    assert dict(found.metrics) == {"iou": 0.8}
     assert (found.weights_sha256 == learnt.weights_sha256) == (keep == 0)
