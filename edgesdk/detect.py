@@ -200,8 +200,8 @@ def detector(name: str | None = None, threads: int = 1) -> Looks:
     """
     from edgesdk.core.shipped import shipped
 
-    if name not in (None, *NAMES):
-        raise UsageError(f"there is no detector {name!r}. {did_you_mean(str(name), NAMES)}")
+    if name is not None:
+        check_name(name)
     if name == "yunet":
         return YuNet(threads)
     if name is None:
@@ -212,6 +212,12 @@ def detector(name: str | None = None, threads: int = 1) -> Looks:
                 raise
             note("detector face-detector: YuNet's weights (the extra teachers) are not installed")
     return FaceDetector(threads=threads)
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError unless there is a detector called `name`."""
+    if name not in NAMES:
+        raise UsageError(f"there is no detector {name!r}. {did_you_mean(name, NAMES)}")
 
 
 def weights_path() -> Path:

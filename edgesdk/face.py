@@ -81,6 +81,11 @@ class FacePipeline:
                 f"{', '.join(s.name for s in self.bundle.inputs)}, not 'face-embedding' from one "
                 "picture; open it with edgesdk.load"
             )
+        if isinstance(detector, str):
+            from edgesdk.detect import check_name
+
+            # Now, not with the first photo: that one would pass for a bad picture.
+            check_name(detector)
         self.session = session or open_session(
             self.bundle, runtime, device, threads, allow_fallback
         )

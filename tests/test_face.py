@@ -120,6 +120,11 @@ def test_an_embedding_that_is_not_finite_is_refused(make_face_bundle):
         broken.embed(CROPS)
 
 
+def test_a_detector_that_does_not_exist_is_told_before_any_picture(make_face_bundle):
+    with pytest.raises(UsageError, match=r"no detector 'yunt'. Did you mean 'yunet'\?"):
+        FacePipeline(make_face_bundle(), detector="yunt")
+
+
 def test_faces_are_cut_where_the_detector_says(make_face_bundle):
     photo = np.zeros((300, 400, 3), np.uint8)
     photo[20:132, 30:142], photo[100:212, 200:312] = CROPS[0], CROPS[1]
