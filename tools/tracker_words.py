@@ -94,7 +94,7 @@ def vectors(model: Any, config: Any, worlds: Sequence[World]) -> tuple[Any, Any]
     """Return what is seen at the middle of each target, and what is said of it."""
     import torch
 
-    from edgesdk_training.nets.tracker import pixels_of
+    from edgesdk_training.nets.word_map import pixels_of
 
     crops, texts = [], []
     for world in worlds:

@@ -19,6 +19,7 @@ from edgesdk.tasks._inputs import textures
 from edgesdk.tasks._output import write_picture
 
 PICTURES, SIDE = 8, 512
+FILTER = "SpectrumFilter"  # class of the layers whose share of the time is told
 SAID = ["a photo of a dog on a beach"]  # of a picture of which nothing is said
 
 
@@ -48,7 +49,7 @@ class TimedPictures:
         self.items = len(self._files)
         self._infer_ns, self._last = 0, dict[str, Array]()
         self._detector.look(self._run, read_image(self._files[0]), self._said[self._files[0]])
-        self.filter_share = layer_share(session, self._last, threads)
+        self.filter_share = layer_share(session, self._last, threads, FILTER)
 
     def _run(self, inputs: Arrays) -> Mapping[str, Array]:
         begun = time.perf_counter_ns()

@@ -19,8 +19,8 @@ KEY = "edgesdk.in_float"
 TURNS = 9
 
 
-def layer_share(session: Session, inputs: Arrays, threads: int) -> float:
-    """Return the part of a network's work that is done until its named layers have ended.
+def layer_share(session: Session, inputs: Arrays, threads: int, kind: str) -> float:
+    """Return the part of a network's work that is done until a kind of its named layers has ended.
 
     The network up to there is opened once more and both are run in turns; the processor's time is
     compared, for on a busy machine short runs are interrupted more seldom than long ones.
@@ -29,19 +29,20 @@ def layer_share(session: Session, inputs: Arrays, threads: int) -> float:
         session: An open bundle.
         inputs: What both are run on.
         threads: Of the CPU.
+        kind: Class name of the layers.
 
     Returns:
         0..1; 0 where the bundle is no ONNX file, is not run by ONNX Runtime on a CPU, or names
-        no layer.
+        no such layer.
     """
     if session.runtime != "ort" or session.device != "cpu":
         return 0.0
     model = session.bundle.entry_path.read_bytes()
     layers: dict[str, list[str]] = json.loads(metadata(model).get(KEY, "{}"))
-    if not layers:
+    if not layers.get(kind):
         return 0.0
     try:
-        first = _opened(beginning(model, list(layers.values())[-1][-1]), threads)
+        first = _opened(beginning(model, layers[kind][-1]), threads)
     except UsageError:  # int8 gave its nodes other names
         return 0.0
     part, whole = _medians(lambda: first.run(None, inputs), lambda: session.run(inputs))

@@ -115,4 +115,4 @@ def test_detectors_of_generated_pictures_tell_the_share_of_their_filter(photos, 
 def test_a_bundle_that_names_no_layer_has_no_share():
     session = edgesdk.load("bridge-face")
     inputs = {"image": np.zeros((1, 3, 16, 16), np.float32)}
-    assert layer_share(session, inputs, 1) == 0
+    assert layer_share(session, inputs, 1, "SpectrumFilter") == 0

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="needs the train extra")
 from edgesdk.core.errors import UsageError  # noqa: E402
 from edgesdk.words import sentence_features  # noqa: E402
 from edgesdk.worlds import COLOURS  # noqa: E402
-from edgesdk_training.nets.tracker import CHANNELS, WordMap, pixels_of  # noqa: E402
+from edgesdk_training.nets.word_map import CHANNELS, WordMap, pixels_of  # noqa: E402
 from edgesdk_training.students.tracker import PLUGIN, Config  # noqa: E402
 from edgesdk_training.track_data import Pairs  # noqa: E402
 from edgesdk_training.track_words import gather_words, objective, pooled, retrieval, with_idle_words  # noqa: E402
@@ -49,7 +49,7 @@ def test_a_map_learns_which_colour_is_meant():
         optimiser.step()
     with torch.no_grad():
         told = learn(words)(squares(rng, 200))[1]["hit"]
-        silent = learn(words)({**squares(rng, 200), "text": blank(200)})[1]["hit"]
+        silent = learn(words)({**squares(rng, 200), "heard": blank(200)})[1]["hit"]
     assert told > 0.8
     assert silent < 0.6
 
@@ -74,18 +74,20 @@ def squares(rng, count):
             if name == names[0]:
                 boxes.append([(column - 2) * 16.0, (row - 2) * 16.0, 12.0, 12.0])
         texts.append(sentence_features(f"the {names[0]} one", 4, 64))
+    said = torch.from_numpy(np.stack(texts))
     return {
         "pixels": torch.from_numpy(pixels).float(),
         "features": torch.zeros(count, CHANNELS, 4, 4),
-        "text": torch.from_numpy(np.stack(texts)),
+        "text": said,
+        "heard": with_idle_words(said, torch.Generator().manual_seed(count)),
         "box": torch.tensor(boxes),
     }
 
 
 def test_idle_words_stand_at_empty_places_only():
-    torch.manual_seed(0)
     text = blank(50)
-    more = with_idle_words(text)
+    more = with_idle_words(text, torch.Generator().manual_seed(0))
+    assert torch.equal(more, with_idle_words(text, torch.Generator().manual_seed(0)))
     assert torch.equal(more[:, 0], text[:, 0])
     assert 0 < (more[:, 1:].abs().sum((1, 2)) > 0).float().mean() < 1
 

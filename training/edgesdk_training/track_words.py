@@ -47,7 +47,8 @@ def hear(settings: Any, context: RunContext, config: Any, model: Any, pairs: Pai
 
     def draw(order: Any, generator: Any) -> Any:
         rows = {key: value[order.to(value.device)].float() for key, value in found.items()}
-        return {key: value.to(context.device) for key, value in rows.items()}
+        rows = {key: value.to(context.device) for key, value in rows.items()}
+        return {**rows, "heard": with_idle_words(rows["text"], generator)}
 
     plan = Plan(
         "hear", settings.hear_pairs, settings.hear_epochs, min(settings.batch, settings.hear_pairs),
@@ -63,7 +64,7 @@ def objective(words: Any, config: Any, settings: Any) -> Callable[[Any], Any]:
     where these are sure and wrong they outweigh all that words can tell.
     """
     from edgesdk_training.nets.track_losses import cells_of, contrast, grid_of
-    from edgesdk_training.nets.tracker import SCALE
+    from edgesdk_training.nets.word_map import SCALE
 
     grid = grid_of(config)
 
@@ -72,7 +73,7 @@ def objective(words: Any, config: Any, settings: Any) -> Callable[[Any], Any]:
         inside, sure = cells_of(grid.to(truth.device), truth)
         told = sure.any(1) & truth.isfinite().all(1)
         seen = words.seen(batch["pixels"], batch["features"] * SCALE)
-        said = words.said(with_idle_words(batch["text"]))
+        said = words.said(batch["heard"])
         logits = words.meet(seen, said).flatten(1)
         share = sure / sure.sum(1, keepdim=True).clamp(min=1)
         placed = -(share * logits.log_softmax(1)).sum() / sure.any(1).sum().clamp(min=1)
@@ -85,13 +86,23 @@ def objective(words: Any, config: Any, settings: Any) -> Callable[[Any], Any]:
     return loss
 
 
-def with_idle_words(text: Any) -> Any:
-    """Return sentences, some of them with words that no one knows at places left empty."""
+def with_idle_words(text: Any, generator: Any) -> Any:
+    """Return sentences, some of them with words that no one knows at places left empty.
+
+    Args:
+        text: [N, L, D].
+        generator: Decides all of it, so that a batch can be drawn again; on the same device.
+    """
     import torch
 
-    drawn = torch.randn_like(text) * (torch.rand_like(text) < LETTERS)
+    def uniform(*shape: int) -> Any:
+        return torch.rand(shape, generator=generator, device=generator.device)
+
+    count, places, width = text.shape
+    drawn = torch.randn(text.shape, generator=generator, device=generator.device)
+    drawn = drawn * (uniform(count, places, width) < LETTERS)
     drawn = drawn / (drawn.norm(dim=2, keepdim=True) + 1e-6)
-    chosen = (torch.rand_like(text[:, :1, :1]) < 0.5) & (torch.rand_like(text[..., :1]) < WORDS)
+    chosen = (uniform(count, 1, 1) < 0.5) & (uniform(count, places, 1) < WORDS)
     empty = text.abs().sum(2, keepdim=True) == 0
     return text + drawn * (chosen & empty)
 
@@ -112,7 +123,7 @@ def gather_words(
     """
     import torch
 
-    from edgesdk_training.nets.tracker import SCALE, pixels_of
+    from edgesdk_training.nets.word_map import SCALE, pixels_of
 
     rng = np.random.default_rng([seed, 0x40D5])
     rows: list[dict[str, Array]] = []
