@@ -64,26 +64,23 @@ def parsed(trial: str) -> dict[str, float]:
     return given
 
 
-class Silent:
-    """The tracker without its encoder, as a module that `torch.onnx` takes."""
+def silent(model: Any) -> Any:
+    """Return the tracker without its encoder, as a module that `torch.onnx` takes."""
+    import torch
 
-    def __new__(cls, model: Any) -> Any:
-        """Return the module."""
-        import torch
+    from edgesdk_training.nets.tracker import SCALE
 
-        from edgesdk_training.nets.tracker import SCALE
+    class Plain(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
 
-        class Plain(torch.nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.model = model
+        def forward(self, image: Any, memory: Any, text: Any) -> Any:
+            features = model.backbone(image)
+            score, box, _ = model.head(memory * SCALE, features)
+            return torch.sigmoid(score + 0 * text.mean()), box.exp(), features / SCALE
 
-            def forward(self, image: Any, memory: Any, text: Any) -> Any:
-                features = model.backbone(image)
-                score, box, _ = model.head(memory * SCALE, features)
-                return torch.sigmoid(score + 0 * text.mean()), box.exp(), features / SCALE
-
-        return Plain()
+    return Plain()
 
 
 def network(source: Checkpoint, nanotrack: Path | None, back: float, encoder: bool) -> Any:
@@ -107,7 +104,7 @@ def network(source: Checkpoint, nanotrack: Path | None, back: float, encoder: bo
     with TemporaryDirectory() as place:
         path = Path(place) / "model.onnx"
         torch.onnx.export(
-            model if encoder else Silent(model).eval(), tuple(example), path, dynamo=True,
+            model if encoder else silent(model).eval(), tuple(example), path, dynamo=True,
             input_names=list(student.example(config)), output_names=list(NAMES), verbose=False,
         )  # fmt: skip
         session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
