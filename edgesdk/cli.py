@@ -26,6 +26,9 @@ class _Parser(argparse.ArgumentParser):
     """Reports a wrong command as a UsageError, with a suggestion for a mistyped word."""
 
     def error(self, message: str) -> NoReturn:
+        if message.endswith("expected one argument"):
+            flag = message.split(":")[0].split()[-1].split("/")[-1]
+            message += f" (one that begins with - is written {flag}=-...)"
         raise UsageError(f"{message}; see: {self.prog} --help")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

@@ -45,13 +45,36 @@ def frames_of(places: Sequence[Path]) -> tuple[Iterator[Frame], int]:
     if not places:
         raise UsageError("no frames were given; give a folder of frames or a video")
     if len(places) > 1 or _is_picture(places[0]):
+        _check_pictures(places)
         return (_read(path.name, path) for path in places), len(places)
     if videos.is_video(places[0]):
-        return _numbered(picture for _, picture in videos.frames(places[0], 0)), 0
-    source = Pictures(places[0])
+        return _numbered(videos.whole_film(places[0])), 0
+    source = _pictures(places[0])
     if not source.names:
         raise UsageError(f"{places[0]} holds no picture; give a folder of frames or a video")
     return (_listed(source, name) for name in sorted(source.names, key=_counted)), len(source)
+
+
+def _check_pictures(places: Sequence[Path]) -> None:
+    """Raise UsageError where several places are not all pictures."""
+    for place in places:
+        if place.is_dir() or videos.is_video(place):
+            raise UsageError(
+                f"{len(places)} places were given, and {place} is no picture; give one folder, one "
+                "video, or several pictures"
+            )
+
+
+def _pictures(place: Path) -> Pictures:
+    """Return the folder or archive; what it is not is told as frames are meant."""
+    try:
+        return Pictures(place)
+    except UsageError:
+        what = "is neither a video nor a folder or archive of pictures"
+        raise UsageError(
+            f"{place} {what if place.exists() else 'does not exist'}; "
+            "give a folder of frames or a video"
+        ) from None
 
 
 def _counted(name: str) -> list[tuple[int, str]]:
@@ -91,8 +114,8 @@ def camera(number: int) -> Iterator[Frame]:
         raise MissingDependencyError(f"camera {number}", ["cv2"], "video") from None
     # What OpenCV tries in vain is no news; the message below is.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-    capture = cv2.VideoCapture(number)
-    if not capture.isOpened():
+    capture = None if number < 0 else cv2.VideoCapture(number)  # -1 is OpenCV's "any", and kills
+    if capture is None or not capture.isOpened():
         raise UsageError(
             f"OpenCV finds no camera {number} here; give a folder of frames or a video"
         )
@@ -107,9 +130,9 @@ def _captured(capture: Any) -> Iterator[Array]:
         capture.release()
 
 
-def _numbered(pictures: Iterable[Array]) -> Iterator[Frame]:
+def _numbered(pictures: Iterable[Array | None]) -> Iterator[Frame]:
     for number, picture in enumerate(pictures, 1):
-        yield Frame(f"{number:06d}", picture)
+        yield Frame(f"{number:06d}", picture, "it is damaged" if picture is None else "")
 
 
 class VideoWriter:

@@ -86,9 +86,11 @@ class Follower:
             text: What it is, in a sentence; "" leaves it out.
 
         Raises:
-            UsageError: the box is none, or lies outside the frame.
+            UsageError: the box is none or lies outside the frame, or the sentence is none.
         """
         height, width = check_picture(frame).shape[:2]
+        if not isinstance(text, str):
+            raise UsageError(f"a sentence is a string, found {text!r}; leave it out for none")
         self._box = check_box(box, width, height)
         self._centre = np.array(self._box[:2]) + np.array(self._box[2:]) / 2
         self._sides = np.array(self._box[2:])

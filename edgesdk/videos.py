@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,16 @@ from edgesdk.core.errors import MissingDependencyError, UsageError
 from edgesdk.core.tensors import Array
 from edgesdk.images import MAX_PIXELS
 from edgesdk.picture_sets import Pictures
-from edgesdk.picture_sets.kinds import HEAD, is_picture
+from edgesdk.picture_sets.kinds import is_picture
 
 EVERY_S = 1.0
-# MP4 and QuickTime, Matroska and WebM, AVI, MPEG; pictures have been told apart before.
+HEAD = 256  # bytes that tell what a film is: the first two packets of a transport stream
+# MP4 and QuickTime, Matroska and WebM, AVI, MPEG and its transport streams, Flash, Windows Media,
+# Ogg; pictures have been told apart before.
 _FILM = re.compile(
-    rb"....(ftyp|moov|mdat|wide|skip)|\x1aE\xdf\xa3|RIFF....AVI |\0\0\x01[\xb3\xba]", re.S
+    rb"....(ftyp|moov|mdat|wide|skip)|\x1aE\xdf\xa3|RIFF....AVI |\0\0\x01[\xb3\xba]"
+    rb"|G.{187}G|.{4}G.{191}G|FLV\x01|0&\xb2u\x8ef\xcf\x11|OggS",
+    re.S,
 )
 
 
@@ -50,6 +55,33 @@ def frames(path: Path, every_s: float = EVERY_S) -> Iterator[tuple[float, Array]
         MissingDependencyError: PyAV is not installed.
         UsageError: it is no video, or damaged; what came before the damage has been given.
     """
+    with _opened(path) as film:
+        yield from _every(path, film, every_s)
+
+
+def whole_film(path: Path) -> Iterator[Array | None]:
+    """Yield each picture of a video, None in place of each that is damaged.
+
+    Raises:
+        MissingDependencyError: PyAV is not installed.
+        UsageError: it is no video, or nothing of it can be read.
+    """
+    with _opened(path) as film:
+        from av import FFmpegError
+
+        for packet in film.demux(video=0):
+            try:
+                decoded = packet.decode()
+            except FFmpegError:
+                yield None
+                continue
+            for frame in decoded:
+                yield _upright(path, frame)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a video; what goes wrong inside is told in a sentence."""
     try:
         import av
     except ImportError:
@@ -58,7 +90,7 @@ def frames(path: Path, every_s: float = EVERY_S) -> Iterator[tuple[float, Array]
         with av.open(str(path)) as film:
             if not film.streams.video:
                 raise UsageError(f"{path} holds no pictures, only sound; give a video")
-            yield from _every(path, film, every_s)
+            yield film
     except av.FFmpegError as error:
         raise UsageError(f"{path} is a damaged video ({error.strerror}); save it again") from None
 
@@ -70,10 +102,12 @@ def _every(path: Path, film: Any, every_s: float) -> Iterator[tuple[float, Array
         at = number / float(rate) if frame.time is None else float(frame.time)
         if at + 1e-6 < wanted:
             continue
-        if frame.width * frame.height > MAX_PIXELS:
-            raise UsageError(
-                f"{path} has pictures of {frame.width}x{frame.height}; shrink it first"
-            )
         wanted = at + every_s
-        picture = frame.to_ndarray(format="rgb24")
-        yield at, np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90)))
+        yield at, _upright(path, frame)
+
+
+def _upright(path: Path, frame: Any) -> Array:
+    if frame.width * frame.height > MAX_PIXELS:
+        raise UsageError(f"{path} has pictures of {frame.width}x{frame.height}; shrink it first")
+    picture = frame.to_ndarray(format="rgb24")
+    return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90)))

@@ -6,7 +6,7 @@ import pytest
 import edgesdk
 from edgesdk.core.errors import MissingDependencyError, UsageError
 from edgesdk.core.samples import synthetic_faces
-from edgesdk.videos import frames, is_video
+from edgesdk.videos import frames, is_video, whole_film
 from tests.drawn import film
 
 CROPS = synthetic_faces(2, seed=3, size=112)
@@ -53,6 +53,27 @@ def test_a_damaged_video_gets_a_sentence(av, tmp_path, kept):
     path.write_bytes(content[: kept if isinstance(kept, int) else int(kept * len(content))])
     with pytest.raises(UsageError, match=r"a\.mp4 is a damaged video"):
         list(frames(path))
+
+
+def test_a_film_with_damaged_pictures_goes_on_behind_them(av, tmp_path):
+    rng = np.random.default_rng(0)
+    noise = rng.integers(60, 120, (60, 48, 64, 3)).astype(np.uint8)
+    path = film(tmp_path / "a.mp4", list(noise), 4)
+    content = path.read_bytes()
+    begin, end = len(content) // 2, len(content) * 2 // 3
+    path.write_bytes(content[:begin] + rng.bytes(end - begin) + content[end:])
+    found = list(whole_film(path))
+    assert any(picture is None for picture in found)
+    assert found[0].shape == found[-1].shape == (48, 64, 3)
+    with pytest.raises(UsageError, match=r"a\.mp4 is a damaged video"):
+        list(frames(path, 0))
+
+
+@pytest.mark.parametrize("suffix", ["ts", "asf", "mpg"])
+def test_films_of_other_containers_are_known(av, tmp_path, suffix):
+    path = film(tmp_path / f"a.{suffix}", [CROPS[0]] * 12, 25)
+    assert is_video(path)
+    assert len(list(whole_film(path))) == 12
 
 
 def test_a_gallery_is_built_from_films_and_searched_in_them(av, make_face_bundle, tmp_path):

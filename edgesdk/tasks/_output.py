@@ -23,6 +23,8 @@ def check_suffix(output: Path | None, allowed: tuple[str, ...]) -> None:
     """Raise UsageError where a file to write has another suffix, before any work is done."""
     if output is not None and output.suffix.lower() not in allowed:
         raise UsageError(f"-o {output} must end in {', '.join(allowed)}")
+    if output is not None and output.is_dir():
+        raise UsageError(f"-o {output} is a folder; give the name of a file")
 
 
 def write_picture(path: Path, picture: Array) -> None:

@@ -87,7 +87,7 @@ class Tracking:
         """
         from edgesdk_runtimes._open import open_session
 
-        check_suffix(job.output, OUTPUTS)
+        _check_output(job)
         frames, total = _source(job.files, camera)
         first = next(frames, None)
         if first is None or first.picture is None:
@@ -153,6 +153,13 @@ def speed(seconds: Mapping[str, float], frames: int) -> dict[str, Any]:
     whole = max(sum(seconds.values()), 1e-9)
     stages = {name: 1000 * value / frames for name, value in seconds.items()}
     return {"fps": frames / whole, "stages_ms": stages}
+
+
+def _check_output(job: RunJob) -> None:
+    """Raise UsageError where the result would be no file of its own."""
+    check_suffix(job.output, OUTPUTS)
+    if job.output is not None and any(job.output.resolve() == p.resolve() for p in job.files):
+        raise UsageError(f"-o {job.output} is what is followed; give another name")
 
 
 def _source(files: Sequence[Path], number: int | None) -> tuple[Iterator[Frame], int]:

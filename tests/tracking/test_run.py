@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 import edgesdk
+from edgesdk import cli, videos
 from edgesdk.core.errors import UsageError
 from edgesdk.core.shipped import shipped
 from edgesdk.worlds import Scene, make_world
@@ -112,8 +113,9 @@ def test_a_camera_is_followed_until_it_stops(world, tmp_path, monkeypatch, stopp
     assert len(found["frames"]) == 6
     assert FakeCamera.released
     assert len((tmp_path / "t.csv").read_text().splitlines()) == 7
-    with pytest.raises(UsageError, match="finds no camera 3"):
-        edgesdk.run("tracker", camera=3, box=box)
+    for number in (3, -1):
+        with pytest.raises(UsageError, match=f"finds no camera {number}"):
+            edgesdk.run("tracker", camera=number, box=box)
     with pytest.raises(UsageError, match="leave the files out"):
         edgesdk.run("tracker", tmp_path, camera=0, box=box)
 
@@ -132,12 +134,39 @@ def test_a_video_of_boxes_is_written_and_read(world, folder, tmp_path):
     assert [row["frame"] for row in found["frames"]] == [f"{n:06d}" for n in range(1, 7)]
 
 
+def test_a_film_with_a_damaged_picture_is_followed_to_its_end(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(videos, "is_video", lambda path: True)
+    shown = [*world.frames[:2], None, *world.frames[3:]]
+    monkeypatch.setattr(videos, "whole_film", lambda path: iter(shown))
+    box = ",".join(map(str, world.boxes[0]))
+    found = edgesdk.run("tracker", tmp_path / "film", box=box)
+    assert len(found["frames"]) == 6
+    assert found["skipped"] == [{"frame": "000003", "why": "it is damaged"}]
+
+
+def test_places_that_are_no_frames_get_a_sentence(folder, tmp_path):
+    (tmp_path / "text.mp4").write_text("no film")
+    for places, told in (
+        ([tmp_path / "gone.mp4"], "does not exist; give a folder of frames or a video"),
+        ([tmp_path / "text.mp4"], "neither a video nor a folder"),
+        ([folder, tmp_path / "text.mp4"], "is no picture; give one folder, one video"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            edgesdk.run("tracker", places, box="1,1,9,9")
+
+
 def test_boxes_and_outputs_that_make_no_sense_are_refused(folder, tmp_path):
     for box in ("", "1,2,3", "a,b,c,d", "900,900,5,5", "1,1,0,5", "1,1,1e9,5"):
         with pytest.raises(UsageError):
             edgesdk.run("tracker", folder, box=box)
     with pytest.raises(UsageError, match="must end in"):
         edgesdk.run("tracker", folder, box="1,1,9,9", output=tmp_path / "t.gif")
+    (tmp_path / "t.mp4").mkdir()
+    with pytest.raises(UsageError, match="is a folder; give the name of a file"):
+        edgesdk.run("tracker", folder, box="1,1,9,9", output=tmp_path / "t.mp4")
+    film = tmp_path / "film.mp4"
+    with pytest.raises(UsageError, match="is what is followed"):
+        edgesdk.run("tracker", film, box="1,1,9,9", output=film)
 
 
 def test_the_public_tracker_follows_frame_by_frame(world):
@@ -148,3 +177,9 @@ def test_the_public_tracker_follows_frame_by_frame(world):
         assert len(found.box) == 4
     with pytest.raises(UsageError, match="for face-embedding"):
         edgesdk.Tracker("bridge-face")
+
+
+def test_a_value_that_begins_with_a_minus_is_told_how_to_be_written(folder, capsys):
+    assert cli.main(["run", "tracker", str(folder), "--box", "-5,-5,20,20"]) == 2
+    assert "is written --box=-..." in capsys.readouterr().err
+    assert cli.main(["run", "tracker", str(folder), "--box=-5,-5,20,20", "-q"]) == 0

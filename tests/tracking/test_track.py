@@ -109,6 +109,8 @@ def test_update_before_start_and_boxes_that_are_none_are_refused():
     for box in ((1, 2, 3), (1, 2, 0, 4), (500, 2, 5, 5), "abcd", (1, 2, float("nan"), 3)):
         with pytest.raises(UsageError):
             check_box(box, 120, 80)
+    with pytest.raises(UsageError, match="a sentence is a string"):
+        Follower(by_redness, INFO).start(frame(1, 1), (1, 1, 9, 9), None)
 
 
 def test_the_policy_travels_with_the_model():
