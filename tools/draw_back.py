@@ -12,16 +12,24 @@ import argparse
 from pathlib import Path
 
 from edgesdk.core.bundle import Checkpoint, read_checkpoint
+from edgesdk.core.errors import UsageError
 from edgesdk.core.plugins import STUDENTS, load
 from edgesdk_training.checkpoint import draw_back
 from tools.command import told
 from tools.zoo import changed, checkpoint_of
 
-RECOGNISER = "recogniser."
+STUDENT, RECOGNISER = "masked-face", "recogniser."
 
 
 def drawn(source: Checkpoint, first: Checkpoint, keep: float, folder: Path) -> Checkpoint:
-    """Return a checkpoint in `folder` whose recogniser is `keep` of the way back to `first`."""
+    """Return a checkpoint in `folder` whose recogniser is `keep` of the way back to `first`.
+
+    Raises:
+        UsageError: one of both is no masked-face.
+    """
+    for one in (source, first):
+        if one.student != STUDENT:
+            raise UsageError(f"{one.path} is a {one.student}; give a {STUDENT}")
     module = load(STUDENTS, source.student).load(source)
     draw_back(module.recogniser, first, keep, RECOGNISER)
     settings = {**source.provenance["settings"], "keep": keep}

@@ -6,6 +6,8 @@ torch = pytest.importorskip("torch", reason="needs the train extra")
 
 from edgesdk.core import plugins  # noqa: E402
 from edgesdk.core.bundle import read_checkpoint  # noqa: E402
+from edgesdk.core.errors import UsageError  # noqa: E402
+from edgesdk.core.shipped import shipped_checkpoint  # noqa: E402
 from edgesdk_training.checkpoint import save_checkpoint  # noqa: E402
 from tools.draw_back import drawn  # noqa: E402
 
@@ -41,3 +43,10 @@ def test_every_weight_lies_that_part_of_the_way_back(small, tmp_path, keep):
     assert found.provenance["settings"]["keep"] == keep
     assert dict(found.metrics) == {"iou": 0.8}
     assert (found.weights_sha256 == learnt.weights_sha256) == (keep == 0)
+
+
+def test_another_student_is_refused_in_a_sentence(small, tmp_path):
+    other = read_checkpoint(shipped_checkpoint("tracker"))
+    with pytest.raises(UsageError, match="is a tracker; give a masked-face"):
+        drawn(small(1), other, 0.5, tmp_path / "drawn")
+    assert not (tmp_path / "drawn").exists()
