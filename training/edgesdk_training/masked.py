@@ -32,7 +32,7 @@ class MaskedFaces(Faces):
         unseen: Occluders of kinds that training never shows, at working size.
         share: Part of the faces that is hidden.
         side: Working size of the network in pixels.
-        whole: Network whose `completed` stands before the recogniser; None for none.
+        whole: Network whose `readable` stands before the recogniser; None for none.
         bf16: Whether it computes in bfloat16.
         turn: Largest turn in degrees of what the recogniser learns on.
     """
@@ -58,7 +58,7 @@ class MaskedFaces(Faces):
         return clean / 127.5 - 1, seen / 127.5 - 1, opacity
 
     def batch(self, chosen: Tensor, size: int, generator: Generator) -> Tensor:
-        """Return what the recogniser sees, [B, 3, W, W] in -1..1."""
+        """Return what the recogniser sees, [B, 3 or 4, W, W] in -1..1."""
         seen = self.pairs(chosen, generator)[1]
         if self.turn:
             # Alignment leaves black corners, and so does this.
@@ -66,13 +66,16 @@ class MaskedFaces(Faces):
         return self.completed(seen)
 
     def completed(self, seen: Tensor) -> Tensor:
-        """Return faces [B, 3, W, W] as the network before the recogniser leaves them."""
+        """Return faces [B, 3, W, W] as the network before the recogniser leaves them.
+
+        A fourth channel tells a recogniser that has one what is hidden.
+        """
         import torch
 
         if self.whole is None:
             return seen
         with torch.no_grad(), torch.autocast(seen.device.type, torch.bfloat16, enabled=self.bf16):
-            face: Tensor = self.whole.completed(seen)[0]
+            face: Tensor = self.whole.readable(seen)
         return face.float()
 
     def views(self, chosen: Array, bank: Bank | None, seed: int = 0) -> tuple[Tensor, ...]:
@@ -106,7 +109,7 @@ class MaskedFaces(Faces):
         return torch.cat(found)
 
     def behind(self, network: Any) -> MaskedFaces:
-        """Return the same faces as a frozen network with `completed` leaves them."""
+        """Return the same faces as a frozen network with `readable` leaves them."""
         return replace(self, whole=network)
 
     def unknown(self, most: int) -> Array:

@@ -170,18 +170,19 @@ class MaskedFace(nn.Module):
         deep: Whether the recogniser has its deeper branch.
         aside: Whether the completion is only shown: the recogniser reads the face as it came.
         mobile: Whether the recogniser is a MobileFaceNet, which reads all of 112 pixels.
+        gated: Whether it has layers of its own for masked faces.
     """
 
     def __init__(
         self, size: int, complete: bool = True, given: bool = False, views: bool = True,
-        deep: bool = True, aside: bool = False, mobile: bool = False,
+        deep: bool = True, aside: bool = False, mobile: bool = False, gated: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.aside, self.mobile = aside, mobile
+        self.aside, self.mobile, self.gated = aside, mobile, gated
         self.halves, self.given, self.views = work_side(size) < size, given, views
         self.segmenter = Segmenter() if complete and not given else None
         self.generator = Generator() if complete else None
-        self.recogniser = MobileFace() if mobile else Recogniser(work_side(size), deep)
+        self.recogniser = MobileFace(gated) if mobile else Recogniser(work_side(size), deep)
 
     @property
     def identity(self) -> nn.Linear:
@@ -205,6 +206,16 @@ class MaskedFace(nn.Module):
             mask = torch.sigmoid(self.segmenter(face))
         return paste(face, self.generator(face, mask), mask), mask
 
+    def readable(self, image: Tensor) -> Tensor:
+        """Return what the recogniser reads of faces [N, 3, W, W] in -1..1.
+
+        At working size, completed; of a gated network as they came, beside the mask found.
+        """
+        if not self.gated:
+            return self.completed(image)[0]
+        assert self.segmenter is not None
+        return torch.cat([image, twice(torch.sigmoid(self.segmenter(self.seen(image))))], 1)
+
     def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
         """Return unit embeddings, with `views` also the mask found and the picture."""
         face, hidden = self.seen(image), None if mask is None else self.seen(mask)
@@ -217,7 +228,8 @@ class MaskedFace(nn.Module):
         # The visible part of the shown picture is as sharp as it came.
         shown = paste(image, whole, hidden)
         came, drawn = (image, shown) if self.mobile else (face, small)
-        embedding: Tensor = self.recogniser(came if self.aside else drawn)
+        read = came if self.aside else drawn
+        embedding: Tensor = self.recogniser(torch.cat([read, hidden], 1) if self.gated else read)
         if not self.views:
             return embedding
         return (embedding, shown) if self.given else (embedding, hidden, shown)

@@ -3,6 +3,10 @@
 BatchNorms are folded from the start, as in the files that carry such weights; the two linear
 layers at the end are one. Kernels of 4 at stride 2 pad evenly; those of 3 with the padding
 that TensorFlow gives them fit in (`widened`).
+
+`gated` puts small layers beside those of the tail (Rebuffi et al. 2018, arXiv 1803.10082, has such
+adapters of residual blocks), whose answers count as far as the face is hidden: a bare face is
+answered exactly as before, so that learning behind masks costs it nothing.
 """
 
 import torch
@@ -17,6 +21,11 @@ STEM = 64
 STAGES = ((128, 64, 1, 2), (128, 64, 4, 1), (256, 128, 1, 2))
 LAST_STAGES = ((256, 128, 6, 1), (512, 128, 1, 2), (256, 128, 2, 1))
 LAST_SIDE = 7
+# Of the last layer's answers: the squares of what it says add up to more than float16 holds.
+LESS = 1 / 16
+# Channels inside what corrects a block, and the hidden parts of a face between which that sets in.
+CORRECTING = 12
+LEAST_HIDDEN, MOST_HIDDEN = 0.03, 0.08
 
 
 class Convolved(nn.Sequential):
@@ -55,11 +64,15 @@ class MobileFace(nn.Module):
     """Faces [N, 3, 112, 112] in -1..1 in, unit embeddings [N, 192] out.
 
     `front` ends where the map becomes 14 places wide; training may leave it as it is.
+
+    Args:
+        gated: Whether masked faces are corrected. Faces are [N, 4, 112, 112] then: the fourth
+            channel is 1 where the face is hidden, else 0.
     """
 
     mimic_width, identity_width = READ, IDENTITY
 
-    def __init__(self) -> None:
+    def __init__(self, gated: bool = False) -> None:
         super().__init__()
         self.front = nn.Sequential(
             Convolved(3, STEM, 4, 2),
@@ -73,15 +86,53 @@ class MobileFace(nn.Module):
             Convolved(READ, READ, LAST_SIDE, groups=READ, linear=True, padded=False),
         )
         self.identity = nn.Linear(READ, IDENTITY)
+        self.corrections = nn.ModuleList(_corrections()) if gated else None
 
     def heads(self, face: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the last layer reads [N, 512], and the identity layer [N, 192]."""
-        read = self.tail(self.front(face)).flatten(1)
+        found = self.front(face[:, :3])
+        if self.corrections is None:
+            read = self.tail(found).flatten(1)
+        else:
+            read = self.corrected(found, opened(face[:, 3:])).flatten(1)
         return read, self.identity(read)
+
+    def corrected(self, x: Tensor, gate: Tensor) -> Tensor:
+        """Return what the tail makes of a map, corrected as far as `gate` [N, 1, 1, 1] is open."""
+        assert self.corrections is not None
+        *blocks, widen, look = self.tail
+        *smaller, last = self.corrections
+        for block, correction in zip(blocks, smaller, strict=True):
+            x = block(x) + gate * correction(x)
+        x = widen(x)
+        corrected: Tensor = look(x) + gate * last(x)
+        return corrected
 
     def forward(self, face: Tensor) -> Tensor:
         """Return unit embeddings [N, 192]."""
-        return unit(self.heads(face)[1])
+        return unit(LESS * self.heads(face)[1])
+
+
+def opened(hidden: Tensor) -> Tensor:
+    """Return how far a mask [N, 1, H, W] in 0..1 counts as one, [N, 1, 1, 1] in 0..1."""
+    part = hidden.mean((2, 3), keepdim=True)
+    return ((part - LEAST_HIDDEN) / (MOST_HIDDEN - LEAST_HIDDEN)).clamp(0, 1)
+
+
+def _corrections() -> list[nn.Module]:
+    """Return what corrects each block of the tail and its last look; nothing as yet."""
+    found: list[nn.Module] = []
+    width = STAGES[-1][1]
+    for _, outputs, count, stride in LAST_STAGES:
+        found.append(Bottleneck(width, CORRECTING, outputs, stride).layers)
+        found += [Bottleneck(outputs, CORRECTING, outputs, 1).layers for _ in range(count - 1)]
+        width = outputs
+    found.append(Convolved(READ, READ, LAST_SIDE, groups=READ, linear=True, padded=False))
+    for correction in found:
+        last = [m for m in correction.modules() if isinstance(m, nn.Conv2d)][-1]
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+    return found
 
 
 def _blocks(width: int, stages: tuple[tuple[int, int, int, int], ...]) -> list[nn.Module]:

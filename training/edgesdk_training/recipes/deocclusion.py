@@ -72,6 +72,7 @@ class Settings:
         mobile: Whether the recogniser is a MobileFaceNet, begun with `init` and read at 112 px
             beside a completion that `completion` brings.
         tail: Whether only its layers behind the middle learn.
+        gated: Whether only small layers beside those learn, which correct masked faces alone.
         complete_epochs: Passes of step 1; 0 for no completion, unless `completion` brings one.
         complete_lr: Highest learning rate of step 1, by AdamW.
         hidden: Weight of the mean absolute error of what is drawn where the face is hidden.
@@ -128,6 +129,7 @@ class Settings:
     aside: bool = False
     mobile: bool = False
     tail: bool = True
+    gated: bool = False
     complete_epochs: int = 2
     complete_lr: float = 2e-3
     hidden: float = 1.0
@@ -192,6 +194,8 @@ class Settings:
             )
         if self.keep and not self.mobile:
             raise UsageError("keep draws a MobileFaceNet back to what it began with; set mobile")
+        if self.gated and (self.keep or not self.mobile):
+            raise UsageError("gated corrects what a MobileFaceNet says; set mobile, and keep=0")
         if self.mobile and (self.complete_epochs or not self.aside):
             raise UsageError(
                 "mobile=true reads faces as they come, beside a completion that is there; set "
@@ -219,7 +223,7 @@ class Deocclusion:
         complete = bool(settings.complete_epochs or settings.completion)
         config = student.config(
             size=settings.size, complete=complete, deep=settings.deep and not settings.mobile,
-            aside=settings.aside, mobile=settings.mobile,
+            aside=settings.aside, mobile=settings.mobile, gated=settings.gated,
         )  # fmt: skip
         if settings.mobile and not settings.init:
             raise UsageError("mobile=true begins with weights of others; set init to their folder")
@@ -233,7 +237,7 @@ class Deocclusion:
             model.segmenter, model.generator = ready.segmenter, ready.generator
         elif complete:
             teach_completion(settings, context, faces, model)
-        if complete and not settings.aside:
+        if complete and (settings.gated or not settings.aside):
             faces = faces.behind(model)
         self.begin(settings, faces, model.recogniser, begin)
         distil(settings, context, faces, None, model.recogniser, self.beside(settings, context))
@@ -320,11 +324,16 @@ class Deocclusion:
             self.grown(settings, faces, recogniser, begin)
 
     def taken_over(self, settings: Settings, recogniser: Any, begin: Checkpoint) -> None:
-        """Give a MobileFaceNet its first weights; with `tail`, its front stays as it is."""
+        """Give a MobileFaceNet its first weights; say which of its layers learn."""
         from edgesdk_training.checkpoint import load_weights
 
-        load_weights(recogniser, begin, prefix=PART)
-        recogniser.front.requires_grad_(not settings.tail)
+        fresh = frozenset(k for k in recogniser.state_dict() if k.startswith("corrections."))
+        load_weights(recogniser, begin, fresh, prefix=PART)
+        if settings.gated:
+            recogniser.requires_grad_(False)
+            recogniser.corrections.requires_grad_(True)
+        else:
+            recogniser.front.requires_grad_(not settings.tail)
 
     def grown(self, settings: Settings, faces: Any, recogniser: Any, begin: Checkpoint) -> None:
         """Give a recogniser the weights of one that is as deep as it, or is not."""

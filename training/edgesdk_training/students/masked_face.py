@@ -33,6 +33,8 @@ class Config:
         aside: Whether the completion is only shown: the recogniser reads the face as it came.
         mobile: Whether the recogniser is a MobileFaceNet, which reads all of 112 px and begins
             with weights of others (`tools/mobile_face.py`).
+        gated: Whether the MobileFaceNet has small layers of its own for masked faces; it answers
+            bare ones as it came.
     """
 
     size: int = 112
@@ -42,6 +44,7 @@ class Config:
     deep: bool = True
     aside: bool = False
     mobile: bool = False
+    gated: bool = False
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
@@ -52,6 +55,11 @@ class Config:
         if self.mobile and self.size != MOBILE_SIZE:
             raise UsageError(
                 f"mobile=true reads faces of {MOBILE_SIZE} px, found size={self.size}; leave it out"
+            )
+        if self.gated and not (self.mobile and self.complete and self.aside):
+            raise UsageError(
+                "gated=true corrects a MobileFaceNet where a mask is found; set mobile=true, "
+                "aside=true and leave complete at true"
             )
 
 
@@ -78,6 +86,7 @@ class MaskedFaceStudent(FaceStudent):
             config.deep,
             config.aside,
             config.mobile,
+            config.gated,
         )
 
     def example(self, config: Config) -> Arrays:
