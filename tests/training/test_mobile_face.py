@@ -71,6 +71,11 @@ def test_a_recogniser_is_taken_over_and_its_front_stays():
             Deocclusion().begin(Settings(**asked, tail=tail), None, net, begin)
         assert {p.requires_grad for p in net.front.parameters()} == {not tail}
         assert all(p.requires_grad for p in net.tail.parameters())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgesdk_training.checkpoint.load_weights", lambda *_, **__: None)
+        Deocclusion().begin(Settings(**asked, gated=True), None, net := MobileFace(True), begin)
+    learn = {name.partition(".")[0] for name, p in net.named_parameters() if p.requires_grad}
+    assert learn == {"corrections"}
     begin.student_config["mobile"] = False
     with pytest.raises(UsageError, match="is a masked-face; give a mobile masked-face"):
         Deocclusion().begin(Settings(**asked), None, MobileFace(), begin)
@@ -96,6 +101,74 @@ def test_it_reads_all_of_the_face_beside_the_completion():
     assert sum(p.numel() for p in module.recogniser.parameters()) <= 1_100_000
     with pytest.raises(UsageError, match="mobile=true reads faces of 112 px"):
         STUDENT.config(mobile=True, size=64)
+
+
+@pytest.fixture
+def gated():
+    """Return an untaught gated network, given mask and all, whose corrections say something."""
+    config = STUDENT.config(mobile=True, aside=True, gated=True, given=True, views=False)
+    torch.manual_seed(0)
+    module = STUDENT.build(config).eval()
+    for weights in module.recogniser.corrections.parameters():
+        torch.nn.init.normal_(weights, 0, 0.1)
+    return module
+
+
+def test_a_gated_network_corrects_hidden_faces_alone(gated):
+    from edgesdk_training.nets.mobile_face import MobileFace
+
+    plain = MobileFace().eval()
+    kept = {
+        k: v for k, v in gated.recogniser.state_dict().items() if not k.startswith("corrections")
+    }
+    plain.load_state_dict(kept)
+    image, hidden = torch.rand(3, 3, 112, 112) * 2 - 1, torch.zeros(3, 1, 112, 112)
+    # A hair or a hand is no mask; half a face is.
+    hidden[1, :, :3], hidden[2, :, 56:] = 1, 1
+    moved = (gated(image, hidden) - plain(image)).abs().amax(1)
+    assert (moved[:2] < 1e-6).all()
+    assert moved[2] > 1e-3
+    assert sum(p.numel() for p in gated.recogniser.parameters()) <= 1_100_000
+
+
+def test_a_gated_network_begins_as_it_was_and_only_corrections_learn():
+    from edgesdk_training.nets.mobile_face import MobileFace, opened
+    from edgesdk_training.recipes.deocclusion import Settings
+
+    net = MobileFace(gated=True).eval()
+    face, gate = torch.rand(1, 256 // 2, 14, 14), torch.ones(1, 1, 1, 1)
+    assert torch.equal(net.corrected(face, gate), net.tail(face))
+    parts = torch.tensor([0.0, 0.03, 0.055, 0.08, 1.0])
+    asked = {"init": "x", "aside": True, "complete_epochs": 0, "gated": True}
+    assert opened(parts[:, None, None, None]).flatten().tolist() == pytest.approx([0, 0, 0.5, 1, 1])
+    with pytest.raises(UsageError, match="set mobile, and keep=0"):
+        Settings(**asked)
+    with pytest.raises(UsageError, match="set mobile, and keep=0"):
+        Settings(**asked, mobile=True, keep=0.1)
+    with pytest.raises(UsageError, match="gated=true corrects a MobileFaceNet"):
+        STUDENT.config(gated=True)
+
+
+def test_what_a_gated_recogniser_learns_on_tells_what_is_hidden():
+    config = STUDENT.config(mobile=True, aside=True, gated=True)
+    module = STUDENT.build(config).eval()
+    image = torch.from_numpy(STUDENT.example(config)["image"])
+    embedding, mask, _ = module(image)
+    read = module.readable(image)
+    assert torch.equal(read[:, :3], image)
+    assert torch.allclose(read[:, 3:], mask)
+    assert torch.allclose(module.recogniser(read), embedding, atol=1e-5)
+
+
+def test_squares_of_what_the_last_layer_says_fit_half_precision():
+    from edgesdk_training.nets.mobile_face import MobileFace
+
+    net = MobileFace().eval()
+    torch.nn.init.constant_(net.identity.bias, 25.0)
+    said = net.heads(torch.zeros(1, 3, 112, 112))[1]
+    assert (said.square().sum() > 65_504).all()
+    half = net.half()(torch.zeros(1, 3, 112, 112, dtype=torch.float16))
+    assert half.float().norm().item() == pytest.approx(1, abs=1e-2)
 
 
 def test_a_file_that_is_none_is_refused(tmp_path):
