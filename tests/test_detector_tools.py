@@ -28,7 +28,9 @@ def test_advice_names_the_best_detector_of_the_command():
     assert advice(unseen, "f2c").startswith("recommended: the best")
     assert advice(unseen, "npr").startswith("recommended is f2c, the best")
     assert "f2c 0.90, npr 0.80" in advice(unseen, "npr")
-    assert advice(unseen, "npr").endswith("edgesdk train f2c --set clue=f2c")
+    assert advice(unseen, "npr").endswith("it is shipped as f2c-detector")
+    raw = {"raw": unseen["f2c"], "npr": unseen["npr"]}
+    assert advice(raw, "npr").endswith("edgesdk train f2c --set clue=raw")
     begun = {"f2c begun": unseen["f2c"], "npr": unseen["npr"]}
     assert "edgesdk train" not in advice(begun, "npr")
 

@@ -22,6 +22,8 @@ from tools.command import told
 from tools.teach_detectors import CLUES
 from tools.zoo import checkpoint_of, put
 
+# Clues of which weights are shipped.
+NAMES = {"f2c": "f2c-detector", "npr": "npr-detector"}
 LICENCE = """Licence of the weights in this folder
 
 These weights were trained by the edgesdk project on photos that allow research and forbid
@@ -74,8 +76,11 @@ def advice(unseen: Mapping[str, Any], name: str) -> str:
     told = ", ".join(f"{other} {value:.2f}" for other, value in means.items())
     chosen = "recommended: the best" if best == name else f"recommended is {best}, the best"
     found = f"{chosen} of one command on controlled fakes kept apart (mean AUC: {told})"
-    taught = f"; it is taught by: edgesdk train f2c --set clue={best}"
-    return found + (taught if best != name and best in CLUES else "")
+    if best == name or best not in CLUES:
+        return found
+    if best in NAMES:
+        return f"{found}; it is shipped as {NAMES[best]}"
+    return f"{found}; it is taught by: edgesdk train f2c --set clue={best}"
 
 
 def _of_captions(data: Mapping[str, Any], path: Path) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("images", type=Path, help="set of tools/make_fakes.py")
+    parser.add_argument("images", nargs="+", type=Path, help="sets of tools/make_fakes.py")
     parser.add_argument("-o", "--out", type=Path, default=Path("runs"))
     parser.add_argument("--epochs", type=int, default=11)
     parser.add_argument("--short", type=int, default=11, help="epochs where a group is left out")
@@ -70,8 +70,11 @@ def main() -> None:
     parser.add_argument("--init", default="", help="weights for one more run to begin with")
     asked = parser.parse_args()
     for folder, seed, settings in runs(asked):
-        images = {"images": [asked.images]}
-        result = train("f2c", settings=settings, data=images, seed=seed, out=folder)
+        images = {"images": asked.images}
+        student = "npr-detector" if settings.get("clue") == "npr" else None
+        result = train(
+            "f2c", student=student, settings=settings, data=images, seed=seed, out=folder
+        )
         print(settings, {k: round(v, 4) for k, v in result.metrics.items()}, flush=True)
 
 

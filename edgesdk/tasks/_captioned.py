@@ -18,9 +18,11 @@ from edgesdk.core.errors import UnsupportedError, UsageError
 from edgesdk.core.notes import note
 from edgesdk.core.task import ModelInfo, Run
 from edgesdk.core.tensors import Array, TensorSpec
+from edgesdk.generated import telling
 from edgesdk.own_encoders import Encoders, embedded, packed
 from edgesdk.picture_sets import Pictures
 
+LEAST = 32  # pixels of a picture's shorter side that a verdict wants
 KNOWN = 0.5  # part of a caption's words that a verdict wants
 WITHOUT = (
     "nothing is said of it; captions.json beside it, or --captions FILE of `edgesdk run`, tells of "
@@ -96,8 +98,8 @@ class Captioned(Reader):
         found = in_batches(run, tensors, self._image.shape[0])
         logits = np.asarray(found[self._info.outputs[0].name], np.float64)[:, 0]
         return {
-            "logit": float(logits.mean()), "caption": said[0], "note": self._unknown(said),
-            **self._far(found, said[0]),
+            "logit": float(logits.mean()), "caption": said[0],
+            "note": hindrance(picture) or self._unknown(said), **self._far(found, said[0]),
         }  # fmt: skip
 
     def logits(self, run: Run, pictures: Sequence[Array], said: Sequence[str]) -> Array:
@@ -140,7 +142,7 @@ class Embedded(Reader):
         return picture, {self._features.name: self._embedded(picture, chosen)[0]}
 
     def look(self, run: Run, picture: Array, said: Sequence[str]) -> dict[str, Any]:
-        """Return what `Captioned.look` does; a note is never needed.
+        """Return what `Captioned.look` does; all words are known.
 
         Raises:
             UsageError: nothing is said of the picture, or the encoders are not the model's.
@@ -148,7 +150,8 @@ class Embedded(Reader):
         rows = [self._embedded(picture, sentence) for sentence in _some(said)]
         found = in_batches(run, {self._features.name: np.stack([r[0] for r in rows])}, None)
         logits = np.asarray(found[self._info.outputs[0].name], np.float64)[:, 0]
-        return {"logit": float(logits.mean()), "caption": said[0], "note": "", **rows[0][1]}
+        note_of = hindrance(picture)
+        return {"logit": float(logits.mean()), "caption": said[0], "note": note_of, **rows[0][1]}
 
     def logits(self, run: Run, pictures: Sequence[Array], said: Sequence[str]) -> Array:
         """Return the mean logit of each picture with what is said of it [N]."""
@@ -191,6 +194,26 @@ def tell_misnamed(captions: Captions, skipped: Sequence[Mapping[str, str]]) -> N
             f"{captions.origin} says nothing of {lacking} of the pictures, and names "
             f"{len(left)} that are none of them, such as {left[0]!r}"
         )
+
+
+def without_captions(captions: Captions, error: UsageError) -> UsageError:
+    """Return the error of pictures none of which could be judged; names that fit none are told."""
+    left = captions.unasked()
+    if WITHOUT not in str(error) or not left:
+        return error
+    return UsageError(
+        f"{captions.origin} says nothing of any of these pictures: it names {left[0]!r}"
+        f"{f' and {len(left) - 1} more' if len(left) > 1 else ''}; name the files, or their paths, "
+        "as they are called"
+    )
+
+
+def hindrance(picture: Array) -> str:
+    """Return what of a picture itself hinders a verdict, "" for nothing."""
+    height, width = picture.shape[:2]
+    if min(height, width) < LEAST:
+        return f"{width}x{height} px: too small to be looked at, {LEAST} are needed"
+    return "" if telling(picture[None])[0] else "flat: it shows nothing"
 
 
 def check_companions(bundle: str, wanted: Sequence[str], encoders: Encoders | None) -> None:

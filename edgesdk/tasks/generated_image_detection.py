@@ -11,6 +11,7 @@ import numpy as np
 from edgesdk.captions import read_captions
 from edgesdk.core.biometrics import auc
 from edgesdk.core.bundle import Bundle
+from edgesdk.core.errors import UsageError
 from edgesdk.core.jobs import RunJob
 from edgesdk.core.protocols import Task
 from edgesdk.core.question import Question
@@ -30,7 +31,7 @@ from edgesdk.core.task import (
 from edgesdk.core.tensors import Array
 from edgesdk.generated import cuts_of, probability, told
 from edgesdk.own_encoders import open_encoders
-from edgesdk.tasks._captioned import check_companions, tell_misnamed
+from edgesdk.tasks._captioned import check_companions, tell_misnamed, without_captions
 from edgesdk.tasks._detectors import beside, detector_of
 from edgesdk.tasks._each import each_picture
 from edgesdk.tasks._generated_sets import LabelledSides, native_samples, read_sides
@@ -156,7 +157,10 @@ class GeneratedImageDetection:
         with open_session(
             job.bundle, job.runtime, job.device, job.threads, job.allow_fallback
         ) as session:
-            rows, skipped = each_picture(job, see, EVERY_S)
+            try:
+                rows, skipped = each_picture(job, see, EVERY_S)
+            except UsageError as error:
+                raise without_captions(said, error) from None
         tell_misnamed(said, skipped)
         result = {
             "bundle": job.bundle.name,

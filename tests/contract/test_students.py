@@ -19,6 +19,11 @@ class TestF2cDetector(StudentContract):
     most_parameters = 500_000
 
 
+class TestNprDetector(StudentContract):
+    student = "npr-detector"
+    most_parameters = 500_000
+
+
 class TestMaskedFace(StudentContract):
     student = "masked-face"
     most_parameters = 1_200_000

@@ -125,6 +125,28 @@ def test_captions_that_belong_to_no_picture_are_told_where_pictures_lack_some(tm
     assert "B.PNG" not in caplog.text
 
 
+def test_captions_that_fit_no_picture_at_all_are_named(tmp_path):
+    Image.fromarray(photo(0)).save(tmp_path / "a.png")
+    (tmp_path / "c.json").write_text(json.dumps({"zzz.jpg": "right", "y.jpg": "right"}))
+    with pytest.raises(UsageError, match=r"c\.json says nothing .* names 'zzz\.jpg' and 1 more"):
+        TASK.run(job([tmp_path]), captions=str(tmp_path / "c.json"))
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    with pytest.raises(UsageError, match="not a picture"):
+        TASK.run(job([tmp_path]), captions=str(tmp_path / "c.json"))
+
+
+@pytest.mark.parametrize(
+    ("picture", "why"),
+    [(photo(0, 20, 20), "20x20 px: too small"), (np.full((64, 64, 3), 7, np.uint8), "flat")],
+)
+def test_what_shows_nothing_gets_no_verdict(tmp_path, picture, why):
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    (tmp_path / "captions.json").write_text(json.dumps({"a.png": "wrong red dog"}))
+    (row,) = TASK.run(job([tmp_path]))["pictures"]
+    assert row["verdict"] == "undecided"
+    assert why in row["note"]
+
+
 def test_without_any_caption_it_says_what_to_do(tmp_path):
     Image.fromarray(photo(0)).save(tmp_path / "a.png")
     with pytest.raises(UsageError, match=r"put captions.json .* --captions FILE"):

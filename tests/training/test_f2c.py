@@ -13,9 +13,10 @@ from tests.drawn import photo
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
 from edgesdk_training import clue_data, soft  # noqa: E402
+from edgesdk_training.draws import Draws, varied  # noqa: E402
 from edgesdk_training.fakes import Redrawer, clean_photo, variants  # noqa: E402
 from edgesdk_training.nets import clue_net  # noqa: E402
-from edgesdk_training.nets.generators import FAMILIES  # noqa: E402
+from edgesdk_training.nets.generators import FAMILIES, enlarge  # noqa: E402
 from tools.teach_detectors import GROUPS  # noqa: E402
 
 PUBLISHED = {
@@ -106,6 +107,36 @@ def test_every_family_draws_a_photo_again_and_follows_the_seed(family):
 
 
 @pytest.mark.usefixtures("_small_batches")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_can_be_made_in_other_ways(family):
+    random = np.random.default_rng(0)
+    photos = [clean_photo(photo(n), np.random.default_rng(n)) for n in range(3)]
+    kind = FAMILIES[family]
+    drawn = [varied(kind, random) for _ in range(8)]
+    assert all((one.up, one.jump) == (kind.up, kind.jump) for one in drawn)
+    assert len({*drawn}) > 4
+    for one in {(d.kernel, d.halvings, d.ends): d for d in drawn}.values():
+        assert Redrawer(one, photos, seed=1, steps=2)(photos[0]).shape == photos[0].shape
+
+
+@pytest.mark.parametrize("kernel", [2, 3, 4, 5, 6])
+@pytest.mark.parametrize("factor", [2, 4])
+def test_transposed_convolutions_of_any_kernel_enlarge_by_the_factor(kernel, factor):
+    layer = enlarge("tconv", 4, 3, factor, max(kernel, factor))
+    assert layer(torch.rand(1, 4, 5, 6)).shape == (1, 3, 5 * factor, 6 * factor)
+
+
+@pytest.mark.usefixtures("_small_batches")
+def test_draws_tell_how_each_was_made_and_follow_the_seed():
+    photos = [clean_photo(photo(n), np.random.default_rng(n)) for n in range(3)]
+    drawn = [Draws(FAMILIES["ae-tconv"], photos, 1, 4, 3) for _ in range(2)]
+    assert drawn[0].about == drawn[1].about
+    assert len(drawn[0].about) == 3
+    assert all(0 < one["steps"] <= 4 for one in drawn[0].about)
+    assert (drawn[0](photos[0]) == drawn[1](photos[0])).all()
+
+
+@pytest.mark.usefixtures("_small_batches")
 def test_a_redrawer_comes_nearer_to_the_photo_with_training():
     photos = [clean_photo(photo(n), np.random.default_rng(n)) for n in range(4)]
 
@@ -144,6 +175,19 @@ def test_rivals_train_by_the_same_recipe(drawn_set, tmp_path, clue):
     settings = TINY | {"epochs": 1, "clue": clue}
     result = train("f2c", settings=settings, data={"images": [drawn_set]}, out=tmp_path / "runs")
     assert read_checkpoint(result.checkpoints["student"]).model == f"f2c-detector-{clue}-32"
+
+
+def test_npr_has_a_student_of_its_own(drawn_set, tmp_path):
+    settings = TINY | {"epochs": 1}
+    data = {"images": [drawn_set]}
+    result = train(
+        "f2c", student="npr-detector", settings=settings, data=data, out=tmp_path / "runs"
+    )
+    checkpoint = read_checkpoint(result.checkpoints["student"])
+    assert checkpoint.model == "npr-detector-32"
+    assert checkpoint.student_config["clue"] == "npr"
+    with pytest.raises(UsageError, match="clue npr, found clue=raw"):
+        plugins.load(plugins.STUDENTS, "npr-detector").config(clue="raw")
 
 
 def test_it_begins_with_given_weights(drawn_set, tmp_path):

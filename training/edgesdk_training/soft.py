@@ -44,7 +44,8 @@ def _enlarged(picture: Array, random: np.random.Generator) -> Array:
     from PIL import Image
 
     image = Image.fromarray(picture)
-    size = [round(n * random.uniform(1.2, 2)) for n in image.size]
+    # Up to four times: a small photo blown up to 12 megapixels is no fake.
+    size = [round(n * 2 ** random.uniform(0.25, 2)) for n in image.size]
     kernel = Image.Resampling[str(random.choice(KERNELS[1:]))]
     return middle(np.asarray(image.resize((size[0], size[1]), kernel)))
 

@@ -21,9 +21,9 @@ class Family:
     """How one generator is made.
 
     Attributes:
-        up: Up-sampling: nearest, bilinear, bicubic, tconv (kernels that overlap by half), tconv3
-            (3x3), patch (kernels that do not overlap, as transformers end), fir (zeros between,
-            then a blur, as StyleGAN does) or shuffle.
+        up: Up-sampling: nearest, bilinear, bicubic, tconv (transposed convolution, of `kernel`),
+            tconv3 (3x3), patch (kernels that do not overlap, as transformers end), fir (zeros
+            between, then a blur, as StyleGAN does) or shuffle.
         halvings: How often the encoder halves the picture.
         jump: Halvings that one up-sampling makes good.
         latent: Channels between encoder and decoder.
@@ -35,6 +35,10 @@ class Family:
         shrunk: Whether the encoder only averages: super-resolution.
         noise: Where diffusion begins, part of its steps: in the picture itself, or, where there
             is a decoder, in the latent; 0 for none.
+        width: Factor on the number of maps.
+        kernel: Side of tconv's kernels, 0 for twice the factor: they then overlap by half.
+        ends: Whether the last up-sampling draws the picture itself, no convolution after it.
+        square: Whether the squared difference is learnt, not the absolute one: softer.
     """
 
     up: str = ""
@@ -47,6 +51,10 @@ class Family:
     residual: bool = False
     shrunk: bool = False
     noise: float = 0.0
+    width: float = 1.0
+    kernel: int = 0
+    ends: bool = False
+    square: bool = False
 
 
 FAMILIES = {
@@ -80,14 +88,14 @@ FAMILIES = {
 }
 
 
-def enlarge(up: str, inputs: int, outputs: int, factor: int = 2) -> nn.Module:
+def enlarge(up: str, inputs: int, outputs: int, factor: int = 2, kernel: int = 0) -> nn.Module:
     """Return the layers that enlarge the sides of a map `factor` times in the way `up`."""
-    if up == "tconv":
-        return nn.ConvTranspose2d(inputs, outputs, 2 * factor, factor, factor // 2)
-    if up == "tconv3":
-        return nn.ConvTranspose2d(inputs, outputs, 3, 2, 1, output_padding=1)
-    if up == "patch":
-        return nn.ConvTranspose2d(inputs, outputs, factor, factor)
+    kernels = {"tconv": kernel or 2 * factor, "tconv3": 3, "patch": factor}
+    if up in kernels:
+        side = kernels[up]
+        around = -(-(side - factor) // 2)
+        more = factor + 2 * around - side
+        return nn.ConvTranspose2d(inputs, outputs, side, factor, around, output_padding=more)
     if up == "shuffle":
         wide = nn.Conv2d(inputs, factor**2 * outputs, 3, padding=1)
         return nn.Sequential(wide, nn.PixelShuffle(factor))
@@ -150,7 +158,7 @@ class Autoencoder(nn.Module):
     def __init__(self, family: Family) -> None:
         super().__init__()
         self.family = family
-        widths = (24, 40, 48)[: family.halvings]
+        widths = tuple(8 * round(n * family.width / 8) for n in (24, 40, 48))[: family.halvings]
         self.encoder = self._encoder(family, widths)
         self.decoder = self._decoder(family, widths)
         self.codes = nn.Embedding(max(family.codes, 1), family.latent)
@@ -169,11 +177,14 @@ class Autoencoder(nn.Module):
         inputs = 3 if family.shrunk else family.latent
         wide = widths[-1]
         layers: list[nn.Module] = [nn.Conv2d(inputs, wide, 3, padding=1), nn.ReLU()]
-        for narrow in (*widths[-1 - family.jump :: -family.jump], 24):
+        last = 3 if family.ends else widths[0]
+        for narrow in (*widths[-1 - family.jump :: -family.jump], last):
             layers += [ResidualBlock(wide)] if family.residual else []
-            layers += [enlarge(family.up, wide, narrow, 2**family.jump), nn.ReLU()]
+            layers += [enlarge(family.up, wide, narrow, 2**family.jump, family.kernel), nn.ReLU()]
             wide = narrow
-        return nn.Sequential(*layers, nn.Conv2d(24, 3, 3, padding=1))
+        if family.ends:
+            return nn.Sequential(*layers[:-1])
+        return nn.Sequential(*layers, nn.Conv2d(last, 3, 3, padding=1))
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return the pictures again, and the loss of the codebook."""

@@ -8,9 +8,10 @@ last layer, and the thresholds of the verdict are fitted there.
 
 The data lie in folders `real`, `soft` (photos that tools have worked on, no fakes) and `fake`;
 `python tools/make_fakes.py` makes them out of any photos. Rivals by setting: `clue=raw`,
-`high-pass`, `top-band`, `npr`.
+`high-pass`, `top-band`, `npr`; of the last there is a student of its own, `npr-detector`.
 
     edgesdk train f2c --data images=fakes --set epochs=20
+    edgesdk train f2c --student npr-detector --data images=fakes
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class Settings:
 
     Attributes:
         size: Side of the crops in pixels.
-        clue: What the classifier is shown: f2c, high-pass, top-band, npr or raw.
+        clue: What the classifier is shown: f2c, high-pass, top-band, npr or raw; "" for what the
+            student is named after.
         epochs: Passes; a step draws its crops anew, each kind of picture alike.
         batch: Crops per step and process.
         lr: Highest learning rate; with muon of kernels, ten times that of the rest.
@@ -63,7 +65,7 @@ class Settings:
     """
 
     size: int = 64
-    clue: str = "f2c"
+    clue: str = ""
     epochs: int = 20
     batch: int = 48
     lr: float = 3e-3
@@ -88,7 +90,7 @@ class F2c:
     aliases = ()
     extra = "train"
     requires = ("torch", "safetensors")
-    students = ("f2c-detector",)
+    students = ("f2c-detector", "npr-detector")
     needs = ("images",)
     settings = Settings
 
@@ -97,7 +99,8 @@ class F2c:
         from edgesdk_training.clue_data import read_samples
 
         student = plugins.load(plugins.STUDENTS, context.student)
-        config = student.config(size=settings.size, clue=settings.clue)
+        clue = {"clue": settings.clue} if settings.clue else {}
+        config = student.config(size=settings.size, **clue)
         without = tuple(filter(None, settings.without.split("+")))
         begin = context.beginning(settings.init)
         sample, held, name = read_samples(context, without, settings.size)
