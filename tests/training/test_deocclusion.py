@@ -69,6 +69,16 @@ def test_a_completion_is_taken_over_and_stays_as_it_is(masked):
     assert folder not in str(origin)
 
 
+def test_a_completion_is_taught_on(masked):
+    first = masked(epochs=0, whiten=0.0)
+    folder = str(first.checkpoints["student"])
+    second = masked(completion=folder, complete_epochs=2, complete_lr=2e-4, epochs=0, whiten=0.0)
+    before, after = tensors(first), tensors(second)
+    for name in ("segmenter", "generator"):
+        assert not equal(part(before, name), part(after, name))
+    assert second.metrics["psnr"] > first.metrics["psnr"]
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -89,12 +99,46 @@ def test_every_setting_trains(masked, settings):
     assert checkpoint.student_config["complete"] == (settings.get("complete_epochs") != 0)
 
 
+def small_sface(_):
+    """Return a network like SFace whose answers are as short as the coarse teacher's."""
+    from edgesdk_training.nets.sface import PLACES, SFace
+
+    torch.manual_seed(0)
+    network = SFace()
+    network.linear = torch.nn.Linear(1024 * PLACES, 32)
+    network.last = torch.nn.BatchNorm1d(32)
+    return network
+
+
+def test_an_assistant_learns_behind_masks_and_is_told_of(masked, monkeypatch):
+    monkeypatch.setattr("edgesdk_training.nets.sface.read_sface", small_sface)
+    monkeypatch.setattr("edgesdk_training.teachers.sface_file", lambda: (b"", ""))
+    asked = {"complete_epochs": 0, "beside": 1.0}
+    alone, aided = masked(**asked), masked(**asked, assistant_epochs=1)
+    new = aided.metrics.keys() - alone.metrics.keys()
+    assert {"sface_holdout_masked", "assistant_holdout_masked"} <= new
+    assert not equal(tensors(alone), tensors(aided))
+    assert tensors(aided).keys() == tensors(alone).keys()
+    with pytest.raises(UsageError, match="set beside above 0"):
+        masked(assistant_epochs=1)
+
+
+def test_an_assistant_reads_faces_of_any_side_and_no_mask():
+    from edgesdk_training.assistant import FIRST, Assistant
+
+    assistant = Assistant(small_sface(b"").fold())
+    learn = {n for n, p in assistant.named_parameters() if p.requires_grad}
+    assert {n.split(".")[2] for n in learn if "trunk" in n} == set(map(str, range(FIRST, 27)))
+    rows = assistant(face := torch.rand(2, 4, 32, 32))
+    assert torch.allclose(rows.norm(dim=1), torch.ones(2), atol=1e-5)
+    assert torch.equal(rows, assistant(torch.cat([face[:, :3], 1 - face[:, 3:]], 1)))
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
         ({"share": 1.5}, "share must be from 0 to 1"),
         ({"occluders": 0}, "occluders must be 1 or more"),
-        ({"completion": "masked-face"}, "set complete_epochs=0"),
         ({"completion": "bridge-face-32", "complete_epochs": 0}, "give a masked-face of 32 px"),
         ({"init": "bridge-face-32"}, "give a masked-face or bridge-face-plus"),
         ({"size": 33}, "found size=33"),

@@ -45,7 +45,8 @@ def teach_completion(settings: Any, context: RunContext, faces: MaskedFaces, mod
     if settings.adversarial:
         torch.manual_seed(context.seed)
         learnt["patches"] = Patches()
-    learnt.to(context.device, memory_format=torch.channels_last)
+    # One that was taught before comes folded and frozen.
+    learnt.to(context.device, memory_format=torch.channels_last).requires_grad_(True)
     train = faces.train
 
     def draw(order: Tensor, generator: Any) -> Any:

@@ -21,6 +21,7 @@ def distil(
     adapted: Tensor | None,
     student: Any,
     beside: Tensor | None = None,
+    assistant: Any = None,
 ) -> Any:
     """Teach `student` in place and return it, BatchNorm still inside.
 
@@ -32,6 +33,8 @@ def distil(
         student: A network with `heads` and `identity`, its first weights in place.
         beside: Unit rows [N, K] of a second teacher, which the identity layer is to tell through
             a linear layer that is left out in the end; None for one teacher.
+        assistant: A network that says of what the student sees what `beside` says of the bare face,
+            and is told in its stead; None for nobody.
     """
     import torch
     from torch import nn
@@ -71,7 +74,8 @@ def distil(
             terms |= _terms(settings, mimic.float(), adapted, chosen)
             terms |= _identity_terms(settings, identity.float(), wanted, chosen, others)
         if told is not None:
-            terms["beside"] = regression(translator(identity.float()), told[chosen])
+            said = told[chosen] if assistant is None else assistant(pictures).float()
+            terms["beside"] = regression(translator(identity.float()), said)
         weighted = {name: getattr(settings, name) * value for name, value in terms.items()}
         return sum(weighted.values()), terms
 

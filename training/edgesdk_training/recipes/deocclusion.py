@@ -42,11 +42,13 @@ LOSSES = (
 )  # fmt: skip
 COMPLETION = ("hidden", "visible", "segment", "perceptual", "adversarial")
 RANGES = {
-    **dict.fromkeys(("epochs", "complete_epochs", "base", "class_bank", "holdout"), (0, inf)),
+    **dict.fromkeys(
+        ("epochs", "complete_epochs", "assistant_epochs", "base", "class_bank", "holdout"), (0, inf)
+    ),
     "batch": (1, MOST_AT_ONCE),
     **dict.fromkeys(("class_pictures", "bank", "occluders"), (1, inf)),
     **dict.fromkeys((*LOSSES, *COMPLETION, "weight_decay", "whiten", "light", "blur"), (0, inf)),
-    **dict.fromkeys(("lr", "complete_lr", "scale"), (ABOVE_0, inf)),
+    **dict.fromkeys(("lr", "complete_lr", "assistant_lr", "scale"), (ABOVE_0, inf)),
     **dict.fromkeys(("centre", "flip", "share", "keep"), (0, 1)),
     **dict.fromkeys(("shift", "zoom"), (0, 0.5)),
     "turn": (0, 180),
@@ -73,7 +75,7 @@ class Settings:
             beside a completion that `completion` brings.
         tail: Whether only its layers behind the middle learn.
         gated: Whether only small layers beside those learn, which correct masked faces alone.
-        complete_epochs: Passes of step 1; 0 for no completion, unless `completion` brings one.
+        complete_epochs: Passes of step 1; 0 for no completion, or for that of `completion` as it is.
         complete_lr: Highest learning rate of step 1, by AdamW.
         hidden: Weight of the mean absolute error of what is drawn where the face is hidden.
         visible: The same elsewhere.
@@ -100,6 +102,9 @@ class Settings:
         predictions: Weight of what both sides take a face for, among the teacher's vectors.
         beside: Weight of telling what SFace, a second teacher, says of the bare face, through a
             linear layer that is left out afterwards.
+        assistant_epochs: Passes in which a copy of SFace learns to say that of the masked face; the
+            recogniser is then told what this assistant says of the same masked face, 0 for none.
+        assistant_lr: Highest learning rate of them, by AdamW.
         bank: Teacher vectors per step that `contrast` and `predictions` choose among.
         scale: Inverse temperature of both.
         centre: How far targets are drawn to their person's mean: 0 hard, 1 soft.
@@ -111,7 +116,8 @@ class Settings:
         same_names: Whether a folder's name or number means one person in all sets.
         init: Shipped model or checkpoint folder whose recogniser to begin with: a masked-face or
             a bridge-face-plus; "" for fresh ones.
-        completion: Masked-face, shipped or a folder, that brings the completion; "" to teach one.
+        completion: Masked-face, shipped or a folder, whose completion to begin with; "" for a
+            fresh one.
         bf16: Whether the networks compute in bfloat16.
         holdout: People kept out of training, to judge settings on; at most a quarter of all.
         flip: Probability of mirroring.
@@ -156,6 +162,8 @@ class Settings:
     contrast: float = 0.0
     predictions: float = 0.0
     beside: float = 0.0
+    assistant_epochs: int = 0
+    assistant_lr: float = 2e-4
     bank: int = 1024
     scale: float = 20.0
     centre: float = 0.5
@@ -187,11 +195,8 @@ class Settings:
         taught = ("classes",) if self.labels_only else LOSSES
         if not any(getattr(self, name) > 0 for name in taught):
             raise UsageError(f"no loss is left: set one of {', '.join(taught)} above 0")
-        if self.completion and self.complete_epochs:
-            raise UsageError(
-                f"completion={self.completion} brings a completion; set complete_epochs=0, or "
-                "leave completion out to teach one"
-            )
+        if self.assistant_epochs and not self.beside:
+            raise UsageError("assistant_epochs teaches one who is told; set beside above 0")
         if self.keep and not self.mobile:
             raise UsageError("keep draws a MobileFaceNet back to what it began with; set mobile")
         if self.gated and (self.keep or not self.mobile):
@@ -235,18 +240,21 @@ class Deocclusion:
         model = faces.fresh(student.build(config)).to(context.device)
         if ready is not None:
             model.segmenter, model.generator = ready.segmenter, ready.generator
-        elif complete:
+        if settings.complete_epochs:
             teach_completion(settings, context, faces, model)
         if complete and (settings.gated or not settings.aside):
             faces = faces.behind(model)
         self.begin(settings, faces, model.recogniser, begin)
-        distil(settings, context, faces, None, model.recogniser, self.beside(settings, context))
+        beside = self.beside(settings, context)
+        assistant, aided = self.assistant(settings, context, faces, beside)
+        distil(settings, context, faces, None, model.recogniser, beside, assistant)
         if begin is not None and settings.keep:
             draw_back(model.recogniser, begin, settings.keep, PART)
         if settings.whiten:
             faces.whiten(model.recogniser, settings.whiten)
         model = student.folded(model)
         metrics, shown = judged(context, model, faces)
+        metrics |= aided
         return leave(
             context, "deocclusion", settings, config, model,
             data=faces.name, metrics=metrics, artefacts=shown,
@@ -306,6 +314,16 @@ class Deocclusion:
         second = context.teacher("sface", exact=True)
         rows = context.embeddings(second, context.data("public"))
         return centred(torch.from_numpy(rows).float().to(context.device))
+
+    def assistant(
+        self, settings: Settings, context: RunContext, faces: Any, told: Any
+    ) -> tuple[Any, dict[str, float]]:
+        """Return who tells of masked faces, and how well it does; None and nothing for nobody."""
+        from edgesdk_training.assistant import teach_assistant
+
+        if told is None or not settings.assistant_epochs:
+            return None, {}
+        return teach_assistant(settings, context, faces, told)
 
     def begin(
         self, settings: Settings, faces: Any, recogniser: Any, begin: Checkpoint | None
