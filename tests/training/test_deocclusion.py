@@ -124,7 +124,7 @@ def test_an_assistant_learns_behind_masks_and_is_told_of(masked, monkeypatch):
 
 
 def test_an_assistant_reads_faces_of_any_side_and_no_mask():
-    from edgesdk_training.assistant import FIRST, Assistant
+    from edgesdk_training.nets.sface import FIRST, Assistant
 
     assistant = Assistant(small_sface(b"").fold())
     learn = {n for n, p in assistant.named_parameters() if p.requires_grad}

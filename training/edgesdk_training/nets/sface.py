@@ -14,8 +14,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 WIDTHS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
+SIDE = 112
 PLACES = 7 * 7
 DIM = 128
+# Convolutions that an assistant leaves as they are: behind them its map is 14 places wide.
+FIRST = 12
 
 
 class ConvBnPrelu(nn.Module):
@@ -70,6 +73,28 @@ class SFace(nn.Module):
         self.linear.bias.mul_(scale).add_(shift)
         self.norm = self.last = nn.Identity()
         return self
+
+
+class Assistant(nn.Module):
+    """What a recogniser reads [N, 3 or 4, W, W] in -1..1 in, unit rows [N, 128] out."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+        network.trunk[FIRST:].requires_grad_(True)
+        network.linear.requires_grad_(True)
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """Return unit rows [N, 128]; a mask beside the face is not read."""
+        face = seen[:, :3]
+        if face.shape[-1] != SIDE:
+            face = nn.functional.interpolate(face, (SIDE, SIDE), mode="bilinear")
+        return nn.functional.normalize(self.network((face + 1) * 127.5))
+
+    def heads(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the rows twice, as a recogniser has two layers to judge."""
+        rows = self(seen)
+        return rows, rows
 
 
 def _affine(norm: Any) -> tuple[Tensor, Tensor]:

@@ -75,7 +75,7 @@ class Settings:
             beside a completion that `completion` brings.
         tail: Whether only its layers behind the middle learn.
         gated: Whether only small layers beside those learn, which correct masked faces alone.
-        complete_epochs: Passes of step 1; 0 for no completion, or for that of `completion` as it is.
+        complete_epochs: Passes of step 1; 0 for no completion, or that of `completion` as it is.
         complete_lr: Highest learning rate of step 1, by AdamW.
         hidden: Weight of the mean absolute error of what is drawn where the face is hidden.
         visible: The same elsewhere.
