@@ -73,7 +73,9 @@ def test_a_recogniser_is_taken_over_and_its_front_stays():
         assert all(p.requires_grad for p in net.tail.parameters())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("edgesdk_training.checkpoint.load_weights", lambda *_, **__: None)
-        Deocclusion().begin(Settings(**asked, gated=True), None, net := MobileFace(True), begin)
+        Deocclusion().begin(
+            Settings(**asked, gated="masked"), None, net := MobileFace("masked"), begin
+        )
     learn = {name.partition(".")[0] for name, p in net.named_parameters() if p.requires_grad}
     assert learn == {"corrections"}
     begin.student_config["mobile"] = False
@@ -103,31 +105,23 @@ def test_it_reads_all_of_the_face_beside_the_completion():
         STUDENT.config(mobile=True, size=64)
 
 
-@pytest.fixture
-def gated():
-    """Return an untaught gated network, given mask and all, whose corrections say something."""
-    config = STUDENT.config(mobile=True, aside=True, gated=True, given=True, views=False)
-    torch.manual_seed(0)
-    module = STUDENT.build(config).eval()
-    for weights in module.recogniser.corrections.parameters():
-        torch.nn.init.normal_(weights, 0, 0.1)
-    return module
-
-
-def test_a_gated_network_corrects_hidden_faces_alone(gated):
+@pytest.mark.parametrize(("kind", "moved"), [("masked", [0, 0, 1]), ("bare", [1, 1, 0])])
+def test_a_gated_network_corrects_faces_of_its_kind_alone(kind, moved):
     from edgesdk_training.nets.mobile_face import MobileFace
 
-    plain = MobileFace().eval()
-    kept = {
-        k: v for k, v in gated.recogniser.state_dict().items() if not k.startswith("corrections")
-    }
-    plain.load_state_dict(kept)
+    config = STUDENT.config(mobile=True, aside=True, gated=kind, given=True, views=False)
+    torch.manual_seed(0)
+    gated, plain = STUDENT.build(config).eval(), MobileFace().eval()
+    for weights in gated.recogniser.corrections.parameters():
+        torch.nn.init.normal_(weights, 0, 0.1)
+    own = gated.recogniser.state_dict()
+    plain.load_state_dict({k: v for k, v in own.items() if not k.startswith("corrections")})
     image, hidden = torch.rand(3, 3, 112, 112) * 2 - 1, torch.zeros(3, 1, 112, 112)
     # A hair or a hand is no mask; half a face is.
     hidden[1, :, :3], hidden[2, :, 56:] = 1, 1
-    moved = (gated(image, hidden) - plain(image)).abs().amax(1)
-    assert (moved[:2] < 1e-6).all()
-    assert moved[2] > 1e-3
+    away = (gated(image, hidden) - plain(image)).abs().amax(1)
+    assert (away > 1e-3).tolist() == [bool(one) for one in moved]
+    assert ((away < 1e-6) | (away > 1e-3)).all()
     assert sum(p.numel() for p in gated.recogniser.parameters()) <= 1_100_000
 
 
@@ -135,22 +129,24 @@ def test_a_gated_network_begins_as_it_was_and_only_corrections_learn():
     from edgesdk_training.nets.mobile_face import MobileFace, opened
     from edgesdk_training.recipes.deocclusion import Settings
 
-    net = MobileFace(gated=True).eval()
+    net = MobileFace("masked").eval()
     face, gate = torch.rand(1, 256 // 2, 14, 14), torch.ones(1, 1, 1, 1)
     assert torch.equal(net.corrected(face, gate), net.tail(face))
     parts = torch.tensor([0.0, 0.03, 0.055, 0.08, 1.0])
-    asked = {"init": "x", "aside": True, "complete_epochs": 0, "gated": True}
+    asked = {"init": "x", "aside": True, "complete_epochs": 0, "gated": "masked"}
     assert opened(parts[:, None, None, None]).flatten().tolist() == pytest.approx([0, 0, 0.5, 1, 1])
     with pytest.raises(UsageError, match="set mobile, and keep=0"):
         Settings(**asked)
     with pytest.raises(UsageError, match="set mobile, and keep=0"):
         Settings(**asked, mobile=True, keep=0.1)
-    with pytest.raises(UsageError, match="gated=true corrects a MobileFaceNet"):
-        STUDENT.config(gated=True)
+    with pytest.raises(UsageError, match="found eyes"):
+        STUDENT.config(mobile=True, aside=True, gated="eyes")
+    with pytest.raises(UsageError, match="gated=bare corrects a MobileFaceNet"):
+        STUDENT.config(gated="bare")
 
 
 def test_what_a_gated_recogniser_learns_on_tells_what_is_hidden():
-    config = STUDENT.config(mobile=True, aside=True, gated=True)
+    config = STUDENT.config(mobile=True, aside=True, gated="bare")
     module = STUDENT.build(config).eval()
     image = torch.from_numpy(STUDENT.example(config)["image"])
     embedding, mask, _ = module(image)

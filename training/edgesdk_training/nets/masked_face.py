@@ -170,15 +170,15 @@ class MaskedFace(nn.Module):
         deep: Whether the recogniser has its deeper branch.
         aside: Whether the completion is only shown: the recogniser reads the face as it came.
         mobile: Whether the recogniser is a MobileFaceNet, which reads all of 112 pixels.
-        gated: Whether it has layers of its own for masked faces.
+        gated: Which faces it corrects by small layers of its own: "masked", "bare" or "" for none.
     """
 
     def __init__(
         self, size: int, complete: bool = True, given: bool = False, views: bool = True,
-        deep: bool = True, aside: bool = False, mobile: bool = False, gated: bool = False,
+        deep: bool = True, aside: bool = False, mobile: bool = False, gated: str = "",
     ) -> None:  # fmt: skip
         super().__init__()
-        self.aside, self.mobile, self.gated = aside, mobile, gated
+        self.aside, self.mobile, self.gated = aside, mobile, bool(gated)
         self.halves, self.given, self.views = work_side(size) < size, given, views
         self.segmenter = Segmenter() if complete and not given else None
         self.generator = Generator() if complete else None

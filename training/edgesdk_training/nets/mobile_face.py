@@ -5,8 +5,8 @@ layers at the end are one. Kernels of 4 at stride 2 pad evenly; those of 3 with 
 that TensorFlow gives them fit in (`widened`).
 
 `gated` puts small layers beside those of the tail (Rebuffi et al. 2018, arXiv 1803.10082, has such
-adapters of residual blocks), whose answers count as far as the face is hidden: a bare face is
-answered exactly as before, so that learning behind masks costs it nothing.
+adapters of residual blocks), whose answers count as far as the face is hidden, or as far as it is
+not: what one kind of face teaches then costs the other less.
 """
 
 import torch
@@ -66,13 +66,13 @@ class MobileFace(nn.Module):
     `front` ends where the map becomes 14 places wide; training may leave it as it is.
 
     Args:
-        gated: Whether masked faces are corrected. Faces are [N, 4, 112, 112] then: the fourth
-            channel is 1 where the face is hidden, else 0.
+        gated: Which faces are corrected: "masked", "bare" or "" for none. Where some are, faces
+            are [N, 4, 112, 112]: the fourth channel is 1 where the face is hidden, else 0.
     """
 
     mimic_width, identity_width = READ, IDENTITY
 
-    def __init__(self, gated: bool = False) -> None:
+    def __init__(self, gated: str = "") -> None:
         super().__init__()
         self.front = nn.Sequential(
             Convolved(3, STEM, 4, 2),
@@ -86,6 +86,7 @@ class MobileFace(nn.Module):
             Convolved(READ, READ, LAST_SIDE, groups=READ, linear=True, padded=False),
         )
         self.identity = nn.Linear(READ, IDENTITY)
+        self.bare = gated == "bare"
         self.corrections = nn.ModuleList(_corrections()) if gated else None
 
     def heads(self, face: Tensor) -> tuple[Tensor, Tensor]:
@@ -94,7 +95,8 @@ class MobileFace(nn.Module):
         if self.corrections is None:
             read = self.tail(found).flatten(1)
         else:
-            read = self.corrected(found, opened(face[:, 3:])).flatten(1)
+            masked = opened(face[:, 3:])
+            read = self.corrected(found, 1 - masked if self.bare else masked).flatten(1)
         return read, self.identity(read)
 
     def corrected(self, x: Tensor, gate: Tensor) -> Tensor:

@@ -74,7 +74,8 @@ class Settings:
         mobile: Whether the recogniser is a MobileFaceNet, begun with `init` and read at 112 px
             beside a completion that `completion` brings.
         tail: Whether only its layers behind the middle learn.
-        gated: Whether only small layers beside those learn, which correct masked faces alone.
+        gated: Which faces small layers beside those correct: "masked", and nothing else learns, so
+            that bare ones are answered as before; "bare", along with the others; "" for none.
         complete_epochs: Passes of step 1; 0 for no completion, or that of `completion` as it is.
         complete_lr: Highest learning rate of step 1, by AdamW.
         hidden: Weight of the mean absolute error of what is drawn where the face is hidden.
@@ -135,7 +136,7 @@ class Settings:
     aside: bool = False
     mobile: bool = False
     tail: bool = True
-    gated: bool = False
+    gated: str = ""
     complete_epochs: int = 2
     complete_lr: float = 2e-3
     hidden: float = 1.0
@@ -347,7 +348,7 @@ class Deocclusion:
 
         fresh = frozenset(k for k in recogniser.state_dict() if k.startswith("corrections."))
         load_weights(recogniser, begin, fresh, prefix=PART)
-        if settings.gated:
+        if settings.gated == "masked":
             recogniser.requires_grad_(False)
             recogniser.corrections.requires_grad_(True)
         else:

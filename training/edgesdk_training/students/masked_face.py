@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgesdk.core.protocols import Student
 
 SIZES = (32, 64, 112)
+KINDS = ("", "masked", "bare")
 MOBILE_SIZE, MOBILE_EMBEDDING = 112, 192
 
 
@@ -33,8 +34,8 @@ class Config:
         aside: Whether the completion is only shown: the recogniser reads the face as it came.
         mobile: Whether the recogniser is a MobileFaceNet, which reads all of 112 px and begins
             with weights of others (`tools/mobile_face.py`).
-        gated: Whether the MobileFaceNet has small layers of its own for masked faces; it answers
-            bare ones as it came.
+        gated: Which faces the MobileFaceNet corrects by small layers of their own: "masked", "bare"
+            or "" for none.
     """
 
     size: int = 112
@@ -44,7 +45,7 @@ class Config:
     deep: bool = True
     aside: bool = False
     mobile: bool = False
-    gated: bool = False
+    gated: str = ""
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
@@ -56,10 +57,12 @@ class Config:
             raise UsageError(
                 f"mobile=true reads faces of {MOBILE_SIZE} px, found size={self.size}; leave it out"
             )
+        if self.gated not in KINDS:
+            raise UsageError(f'gated is "masked", "bare" or left out, found {self.gated}')
         if self.gated and not (self.mobile and self.complete and self.aside):
             raise UsageError(
-                "gated=true corrects a MobileFaceNet where a mask is found; set mobile=true, "
-                "aside=true and leave complete at true"
+                f"gated={self.gated} corrects a MobileFaceNet by the mask found; "
+                "set mobile=true, aside=true and leave complete at true"
             )
 
 
