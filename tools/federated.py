@@ -34,6 +34,19 @@ GLOBAL = {
     "fedlmd": ("fedlmd", {}),
     "fedlmd, no teacher": ("fedlmd", {"teacher_free": True}),
 }
+# What FedLMD may be set to, tried on a seed that no claim is judged by.
+TRIALS = {
+    "fedavg": GLOBAL["fedavg"],
+    "fedlmd": GLOBAL["fedlmd"],
+    "fedlmd, beta 2": ("fedlmd", {"distil": 2.0}),
+    "fedlmd, no teacher": GLOBAL["fedlmd, no teacher"],
+    "fedlmd, no teacher, beta .3": ("fedlmd", {"teacher_free": True, "distil": 0.3}),
+    "fedlmd, no teacher, beta 2": ("fedlmd", {"teacher_free": True, "distil": 2.0}),
+    "fedlmd, beta 4": ("fedlmd", {"distil": 4.0}),
+    "fedlmd, beta 2, T 2": ("fedlmd", {"distil": 2.0, "temperature": 2.0}),
+    "fedavg, lr .02": ("fedlmd", {"method": "fedavg", "lr": 0.02}),
+    "fedlmd, lr .02": ("fedlmd", {"lr": 0.02}),
+}
 PERSONAL = {
     "local only": ("fedckd", {"method": "local"}),
     "fedavg": ("fedckd", {"method": "fedavg"}),
@@ -69,6 +82,7 @@ CAMPAIGNS: dict[str, tuple[Mapping[str, tuple[str, Mapping[str, Any]]], Mapping[
     "digits-shards": (GLOBAL, {**DIGITS, "skew": "shards:2"}),
     "digits-dirichlet": (PERSONAL, {**DIGITS_PERSONAL, "skew": "dirichlet:0.3"}),
     "cifar10-shards": (GLOBAL, {**CIFAR, "skew": "shards:2"}),
+    "cifar10-shards-trials": (TRIALS, {**CIFAR, "skew": "shards:2"}),
     "cifar10-shards-long": (GLOBAL, {**CIFAR, "skew": "shards:2", "rounds": 80}),
     "cifar10-dirichlet": (
         CIFAR_PERSONAL,
@@ -141,7 +155,7 @@ def bytes_claim(runs: Mapping[str, Mapping[int, RunResult]]) -> dict[str, Any] |
     """Return claim 7b: what fedbsd's clients send is their backbone, to the byte."""
     if "fedbsd" not in runs:
         return None
-    run = runs["fedbsd"][0]
+    run = next(iter(runs["fedbsd"].values()))
     senders = run.curves["clients"][0] or 0
     sent = {"sent_by_a_client": (run.curves["bytes_up"][0] or 0) / senders}
     sent["of_its_backbone"] = backbone_bytes(run.checkpoints["client-0"])
@@ -166,7 +180,9 @@ def backbone_bytes(folder: Path) -> int:
 def command(asked: argparse.Namespace) -> str:
     """Return what wrote the file."""
     only = "".join(f' --only "{name}"' for name in asked.only)
-    return f"python tools/federated.py {asked.campaign} --data {asked.data.name}{only}"
+    first = f" --first {asked.first}" if asked.first else ""
+    told = f"--data {asked.data.name}{only}{first} --seeds {asked.seeds}"
+    return f"python tools/federated.py {asked.campaign} {told}"
 
 
 def chosen(methods: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
@@ -185,6 +201,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("campaign", choices=CAMPAIGNS)
     options.add_argument("--data", required=True, type=Path)
     options.add_argument("--seeds", type=int, default=3)
+    options.add_argument("--first", type=int, default=0, help="the first seed")
     options.add_argument("--only", action="append", default=[], help="a method; default: all")
     options.add_argument("--runs", type=Path, default=Path("runs/federated"))
     options.add_argument("-o", "--output", required=True, type=Path)
@@ -196,7 +213,7 @@ def main() -> None:
     every, common = CAMPAIGNS[asked.campaign]
     methods = chosen(every, asked.only)
     runs: dict[str, dict[int, RunResult]] = {}
-    for seed in range(asked.seeds):
+    for seed in range(asked.first, asked.first + asked.seeds):
         for name, (recipe, settings) in methods.items():
             run = edgesdk.train(
                 recipe, data=[f"clients={asked.data}"], settings={**common, **settings},
@@ -210,7 +227,7 @@ def main() -> None:
             write_json(asked.output, {
                 "command": command(asked),
                 "data": {"name": asked.data.name, "sha256": sha256_file(asked.data)},
-                "seeds": seed + 1, "settings": common,
+                "seeds": seed + 1 - asked.first, "settings": common,
                 "methods": {
                     label: {"recipe": methods[label][0], "settings": methods[label][1], **found}
                     for label, found in rows.items()

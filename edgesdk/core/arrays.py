@@ -26,6 +26,8 @@ def read_npz(source: Path | bytes) -> dict[str, Array]:
         ValueError: it is damaged, or no .npz file of plain arrays.
     """
     content = source if isinstance(source, bytes) else source.read_bytes()
+    if not content.startswith(b"PK"):
+        raise ValueError("it is no .npz file")
     try:
         with np.load(BytesIO(content), allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}

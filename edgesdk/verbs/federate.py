@@ -82,6 +82,11 @@ def federate(
     files = (authority, certificate, key, client_keys, private_key)
     trust = Trust(*(None if path is None else Path(path) for path in files))
     if action == "client":
+        if recipe or settings or config or student or seed:
+            raise UsageError(
+                "a client learns what the server tells it; give recipe, settings, student and "
+                "seed to: edgesdk federate server"
+            )
         return _client(listed(data), number, deal, server, trust, Path(output_dir))
     if recipe is None:
         raise UsageError("no recipe was named; such as: edgesdk federate server fedlmd")
@@ -106,6 +111,8 @@ def _plan(
 
     if not isinstance(plugin, FederatedRecipe):
         raise UsageError(f"{recipe} does not train on clients' data; such as fedlmd does")
+    if "engine" in read_pairs(settings):
+        raise UsageError("federate has an engine of its own; leave engine out")
     roles = read_roles(data, plugin.needs)
     if not roles:
         raise UsageError("the server takes pictures of its own classes: --data clients=PATH")
@@ -135,9 +142,18 @@ def _client(
     roles = read_roles(data, ("clients",))
     if number is None or number < 0 or len(roles.get("clients", ())) != 1:
         raise UsageError("a client takes --number N, from 0, and one --data clients=PATH")
+    _look_at(roles, deal)
     about = {"data": str(roles["clients"][0].resolve()), "number": number, "deal": deal}
     take_part(about, folder, server, trust)
     return {"folder": str(folder)}
+
+
+def _look_at(roles: Mapping[str, Sequence[Path]], deal: bool) -> None:
+    """Refuse pictures that no round could be learnt from, before any server is asked."""
+    from edgesdk_training.context import Context
+    from edgesdk_training.federated.world import usable
+
+    usable(Context(Path(), roles).data("clients"), everybody=deal)
 
 
 def show(result: RunResult | dict[str, Any]) -> str:

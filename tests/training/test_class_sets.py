@@ -27,12 +27,14 @@ class TestData:
         result = federated(data=tmp_path / "set", clients=3, skew="even")
         assert read_checkpoint(result.checkpoints["global"]).labels == ("cat", "dog")
 
-    def test_a_folder_per_client_needs_no_skew(self, federated, tmp_path):
+    def test_a_folder_per_client_needs_no_skew(self, federated, tmp_path, caplog):
+        caplog.set_level("INFO", "edgesdk")
         for owner in ("anna", "ben", "cleo"):
             for label, level in (("cat", 20), ("dog", 160)):
                 for n in range(4):
                     self.picture(tmp_path / "set" / owner / label / f"{n}.png", level + n)
         result = federated(data=tmp_path / "set", clients=7)
+        assert "3 folders are the clients: client 0 is anna, client 1 is ben" in caplog.text
         assert "client anna: 8" in result.artefacts["distribution"].read_text()
         assert [name for name in result.checkpoints if name != "global"] == [
             "client-0", "client-1", "client-2",
@@ -57,21 +59,46 @@ class TestData:
         assert result.sets[0]["line"].endswith("60 pictures of 3 classes, 10 kept for tests")
         assert read_checkpoint(result.checkpoints["global"]).labels == ("ash", "elm", "oak")
 
+    good = {"x_train": np.ones((4, 8, 8), np.uint8), "y_train": np.arange(4)}
+
     @pytest.mark.parametrize(
-        "arrays",
+        ("arrays", "why"),
         [
-            {"x_train": np.zeros((4, 8, 8), np.uint8), "y_train": np.zeros(4, int)},
-            {"x_train": np.ones((4, 8, 8, 7), np.uint8), "y_train": np.zeros(4, int)},
-            {"x_train": np.ones((4, 8, 8), np.uint8), "y_train": np.zeros(3, int)},
-            {"x_train": np.full((4, 8, 8), np.nan), "y_train": np.zeros(4, int)},
-            {"x_train": np.ones((4, 8, 8), np.uint8), "y_train": np.full(4, -1)},
-            {"blob": np.ones(4, np.uint8), "offsets": np.array([0, 9]), "labels": np.zeros(1, int)},
+            ({"x_train": np.zeros((4, 8, 8), np.uint8)}, "numbers from 0.0 to 0.0"),
+            ({"x_train": np.ones((4, 8, 8, 7), np.uint8)}, "7 colours"),
+            ({"y_train": np.zeros(3, int)}, "disagree on the number"),
+            ({"x_train": np.full((4, 8, 8), np.nan)}, "numbers from nan to nan"),
+            ({"y_train": np.full(4, -1)}, "labels from -1"),
+            ({"y_train": np.full(4, 0.5)}, "labels are float64, and should be whole numbers"),
+            ({"y_train": np.array(list("abcd"))}, "should be whole numbers"),
+            ({"x_test": np.ones((2, 8, 8), np.uint8)}, "it lacks y_test"),
+            (
+                {"x_test": np.ones((2, 9, 9), np.uint8), "y_test": np.arange(2)},
+                "tests are of another size",
+            ),
+            (
+                {"blob": np.ones(4, np.uint8), "offsets": np.array([0, 9]), "labels": np.arange(1)},
+                "offsets lie outside",
+            ),
         ],
     )
-    def test_arrays_that_disagree_are_refused(self, federated, tmp_path, arrays):
-        np.savez(tmp_path / "bad.npz", **arrays)
-        with pytest.raises(UsageError, match="is no set of pictures with classes"):
+    def test_arrays_that_disagree_are_refused(self, federated, tmp_path, arrays, why):
+        np.savez(tmp_path / "bad.npz", **{**self.good, **arrays})
+        with pytest.raises(UsageError, match=f"no set of pictures with classes.*{why}"):
             federated(data=tmp_path / "bad.npz")
+
+    def test_what_is_no_npz_file_is_refused(self, federated, tmp_path):
+        (tmp_path / "bad.npz").write_bytes(b"hello")
+        with pytest.raises(UsageError, match="it is no .npz file"):
+            federated(data=tmp_path / "bad.npz")
+
+    def test_one_class_and_no_class_are_refused(self, federated, tmp_path):
+        np.savez(tmp_path / "one.npz", **{**self.good, "y_train": np.zeros(4, int)})
+        with pytest.raises(UsageError, match="one.npz are of one class; there must be 2"):
+            federated(data=tmp_path / "one.npz")
+        self.picture(tmp_path / "flat" / "a.png", 20)
+        with pytest.raises(UsageError, match="1 pictures of no class; give a folder per class"):
+            federated(data=tmp_path / "flat")
 
     def test_the_largest_number_is_white(self, tmp_path):
         pictures = np.arange(32).reshape(2, 4, 4) % 17

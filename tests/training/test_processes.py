@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import edgesdk
@@ -91,12 +92,23 @@ class TestTrust:
         ("server", {}, "no recipe was named"),
         ("server", {"recipe": "bridge"}, "does not train on clients' data"),
         ("server", {"recipe": "fedlmd"}, "the server takes pictures of its own classes"),
+        ("server", {"recipe": "fedlmd", "settings": ["engine=local"]}, "leave engine out"),
         ("client", {"data": "clients=x"}, "a client takes --number N"),
+        ("client", {"recipe": "fedlmd"}, "a client learns what the server tells it"),
     ],
 )
 def test_what_is_missing_is_told(action, words, why):
     with pytest.raises(UsageError, match=why):
         edgesdk.federate(action, **words)
+
+
+def test_a_client_whose_pictures_teach_nothing_is_told_at_once(tmp_path):
+    np.savez(tmp_path / "wrong.npz", images=np.ones((4, 8, 8), np.uint8))
+    np.savez(tmp_path / "few.npz", x_train=np.ones((1, 8, 8), np.uint8), y_train=np.arange(1))
+    for name, why in (("wrong", "it lacks blob"), ("few", "has 1 pictures; a client needs 2")):
+        data = f"clients={tmp_path / name}.npz"
+        with pytest.raises(UsageError, match=why):
+            edgesdk.federate("client", data=data, number=0, output_dir=tmp_path / "me")
 
 
 def free_port():

@@ -112,7 +112,12 @@ def _arrays(path: Path) -> dict[str, Array]:
 
 def _of_arrays(path: Path, found: dict[str, Array]) -> ClassSet:
     parts = [part for part in ("train", "test") if f"x_{part}" in found]
-    pictures = np.concatenate([_rgb(found[f"x_{part}"]) for part in parts])
+    if absent := [name for part in parts if (name := f"y_{part}") not in found]:
+        raise ValueError(f"it lacks {absent[0]}")
+    images = [_rgb(found[f"x_{part}"]) for part in parts]
+    if len({part.shape[1:] for part in images}) > 1:
+        raise ValueError("its pictures for tests are of another size")
+    pictures = np.concatenate(images)
     labels = np.concatenate([found[f"y_{part}"].reshape(-1) for part in parts])
     split = np.repeat([TRAIN, TEST][: len(parts)], [len(found[f"x_{part}"]) for part in parts])
     return _checked(path, labels, split, (), len(pictures), pictures.__getitem__)
@@ -150,7 +155,9 @@ def _of_blob(path: Path, found: dict[str, Array]) -> ClassSet:
 def _checked(
     path: Path, labels: Array, split: Array, names: tuple[str, ...], count: int, pictures: Any
 ) -> ClassSet:
-    if labels.dtype.kind not in "ui" or len(labels) != count or len(split) != count or not count:
+    if labels.dtype.kind not in "ui":
+        raise ValueError(f"labels are {labels.dtype}, and should be whole numbers")
+    if len(labels) != count or len(split) != count or not count:
         raise ValueError("its arrays disagree on the number of pictures")
     known = len(names) or int(labels.max()) + 1
     if labels.min() < 0 or labels.max() >= known or known > 65_536:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgesdk.core.errors import UsageError
+from edgesdk.core.notes import note
 from edgesdk.core.tensors import Array
 from edgesdk.picture_sets.people import inner_folders
 from edgesdk_training.class_sets import TEST
@@ -166,20 +168,34 @@ def read_own(context: RunContext, settings: FederatedSettings, classes: Sequence
         UsageError: it has too few pictures, or some of another class.
     """
     dataset: Any = context.data("clients")
-    told = _told(dataset, least=1)
+    told = usable(dataset)
     if strange := sorted({*told.classes} - {*classes}):
         raise UsageError(
             f"{dataset.name} has the class {strange[0]!r}, which the server does not know; its "
             f"classes are {', '.join(classes)}"
         )
     mine = np.flatnonzero(~told.tests)
-    if len(mine) < LEAST:
-        raise UsageError(f"{dataset.name} has {len(mine)} pictures; a client needs {LEAST} or more")
     labels = np.array([classes.index(told.classes[i]) for i in told.labels[mine]], np.int64)
     images, _ = decode(Chosen(dataset, mine), settings.size, context.progress)
     pictures = _pictures(images, labels, context.device)
     learn, kept = held_out(np.arange(len(mine)), settings.holdout, context.seed, 0)
     return Client(dataset.name, pictures.at(learn), pictures.at(kept))
+
+
+def usable(dataset: Any, everybody: bool = False) -> _Told:
+    """Return what the set of one client tells.
+
+    Args:
+        dataset: Pictures with classes.
+        everybody: The set is that of all clients, of which this one takes a part.
+
+    Raises:
+        UsageError: it has no classes, or too few pictures.
+    """
+    told = _told(dataset, least=2 if everybody else 1)
+    if (count := int((~told.tests).sum())) < LEAST:
+        raise UsageError(f"{dataset.name} has {count} pictures; a client needs {LEAST} or more")
+    return told
 
 
 def _told(dataset: Any, least: int = 2) -> _Told:
@@ -193,11 +209,13 @@ def _told(dataset: Any, least: int = 2) -> _Told:
         names += [name for _, name in mine]
         tests.append(np.asarray(getattr(part, "split", np.zeros(len(part), np.uint8))) == TEST)
     classes = tuple(sorted({*names} - {""}))
-    if len(classes) < least or "" in names:
+    if strays := names.count(""):
         raise UsageError(
-            f"{dataset.name} has {len(classes)} classes and {names.count('')} pictures of none; "
-            "give a folder per class, or per client with a folder per class inside"
+            f"{dataset.name} has {strays} pictures of no class; give a folder per class, or per "
+            "client with a folder per class inside"
         )
+    if len(classes) < least:
+        raise UsageError(f"all pictures of {dataset.name} are of one class; there must be {least}")
     number = {name: i for i, name in enumerate(classes)}
     labels = np.array([number[name] for name in names], np.int64)
     return _Told(labels, classes, np.concatenate(tests), tuple(owners))
@@ -223,6 +241,8 @@ def _parts(
     parts = [learn[owners == name] for name in names]
     if few := [n for n, part in zip(names, parts, strict=True) if len(part) < LEAST]:
         raise UsageError(f"client {few[0]} has one picture; each needs {LEAST} or more")
+    numbered = ", ".join(f"client {number} is {name}" for number, name in enumerate(names))
+    note(f"{len(names)} folders are the clients: {shorten(numbered, 200, placeholder=' ...')}")
     if len(names) < LEAST:
         raise UsageError(f"there is one client, {names[0]}; give a folder for each of several")
     return names, parts
