@@ -14,6 +14,9 @@ from edgesdk_training.class_sets import read_class_set
 pytest.importorskip("torch", reason="needs the train extra")
 
 
+GOOD = {"x_train": np.ones((4, 8, 8), np.uint8), "y_train": np.arange(4)}
+
+
 class TestData:
     def picture(self, path, level):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,8 +62,6 @@ class TestData:
         assert result.sets[0]["line"].endswith("60 pictures of 3 classes, 10 kept for tests")
         assert read_checkpoint(result.checkpoints["global"]).labels == ("ash", "elm", "oak")
 
-    good = {"x_train": np.ones((4, 8, 8), np.uint8), "y_train": np.arange(4)}
-
     @pytest.mark.parametrize(
         ("arrays", "why"),
         [
@@ -83,18 +84,18 @@ class TestData:
         ],
     )
     def test_arrays_that_disagree_are_refused(self, federated, tmp_path, arrays, why):
-        np.savez(tmp_path / "bad.npz", **{**self.good, **arrays})
+        np.savez(tmp_path / "bad.npz", **{**GOOD, **arrays})
         with pytest.raises(UsageError, match=f"no set of pictures with classes.*{why}"):
             federated(data=tmp_path / "bad.npz")
 
     def test_what_is_no_npz_file_is_refused(self, federated, tmp_path):
         (tmp_path / "bad.npz").write_bytes(b"hello")
-        with pytest.raises(UsageError, match="it is no .npz file"):
+        with pytest.raises(UsageError, match=r"it is no \.npz file"):
             federated(data=tmp_path / "bad.npz")
 
     def test_one_class_and_no_class_are_refused(self, federated, tmp_path):
-        np.savez(tmp_path / "one.npz", **{**self.good, "y_train": np.zeros(4, int)})
-        with pytest.raises(UsageError, match="one.npz are of one class; there must be 2"):
+        np.savez(tmp_path / "one.npz", **{**GOOD, "y_train": np.zeros(4, int)})
+        with pytest.raises(UsageError, match=r"one\.npz are of one class; there must be 2"):
             federated(data=tmp_path / "one.npz")
         self.picture(tmp_path / "flat" / "a.png", 20)
         with pytest.raises(UsageError, match="1 pictures of no class; give a folder per class"):

@@ -229,6 +229,19 @@ class TestProcesses:
         rest = federated(method="fedavg", out="rest", **settings)
         assert weights(there.checkpoints())["global"] == weights(rest.checkpoints)["global"]
 
+    def test_the_rest_goes_on_when_a_client_and_all_its_programs_are_gone(
+        self, small_digits, tmp_path
+    ):
+        settings = {"clients": 2, "rounds": 3, "participation": 1.0, "timeout_s": 120}
+        there = Federation(tmp_path, small_digits, **settings)
+        with there.client(0), there.client(1) as gone, there.server("fedlmd") as server:
+            there.wait_for("rounds: 1/3")
+            gone.send_signal(signal.SIGKILL)
+            assert server.wait(PATIENCE_S) == 0, there.log
+        assert "client 1 is left out: it is" in there.log  # gone, or not there any more
+        assert "rounds: 3/3" in there.log
+        assert "Traceback" not in there.log
+
     def test_a_secure_sum_of_three_clients_is_their_mean(self, federated, small_digits, tmp_path):
         settings = {"clients": 3, "rounds": 1, "timeout_s": 300, "method": "fedavg"}
         there = Federation(tmp_path, small_digits, secure=True, **settings)

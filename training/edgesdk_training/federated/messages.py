@@ -85,11 +85,13 @@ class Asking:
         told = ConfigRecord({"round": number, **self._told})
         content = RecordDict({SHARED: carried(state.shared), TOLD: told})
         answers = self._send({nodes[c]: content for c in asked if c in nodes}, "train")
-        late = f"it did not answer within {self._settings.timeout_s:g} s"
+        late = f"it is gone, or did not answer within {self._settings.timeout_s:g} s"
         failures = {c: late if c in nodes else "it is not there" for c in asked}
         updates = []
         for answer in answers:
-            client = self._clients[answer.metadata.src_node_id]
+            client = self._clients.get(answer.metadata.src_node_id)
+            if client is None:  # Flower's own word that some node is gone
+                continue
             found = self._read(answer, client)
             failures.pop(client, None)
             if isinstance(found, str):

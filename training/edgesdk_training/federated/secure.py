@@ -44,7 +44,7 @@ class Secured(Asking):
         if len(nodes) >= LEAST_SECURE:
             workflow = _workflow(self._content(state, number), self._settings)
             workflow(grid, _context(told, nodes, number))
-        late = f"it did not answer within {self._settings.timeout_s:g} s"
+        late = f"it is gone, or did not answer within {self._settings.timeout_s:g} s"
         failures = {c: (late if told.parts else HALTED) for c in nodes}
         failures |= {
             c: f"it failed ({grid.errors[n]})" for c, n in nodes.items() if n in grid.errors
