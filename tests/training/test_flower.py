@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -87,6 +88,45 @@ def test_who_fails_is_taken_out_of_a_secure_sum(federated, small_digits, tmp_pat
     monkeypatch.setattr("edgesdk_training.methods.fedavg.PLUGIN", Absent({2}))
     rest = federated(out="rest", **settings)
     assert apart_by(there, rest.folder) < 1e-3 < apart_by(there, with_all.folder)
+
+
+class Nodes:
+    """Flower's grid with two clients, numbers 1 and 7, that are gone when a round begins."""
+
+    def get_node_ids(self):
+        return [11, 17]
+
+    def send_and_receive(self, messages, timeout):
+        for message in messages:
+            node = message.dst_node_id
+            if message.message_type == "query":
+                yield self.answer(node, content={"told": {"client": node - 10}})
+            else:  # in the place of a client that is gone the SuperLink answers, node 1
+                yield self.answer(1, error=SimpleNamespace(reason="Node Unavailable"))
+
+    def answer(self, node, content=None, error=None):
+        return SimpleNamespace(
+            metadata=SimpleNamespace(src_node_id=node), content=content, error=error,
+            has_error=lambda: error is not None,
+        )  # fmt: skip
+
+
+@pytest.mark.skipif(not WITH_FLOWER, reason="needs the federated extra")
+@pytest.mark.filterwarnings("ignore:.*click.utils:DeprecationWarning")  # Flower's own
+def test_clients_that_are_gone_and_too_many_are_told(caplog, monkeypatch):
+    from edgesdk_training.federated.messages import Asking
+    from edgesdk_training.federated.state import State
+
+    caplog.set_level("INFO", "edgesdk")
+    # Flower makes messages within its own programs alone.
+    monkeypatch.setattr("flwr.app.Message", lambda _, **told: SimpleNamespace(**told))
+    asking = Asking(Nodes(), FederatedSettings(clients=2, timeout_s=0.1), kept=None)
+    updates, failures = asking(State({}, {}), [0, 1], 0)
+    assert not updates
+    assert failures == {
+        0: "it is not there", 1: "it is gone, or did not answer within 0.1 s",
+    }  # fmt: skip
+    assert "client 7 is there, and is never asked: the last is client 1" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,9 @@ class Asking:
             if not answer.has_error():
                 client = int(answer.content[TOLD]["client"])
                 self._clients[answer.metadata.src_node_id] = client
-                note(f"client {client} is there")
+                last = self._settings.clients - 1
+                never = f", and is never asked: the last is client {last}" if client > last else ""
+                note(f"client {client} is there{never}")
 
     def _waited(self) -> list[int]:
         """Return the nodes; at first, once all clients have come or time is up."""
