@@ -10,6 +10,9 @@ from PIL import Image
 from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.errors import UsageError
 from edgesdk_training.class_sets import read_class_set
+from edgesdk_training.context import Context
+from edgesdk_training.federated.settings import FederatedSettings
+from edgesdk_training.federated.world import read_own
 
 pytest.importorskip("torch", reason="needs the train extra")
 
@@ -42,6 +45,21 @@ class TestData:
         assert [name for name in result.checkpoints if name != "global"] == [
             "client-0", "client-1", "client-2",
         ]  # fmt: skip
+
+    def test_a_client_of_a_server_has_some_of_its_classes(self, tmp_path):
+        for label, level in (("cat", 20), ("dog", 160)):
+            for n in range(4):
+                self.picture(tmp_path / "mine" / label / f"{n}.png", level + n)
+        context = Context(tmp_path, {"clients": [tmp_path / "mine"]})
+        settings = FederatedSettings(size=8, holdout=0.25)
+        client = read_own(context, settings, ["ant", "cat", "dog"])
+        assert (
+            sorted([*client.learn.labels.tolist(), *client.own.labels.tolist()])
+            == [1] * 4 + [2] * 4
+        )
+        assert len(client.own) == 2
+        with pytest.raises(UsageError, match="class 'dog', which the server does not know"):
+            read_own(context, settings, ["ant", "cat"])
 
     def test_encoded_pictures_in_one_file_with_their_own_tests(self, federated, tmp_path):
         files = []
@@ -97,6 +115,8 @@ class TestData:
         np.savez(tmp_path / "one.npz", **{**GOOD, "y_train": np.zeros(4, int)})
         with pytest.raises(UsageError, match=r"one\.npz are of one class; there must be 2"):
             federated(data=tmp_path / "one.npz")
+        with pytest.raises(UsageError, match="found size=7"):  # before any picture is looked at
+            federated(data=tmp_path / "one.npz", size=7)
         self.picture(tmp_path / "flat" / "a.png", 20)
         with pytest.raises(UsageError, match="1 pictures of no class; give a folder per class"):
             federated(data=tmp_path / "flat")

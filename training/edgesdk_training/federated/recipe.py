@@ -54,6 +54,8 @@ class FederatedRecipe:
             raise UsageError("clients share one process; for more cores use --threads N")
         student = plugins.load(plugins.STUDENTS, context.student)
         method = plugins.load(plugins.METHODS, settings.method)
+        # What the student cannot be is told before its pictures are read.
+        configured(student, settings, settings.size or student.sizes[-1], 2)
         driver = _driver(settings.engine)
         driver.ready()
         world = driver.read(context, settings, student.sizes)
