@@ -1,7 +1,6 @@
 """What a sentence is worth to the tracker among look-alikes, alone and in films: claims 3a to 3c.
 
-    python tools/tracker_words.py --set tracking_train.tar \\
-        --rival runs/cost-tracker-12345678/checkpoint
+    python tools/tracker_words.py --set tracking_train.tar --rival runs/cost-tracker-12345678
     cog -r -I tools docs/tracking.md
 
 Made-up worlds of seeds that no training drew, each followed twice: told the sentence, and silent.
@@ -9,18 +8,22 @@ Their first frame is grey, so it does not show the colour that the sentence name
 "change places" all of them are placed anew every few frames, as behind something that hides them,
 so that their way does not tell them apart either.
 Retrieval asks which of 16 different sentences belongs to what is seen at the target. `--rival` is
-a checkpoint whose words were taught without the contrastive alignment. Intervals are of the mean
-over worlds, 95 %.
+a run that taught the word map without the contrastive alignment (`--set align=0`, all else as the
+map that is shipped); its map takes the place of the tracker's, as loud. The oracle is the silent
+tracker whose scores are cut off wherever the target is not: no sentence can tell more. Intervals
+are of the mean over worlds, 95 %.
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from edgesdk.core.bundle import Checkpoint, read_checkpoint
+from edgesdk.core.errors import UsageError
 from edgesdk.core.files import read_json, write_json
 from edgesdk.core.plugins import STUDENTS, load
 from edgesdk.core.shipped import shipped_checkpoint
@@ -28,7 +31,7 @@ from edgesdk.core.tensors import Array
 from edgesdk.saliency.explained import mean_interval
 from edgesdk.sequences import measures, read_tracks
 from edgesdk.track import Follower
-from edgesdk.track_steps import crop, middle, target_side
+from edgesdk.track_steps import boxes_in, crop, middle, target_side
 from edgesdk.words import sentence_features
 from edgesdk.worlds import Scene, World, make_world
 from edgesdk_training.track_data import split
@@ -36,9 +39,11 @@ from edgesdk_training.track_trial import follow, info_of_checkpoint, runner
 from edgesdk_training.track_words import pooled, retrieval
 from tools.command import told
 from tools.readme_tables import table
+from tools.ship_tracker import heard
+from tools.zoo import checkpoint_of
 
 RESULT = Path(__file__).resolve().parent.parent / "benchmarks/results/tracker-words.json"
-WORLDS, FIRST, FRAMES = 40, 50_000, 12
+WORLDS, FIRST, FRAMES = 80, 50_000, 12
 MOVES = {"jump": 1.2, "rest": 3}
 BATCH, BATCHES = 16, 12
 CROWD, PLAIN = "look-alikes that change places", "look-alikes"
@@ -65,8 +70,36 @@ def row(spoken: Array, silent: Array) -> dict[str, Any]:
         "count": len(spoken),
         "told": float(spoken.mean()),
         "silent": float(silent.mean()),
+        "told_each": spoken.round(4).tolist(),
         "gain": mean_interval((spoken - silent).tolist()),
     }
+
+
+class Oracle(Follower):
+    """A tracker whose scores are cut off wherever the target is not."""
+
+    truth: Array
+
+    def _look(self, frame: Array, at: Array, side: float, memory: Array) -> Any:
+        answer = super()._look(frame, at, side, memory)
+        cell = self._stride * side / self._size
+        cells = answer["score"].shape[-1]
+        x, y = boxes_in(np.zeros((4, cells, cells)), 1)[:2] * cell + at[:, None]
+        away = np.abs([x, y] - (self.truth[:2] + self.truth[2:] / 2)[:, None])
+        inside = (away <= (self.truth[2:, None] + cell) / 2).all(0).reshape(cells, cells)
+        return {**answer, "score": np.where(inside, answer["score"], np.float32(0))}
+
+
+def ceiling(oracle: Oracle, films: Sequence[tuple[Sequence[Array], Array, str]]) -> list[float]:
+    """Return the AUC of each film where something told which cells hold the target."""
+    rows = []
+    for frames, boxes, _ in films:
+        found = [oracle.start(frames[0], boxes[0]).box]
+        for frame, box in zip(frames[1:], boxes[1:], strict=True):
+            oracle.truth = box
+            found.append(oracle.update(frame).box)
+        rows.append(measures(np.array(found), boxes)["auc"])
+    return rows
 
 
 def films_of(scene: Scene) -> list[tuple[Sequence[Array], Array, str]]:
@@ -120,6 +153,27 @@ def judged(checkpoint: Checkpoint, scenes: Any, tracks: Sequence[Any] = ()) -> d
     return {"weights_sha256": checkpoint.weights_sha256, "rows": rows, "r_at_1": ranked(checkpoint)}
 
 
+def most(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return what an oracle makes of the look-alikes that change places."""
+    student = load(STUDENTS, checkpoint.student)
+    oracle = Oracle(runner(student.load(checkpoint)), info_of_checkpoint(student, checkpoint))
+    return {"count": WORLDS, **mean_interval(ceiling(oracle, films_of(SCENES[CROWD])))}
+
+
+def unaligned(own: Checkpoint, run: Checkpoint, folder: Path) -> Checkpoint:
+    """Return the tracker with the map of a run that was taught without the alignment.
+
+    Raises:
+        UsageError: the run's settings differ in more than the alignment, or in nothing.
+    """
+    kept = own.provenance["words"]
+    other = run.provenance["settings"]
+    changed = {key for key in kept["settings"] if kept["settings"][key] != other.get(key)}
+    if changed - {"init"} != {"align"}:
+        raise UsageError(f"{run.path} differs from the shipped word map in {sorted(changed)}")
+    return heard(own, run, kept["loud"], folder)
+
+
 def claims(own: Any, rival: Any) -> list[dict[str, Any]]:
     """Return claims 3a to 3c with what was measured; `low` is the interval's lower end."""
     found = []
@@ -131,7 +185,8 @@ def claims(own: Any, rival: Any) -> list[dict[str, Any]]:
     times = {k: v / own["r_at_1"]["chance"] for k, v in own["r_at_1"].items() if k in ENDS}
     found.append(_claim("3c R@1 in times of chance", times, CLAIM_3C_TIMES))
     if rival is not None:
-        points = {"mean": own["rows"][CROWD]["told"] - rival["rows"][CROWD]["told"]}
+        told = (np.array(side["rows"][CROWD]["told_each"]) for side in (own, rival))
+        points = mean_interval(np.subtract(*told).tolist())
         found.append(_claim("3c AUC with the alignment less without", points, CLAIM_3C_POINTS))
     return found
 
@@ -152,6 +207,8 @@ def markdown() -> str:
          f"{row['gain']['mean']:+.3f} ({row['gain']['low']:+.3f} to {row['gain']['high']:+.3f})"]
         for name, row in rows.items()
     ]  # fmt: skip
+    most = read_json(RESULT, "what words are worth")["oracle"]
+    lines.append([f"{CROWD}, an oracle", most["count"], f"{most['mean']:.3f}", "", ""])
     return table(["films", "count", "AUC, told", "AUC, silent", "gain, 95 %"], lines)
 
 
@@ -166,15 +223,19 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=RESULT)
     asked = parser.parse_args()
     tracks = split(read_tracks(asked.set).tracks)[1] if asked.set else []
-    own = judged(read_checkpoint(asked.checkpoint), SCENES, tracks)
-    scenes = {CROWD: SCENES[CROWD]}
-    rival = judged(read_checkpoint(asked.rival), scenes) if asked.rival else None
+    shown = read_checkpoint(asked.checkpoint)
+    own, rival = judged(shown, SCENES, tracks), None
+    if asked.rival:
+        with TemporaryDirectory() as place:
+            other = unaligned(shown, checkpoint_of(asked.rival), Path(place) / "rival")
+            rival = judged(other, {CROWD: SCENES[CROWD]})
     answer = {
         "kind": "tracker-words",
         "command": "python tools/tracker_words.py"
         + f" --set {asked.set.name}" * bool(asked.set)
-        + " --rival RUN/checkpoint" * bool(asked.rival),
+        + " --rival RUN" * bool(asked.rival),
         **own,
+        "oracle": most(shown),
         "without_alignment": rival,
         "claims": claims(own, rival),
     }

@@ -121,3 +121,5 @@ def test_training_begins_with_the_weights_of_a_checkpoint_but_for_its_word_map(t
     assert all(torch.equal(own[k], v) for k, v in old.state_dict().items())
     assert any(k.startswith("words.") for k in own)
     assert config_of(Settings(form="faithful", size=192), PLUGIN, None).hears == 0
+    begin.student_config["hears"] = 4
+    assert config_of(Settings(hears=0, hear_epochs=0), PLUGIN, begin).hears == 4

@@ -1,5 +1,7 @@
 """The tools that try a tracker: what a trial may change, and how rows and claims are told."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -73,3 +75,41 @@ def test_films_are_followed_told_and_silent(monkeypatch):
     seen, said = words.vectors(net, config, worlds)
     assert seen.shape == said.shape == (2, 8)
     assert not torch.equal(said[0], said[1])
+
+
+def test_an_oracle_leaves_scores_where_the_target_is_and_nowhere_else():
+    config = Config(size=64, width=16)
+    world = make_world(3, Scene(width=96, height=96, frames=2, smallest=20, largest=24))
+
+    def everywhere(arrays):
+        return {
+            "score": np.full((1, 1, 4, 4), 0.9, np.float32),
+            "box": np.full((1, 4, 4, 4), 8, np.float32),
+            "features": np.zeros((1, 48, 4, 4), np.float32),
+        }
+
+    oracle = words.Oracle(everywhere, info_of_module(PLUGIN, config))
+    oracle.truth = world.boxes[0]
+    oracle.start(world.frames[0], world.boxes[0])
+    centre = world.boxes[0][:2] + world.boxes[0][2:] / 2
+    side = 2.0 * max(world.boxes[0][2:])
+    seen = oracle._look(world.frames[0], centre, side, None)["score"][0, 0]
+    assert seen[2, 2] == np.float32(0.9)
+    assert seen[0, 0] == 0
+    assert oracle._look(world.frames[0], centre + 500, side, None)["score"].max() == 0
+    assert len(words.ceiling(oracle, [(world.frames, world.boxes, "")])) == 1
+
+
+def test_a_rival_of_the_words_differs_in_the_alignment_alone(tmp_path):
+    shown = read_checkpoint(shipped_checkpoint("tracker"))
+    told = shown.provenance["words"]["settings"]
+    for other in (told, {**told, "align": 0.0, "hears": 8}):
+        run = replace(shown, provenance={"settings": other})
+        with pytest.raises(UsageError, match="differs from the shipped word map"):
+            words.unaligned(shown, run, tmp_path / "no")
+    run = replace(shown, provenance={"settings": {**told, "align": 0.0, "init": "elsewhere"}})
+    loud = shown.provenance["words"]["loud"]
+    rival = words.unaligned(shown, run, tmp_path / "rival")
+    ours, theirs = (PLUGIN.load(c).state_dict() for c in (shown, rival))
+    assert torch.allclose(theirs["words.word.2.weight"], loud * ours["words.word.2.weight"])
+    assert torch.equal(theirs["words.key.0.weight"], ours["words.key.0.weight"])

@@ -68,7 +68,7 @@ class Settings:
         temperature: Of the alignment.
         teach: Weight of the teacher's scores on real pairs.
         shake: How far the box to remember is off, in its sides.
-        init: Shipped model or checkpoint folder to begin with; its form and sizes stay.
+        init: Shipped model or checkpoint folder to begin with; its form, sizes and word map stay.
         hears: Width of the light form's map of where the crop looks like what is said.
         hear_pairs: Pairs in which only words tell the target, for that map alone.
         hear_epochs: Passes over them, all else being frozen.
@@ -153,7 +153,8 @@ def config_of(settings: Settings, student: Any, begin: Checkpoint | None) -> Any
     """Return the student's configuration: the settings', or that of the weights to begin with."""
     hears = settings.hears if settings.form == "light" else 0
     if begin is not None:
-        return replace(student.config(**begin.student_config), hears=hears)
+        own = student.config(**begin.student_config)
+        return replace(own, hears=own.hears or hears)
     return student.config(
         form=settings.form, size=settings.size, words=settings.words, width=settings.width,
         layers=settings.layers, hears=hears,
