@@ -93,11 +93,12 @@ def test_a_narrower_search_keeps_the_middle_of_the_answer():
         Config(size=96, memory=5)
 
 
-def test_the_early_layers_ask_to_stay_in_float_at_int8():
-    net = PLUGIN.build(Config(size=64, width=16))
-    asked = {type(m).__name__ for m in net.modules() if getattr(m, "in_float", False)}
-    assert asked == {"Stem", "EarlyBlock"}
-    assert not getattr(net.backbone.blocks[-1], "in_float", False)
+def test_the_backbone_asks_to_stay_in_float_at_int8():
+    for form in (Config(size=64, width=16), Config("faithful", size=64, width=16)):
+        net = PLUGIN.build(form)
+        assert [type(m).__name__ for m in net.modules() if getattr(m, "in_float", False)] == [
+            "Backbone"
+        ]
 
 
 def test_training_begins_with_the_weights_of_a_checkpoint_but_for_its_word_map(tmp_path):

@@ -19,7 +19,6 @@ BLOCKS = (
     (24, 96, 40, 5, 2, 24, True), (40, 240, 40, 5, 1, 64, True), (40, 240, 40, 5, 1, 64, True),
     (40, 120, 48, 5, 1, 32, True), (48, 144, 48, 5, 1, 40, True),
 )  # fmt: skip
-EARLY = 5  # blocks that stay in float at int8
 TOWER, DEPTH = 96, 6
 
 
@@ -61,34 +60,24 @@ class Block(nn.Module):
         return x + self.parts(x) if self.adds else self.parts(x)
 
 
-class EarlyBlock(Block):
-    """A block whose values reach too far for 8 bits: what it loses, all behind it lose."""
-
-    in_float = True
-
-
-class Stem(nn.Sequential):
-    """The first convolution, which takes RGB of 0..255; likewise."""
-
-    in_float = True
-
-
 class Backbone(nn.Module):
     """RGB 0..255 [N, 3, S, S] to features [N, 48, S / 16, S / 16], or S / 8 where dilated.
 
-    Dilated as in TransT: the last stride becomes 1, the kernels behind it are spread by 2.
+    Dilated as in TransT: the last stride becomes 1, the kernels behind it are spread by 2. It stays
+    in float at int8: its values reach too far for 8 bits, and what it loses, all behind it lose.
     """
+
+    in_float = True
 
     def __init__(self, dilated: bool = False) -> None:
         super().__init__()
-        self.stem = Stem(nn.Conv2d(3, 16, 3, 2, 1), nn.Hardswish())
+        self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1), nn.Hardswish())
         late = 3
         blocks = []
         for i, row in enumerate(BLOCKS):
-            kind = EarlyBlock if i < EARLY else Block
             stride, dilation = row[4], 2 if dilated and i > late else 1
             stride = 1 if dilated and i == late else stride
-            blocks.append(kind(*row[:4], stride, *row[5:], dilation=dilation))
+            blocks.append(Block(*row[:4], stride, *row[5:], dilation=dilation))
         self.blocks = nn.Sequential(*blocks)
 
     def forward(self, x: Tensor) -> Tensor:
