@@ -8,8 +8,8 @@ A trial is a list of NAME=VALUE: fields of the tracker's policy; `back`, how far
 head is drawn back to NanoTrack's weights from where the checkpoint has it; `encoder=0`, without
 what joins [OBJ], picture and words. It is one pass over each sequence, and `--moves` more with the
 first box moved by a tenth of its sides; the mean success AUC of both is told for the sequences of
-scenes that training held out and for those it learnt from. Rows that are there are made anew, the
-others stay.
+scenes that training held out and for those it learnt from; `--dev` tells that of a set that no
+choice is made on. Rows that are there are made anew, the others stay.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from edgesdk.core.plugins import STUDENTS, load
 from edgesdk.core.shipped import shipped_checkpoint
 from edgesdk.core.task import ModelInfo
 from edgesdk.core.tensors import Array, Arrays
-from edgesdk.sequences import Track, measures, read_tracks
+from edgesdk.sequences import Track, Tracks, measures, read_tracks
 from edgesdk.track import Follower, policy_of
 from edgesdk.track_steps import Policy
 from edgesdk_training.nano_track import NanoTrack
@@ -122,6 +122,11 @@ def moved(box: Array, *seed: int) -> Array:
     return shifted
 
 
+def films_of(data: Tracks) -> list[tuple[Track, list[Array]]]:
+    """Return each sequence with its frames, which are kept in memory."""
+    return [(track, [track.read(i) for i in range(len(track))]) for track in data.tracks]
+
+
 def followed(follower: Follower, films: Any, moves: int) -> dict[str, list[float]]:
     """Return the AUC of each sequence: as labelled, then with a moved first box."""
     found: dict[str, list[float]] = {}
@@ -141,7 +146,7 @@ def row(rows: dict[str, list[float]], held: set[str]) -> Row:
     means = {
         part: {"auc": float(np.mean([v[0] for v in values])),
                "auc_moved_box": float(np.mean([v[1:] for v in values]))}
-        for part, values in parts.items()
+        for part, values in parts.items() if values
     }  # fmt: skip
     return {**means, "sequences": {k: [round(v, 3) for v in values] for k, values in rows.items()}}
 
@@ -152,10 +157,12 @@ def markdown() -> str:
 
     def line(name: str, row: Row) -> list[str]:
         held, learnt = row["held_out"], row["learnt"]
-        figures = (held["auc"], held["auc_moved_box"], learnt["auc"], learnt["auc_moved_box"])
-        return [name, *(f"{value:.3f}" for value in figures)]
+        dev = row.get("dev", {})
+        return [name, *(f"{part[key]:.3f}" if part else "" for part in (held, learnt, dev)
+                        for key in ("auc", "auc_moved_box"))]  # fmt: skip
 
-    heads = ["trial", "held out", "held out, box moved", "learnt", "learnt, box moved"]
+    heads = ["trial", "held out", "held out, box moved", "learnt", "learnt, box moved", "dev",
+             "dev, box moved"]  # fmt: skip
     return table(heads, [line(name, row) for name, row in data["trials"].items()])
 
 
@@ -165,6 +172,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("sequences", type=Path)
+    parser.add_argument("--dev", type=Path, help="sequences to tell of besides")
     parser.add_argument("--trial", action="append", default=[])
     parser.add_argument("--nanotrack", type=Path)
     parser.add_argument("--checkpoint", type=Path, default=shipped_checkpoint("tracker"))
@@ -174,18 +182,19 @@ def main() -> None:
     asked = parser.parse_args()
     trials = {asked.label + trial: parsed(trial) for trial in asked.trial or [SHIPPED]}
     source, data = read_checkpoint(asked.checkpoint), read_tracks(asked.sequences)
-    films: list[tuple[Track, list[Array]]] = [
-        (t, [t.read(i) for i in range(len(t))]) for t in data.tracks
-    ]
+    films = films_of(data)
+    more = films_of(read_tracks(asked.dev)) if asked.dev else []
     held = {track.name for track in split(data.tracks)[1]}
     made = cache(lambda back, encoder: network(source, asked.nanotrack, back, encoder))
     info = info_of_checkpoint(load(STUDENTS, source.student), source)
     answer = read_json(asked.output, "trials") if asked.output.is_file() else {"trials": {}}
     for name, settings in trials.items():
         run = made(settings.get("back", 0.0), bool(settings.get("encoder", 1.0)))
-        rows = followed(Follower(run, info, policy(info, settings)), films, asked.moves)
+        follower = Follower(run, info, policy(info, settings))
+        rows, besides = (followed(follower, part, asked.moves) for part in (films, more))
         answer["trials"][name] = {
-            "settings": settings, "weights_sha256": source.weights_sha256, **row(rows, held)
+            "settings": settings, "weights_sha256": source.weights_sha256, **row(rows, held),
+            **({"dev": row(besides, set(besides))["held_out"]} if besides else {}),
         }  # fmt: skip
         told_of = {"kind": "tracker-trials", "command": "python tools/tracker_trials.py"}
         about = {"data": data.name, "data_sha256": data.sha256, "moves": asked.moves}

@@ -1,5 +1,6 @@
 """The tools that try a tracker: what a trial may change, and how rows and claims are told."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -44,6 +45,17 @@ def test_means_are_those_of_scenes_held_out_and_of_the_others():
     told = trials.row({"a": [0.5, 0.4, 0.2], "b": [0.7, 0.7, 0.7]}, {"a"})
     assert told["held_out"] == pytest.approx({"auc": 0.5, "auc_moved_box": 0.3})
     assert told["learnt"] == pytest.approx({"auc": 0.7, "auc_moved_box": 0.7})
+    assert "learnt" not in trials.row({"a": [0.5, 0.4]}, {"a"})
+
+
+def test_the_table_leaves_out_what_was_not_measured(tmp_path, monkeypatch):
+    both = {part: {"auc": 0.5, "auc_moved_box": 0.25} for part in ("held_out", "learnt")}
+    rows = {"one": both, "two": {**both, "dev": {"auc": 0.75, "auc_moved_box": 0.625}}}
+    monkeypatch.setattr(trials, "RESULT", tmp_path / "t.json")
+    (tmp_path / "t.json").write_text(json.dumps({"trials": rows}))
+    one, two = trials.markdown().splitlines()[2:]
+    assert one.split("|")[5:] == [" 0.250 ", "  ", "  ", ""]
+    assert two.split("|")[6:8] == [" 0.750 ", " 0.625 "]
 
 
 def test_claims_compare_told_and_silent_films():
