@@ -106,15 +106,17 @@ def test_training_begins_with_the_weights_of_a_checkpoint_but_for_its_word_map(t
 
     from safetensors.torch import save_file
 
-    from edgesdk_training.recipes.cost import Settings, config_of, first_weights
+    from edgesdk_training.recipes.cost import Settings, config_of, first_weights, kept_policy
 
     torch.manual_seed(3)
     old = PLUGIN.build(Config(size=64, width=16))
     save_file({k: v.contiguous() for k, v in old.state_dict().items()}, tmp_path / "w.safetensors")
     begin = SimpleNamespace(
         weights_path=tmp_path / "w.safetensors", path=tmp_path, student="tracker",
-        student_config={"size": 64, "width": 16},
+        student_config={"size": 64, "width": 16}, postprocess={"policy": {"window": 0.2}},
     )  # fmt: skip
+    assert kept_policy(begin) == {"window": 0.2}
+    assert kept_policy(None) == {}
     config = config_of(Settings(size=256, hears=8), PLUGIN, begin)
     assert (config.size, config.hears) == (64, 8)
     net = first_weights(PLUGIN, config, begin, None)

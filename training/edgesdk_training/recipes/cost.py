@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgesdk.core import plugins
+from edgesdk.track_steps import Policy
 from edgesdk_training.leave import leave
 from edgesdk_training.loop import check_optimiser
 from edgesdk_training.settings import ABOVE_0, check_ranges
@@ -68,7 +69,8 @@ class Settings:
         temperature: Of the alignment.
         teach: Weight of the teacher's scores on real pairs.
         shake: How far the box to remember is off, in its sides.
-        init: Shipped model or checkpoint folder to begin with; its form, sizes and word map stay.
+        init: Shipped model or checkpoint folder to begin with; its form, sizes, word map and
+            policy stay.
         hears: Width of the light form's map of where the crop looks like what is said.
         hear_pairs: Pairs in which only words tell the target, for that map alone.
         hear_epochs: Passes over them, all else being frozen.
@@ -137,11 +139,13 @@ class Cost:
         whole(settings, context, config, model, pairs)
         if config.hears:
             hear(settings, context, config, model.cpu(), pairs)
-        metrics = judged(model.cpu().eval(), student, config, held)
+        policy = kept_policy(begin)
+        metrics = judged(model.cpu().eval(), student, config, held, Policy(**policy))
         told = replace(settings, nanotrack=Path(settings.nanotrack).name)  # no place of a machine
         return leave(
             context, "cost", told, config, model,
             data=name, metrics=metrics, begun={"init": begin}, sequences=len(learnt),
+            reading={"policy": policy} if policy else None,
             held_out=[t.name for t in held],
             data_licence="research, non-commercial" if tracks else "made up by seed",
             teacher="" if teacher is None else teacher.name,
@@ -159,6 +163,11 @@ def config_of(settings: Settings, student: Any, begin: Checkpoint | None) -> Any
         form=settings.form, size=settings.size, words=settings.words, width=settings.width,
         layers=settings.layers, hears=hears,
     )  # fmt: skip
+
+
+def kept_policy(begin: Checkpoint | None) -> dict[str, float]:
+    """Return how the scores of the weights to begin with become boxes; it stays."""
+    return {} if begin is None else dict(begin.postprocess.get("policy", {}))
 
 
 def first_weights(student: Any, config: Any, begin: Checkpoint | None, teacher: Any) -> Any:
