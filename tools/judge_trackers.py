@@ -8,6 +8,8 @@ attribute, and with the first box shifted and scaled by a tenth. All of them fol
 before the next one comes; `cpu_ratio` is how many times as much CPU time the first one needs, the
 median over the sequences. Rivals are those of the installed OpenCV: TrackerNano with NanoTrack
 V2's two files, CSRT, KCF (in opencv-contrib-python); and template matching at the same size, here.
+`--renew` judges these trackers anew in a file that is there and keeps its times and other rows, for
+a network of other weights is as fast.
 `edgesdk report` draws the file.
 """
 
@@ -21,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from edgesdk.core.files import sha256_file, write_json
+from edgesdk.core.errors import UsageError
+from edgesdk.core.files import read_json, sha256_file, write_json
 from edgesdk.core.shipped import open_bundle
 from edgesdk.core.tensors import Array
 from edgesdk.sequences import Track, measures, overlaps, read_tracks, success_curve
@@ -31,6 +34,7 @@ from tools.command import told
 
 Follow = Callable[[Sequence[Array], Array, str], Array]
 NOISE = 0.1  # of the box's sides
+TIMES = ("frames_s", "cpu_ms", "cpu_ratio", "cpu_ratios")
 
 
 def by_edgesdk(bundle: str, threads: int, spoken: bool) -> Follow:
@@ -192,16 +196,19 @@ def main() -> None:
     parser.add_argument("--noise", action="store_true", help="also with a first box moved a tenth")
     parser.add_argument("--frames", action="store_true", help="keep the overlap of each frame")
     parser.add_argument("--only", action="append", help="names of trackers to run")
+    parser.add_argument("--renew", action="append", help="names of trackers to judge anew")
     parser.add_argument("-o", "--output", type=Path, required=True)
     asked = parser.parse_args()
     data = read_tracks(asked.sequences)
+    old = read_json(asked.output, "judgement") if asked.renew else {}
     rivals = {
         "edgesdk": by_edgesdk(asked.bundle, asked.threads, True),
         "edgesdk, no words": by_edgesdk(asked.bundle, asked.threads, False),
         "template matching": by_template,
         **({} if asked.nanotrack is None else opencv_rivals(asked.nanotrack, asked.threads)),
     }
-    chosen = {name: rivals[name] for name in rivals if not asked.only or name in asked.only}
+    some = asked.renew or asked.only
+    chosen = {name: rivals[name] for name in rivals if not some or name in some}
     bundle = open_bundle(asked.bundle)
     entry = bundle.path / bundle.entry
     results = judged(chosen, data.tracks, asked.noise, asked.frames)
@@ -209,7 +216,7 @@ def main() -> None:
         print(name, {k: round(v, 4) for k, v in row.items() if isinstance(v, float)})
     told = {
         "kind": "trackers",
-        "command": command_of(asked),
+        "command": old.get("command", command_of(asked)),
         "data": data.name,
         "data_sha256": data.sha256,
         "bundle": bundle.name,
@@ -218,7 +225,23 @@ def main() -> None:
         "load": os.getloadavg()[0],
         "trackers": results,
     }
-    write_json(asked.output, told)
+    write_json(asked.output, renewed(old, told) if old else told)
+
+
+def renewed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a judgement whose rows of `new` are anew but for the times.
+
+    Raises:
+        UsageError: they are of different sequences.
+    """
+    if old["data_sha256"] != new["data_sha256"]:
+        raise UsageError(f"{old['data']} was judged before, not these sequences; judge all anew")
+    rows = dict(old["trackers"])
+    for name, row in new["trackers"].items():
+        rows[name] = {**row, **{key: rows[name][key] for key in TIMES}}
+    kept = {key: old[key] for key in ("threads", "load")}
+    timed = old.get("timed_entry_sha256", old["entry_sha256"])
+    return {**new, **kept, "timed_entry_sha256": timed, "trackers": rows}
 
 
 def command_of(asked: argparse.Namespace) -> str:

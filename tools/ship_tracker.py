@@ -7,8 +7,9 @@ Few sequences teach much that holds for them alone: `--keep` draws the correlati
 of the way back to NanoTrack's own weights, which often bears other scenes better (Wortsman et al.
 2022, "Robust fine-tuning of zero-shot models"). `--search` takes the middle of the crop, at the
 same scale and with the same weights: fewer pixels are searched, so a frame costs less. `--words`
-adds the map that another run taught alone (`--set init=tracker --set epochs=0`). The figures come
-from tools/judge_trackers.py.
+adds the map that another run taught alone (`--set init=tracker --set epochs=0`). `--toward` goes a
+part of the way to the weights of a run that began with these. The figures come from
+tools/judge_trackers.py.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgesdk.core.bundle import Checkpoint
+from edgesdk.core.errors import UsageError
 from edgesdk.core.files import read_json
 from edgesdk.core.plugins import STUDENTS, load
 from tools.command import told
@@ -81,13 +83,33 @@ def heard(source: Checkpoint, run: Checkpoint, loud: float, folder: Path) -> Che
     state = student.load(source).state_dict()
     state |= {key: value for key, value in taught.items() if key.startswith("words.")}
     state["words.word.2.weight"] = loud * state["words.word.2.weight"]
-    kept = ("recipe_sha256", "settings", "data", "sequences", "held_out", "seed")
-    told = {key: run.provenance[key] for key in kept if key in run.provenance}
-    told["loud"] = loud
+    told = {**origin(run), "loud": loud}
     return changed(
         source, state, folder, student_config=asdict(config), cost=student.cost(config),
         provenance={**source.provenance, "words": told},
     )  # fmt: skip
+
+
+def between(source: Checkpoint, run: Checkpoint, part: float, folder: Path) -> Checkpoint:
+    """Return a checkpoint `part` of the way from a tracker to a run that began with it.
+
+    Raises:
+        UsageError: the run did not begin with it.
+    """
+    begun = run.provenance.get("init", {}).get("weights_sha256")
+    if begun != source.weights_sha256:
+        raise UsageError(f"{run.path} began with the weights {begun}, not with {source.path}")
+    student = load(STUDENTS, source.student)
+    own, other = (student.load(one).state_dict() for one in (source, run))
+    mixed = {key: value.lerp(other[key], part) for key, value in own.items()}
+    told = {**origin(run), "part": part}
+    return changed(source, mixed, folder, provenance={**source.provenance, "toward": told})
+
+
+def origin(run: Checkpoint) -> dict[str, Any]:
+    """Return what is kept of a run that gave a part of the weights."""
+    kept = ("recipe_sha256", "settings", "data", "sequences", "held_out", "seed")
+    return {key: run.provenance[key] for key in kept if key in run.provenance}
 
 
 def measured(path: Path) -> dict[str, Any]:
@@ -115,6 +137,8 @@ def main() -> None:
     parser.add_argument("--search", type=int, default=0, help="side of the crop in pixels")
     parser.add_argument("--words", type=Path, help="run that taught the word map of this tracker")
     parser.add_argument("--loud", type=float, default=1.0, help="factor of that map's logits")
+    parser.add_argument("--toward", type=Path, help="run that began with these weights")
+    parser.add_argument("--part", type=float, default=0.5, help="of the way to its weights")
     parser.add_argument("--policy", action="append", default=[], help="NAME=VALUE")
     parser.add_argument("--judged", type=Path)
     asked = parser.parse_args()
@@ -126,7 +150,10 @@ def main() -> None:
             source = narrowed(source, asked.search, Path(place) / "narrow")
         if asked.words:
             source = heard(source, checkpoint_of(asked.words), asked.loud, Path(place) / "heard")
-        same = not asked.keep and not asked.search and not asked.words
+        if asked.toward:
+            run = checkpoint_of(asked.toward)
+            source = between(source, run, asked.part, Path(place) / "toward")
+        same = not (asked.keep or asked.search or asked.words or asked.toward)
         metrics = dict(source.metrics) if same else {}
         if asked.judged is not None:
             metrics |= measured(asked.judged)

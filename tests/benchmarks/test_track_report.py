@@ -10,7 +10,7 @@ import edgesdk
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import write_json
 from edgesdk.sequences import read_tracks
-from tools.judge_trackers import by_template, judged
+from tools.judge_trackers import by_template, judged, renewed
 
 
 @pytest.fixture
@@ -78,3 +78,20 @@ def test_a_damaged_file_is_refused(tmp_path):
         write_json(path, {"kind": "trackers", "trackers": trackers})
         with pytest.raises(UsageError, match="judge_trackers"):
             edgesdk.report(path, output_dir=tmp_path)
+
+
+def test_trackers_that_are_judged_anew_keep_their_times():
+    times = {"frames_s": 9, "cpu_ms": 1, "cpu_ratio": 2, "cpu_ratios": [2]}
+    slow = {**times, "frames_s": 1, "cpu_ms": 5}
+    about = {"data": "set", "data_sha256": "d", "threads": 1, "load": 0.1, "entry_sha256": "one"}
+    old = {**about, "trackers": {"edgesdk": {"auc": 0.5, **times}, "kcf": {"auc": 0.4, **times}}}
+    new = {**about, "load": 9, "entry_sha256": "two", "trackers": {"edgesdk": {"auc": 0.6, **slow}}}
+    found = renewed(old, new)
+    assert found["trackers"]["edgesdk"] == {"auc": 0.6, **times}
+    assert found["trackers"]["kcf"] == old["trackers"]["kcf"]
+    assert (found["entry_sha256"], found["timed_entry_sha256"], found["load"]) == (
+        "two", "one", 0.1,
+    )  # fmt: skip
+    assert renewed(found, new)["timed_entry_sha256"] == "one"
+    with pytest.raises(UsageError, match="judge all anew"):
+        renewed(old, {**new, "data_sha256": "e"})

@@ -15,8 +15,10 @@ from edgesdk.track import Follower  # noqa: E402
 from edgesdk.worlds import Scene, make_world  # noqa: E402
 from edgesdk_training.students.tracker import PLUGIN, Config  # noqa: E402
 from edgesdk_training.track_trial import info_of_checkpoint, info_of_module, runner  # noqa: E402
+from tools import ship_tracker as ship  # noqa: E402
 from tools import tracker_trials as trials  # noqa: E402
 from tools import tracker_words as words  # noqa: E402
+from tools.zoo import changed  # noqa: E402
 
 
 def test_a_trial_is_a_list_of_settings():
@@ -125,3 +127,19 @@ def test_a_rival_of_the_words_differs_in_the_alignment_alone(tmp_path):
     ours, theirs = (PLUGIN.load(c).state_dict() for c in (shown, rival))
     assert torch.allclose(theirs["words.word.2.weight"], loud * ours["words.word.2.weight"])
     assert torch.equal(theirs["words.key.0.weight"], ours["words.key.0.weight"])
+
+
+def test_weights_part_of_the_way_lie_between_and_their_run_began_with_them(tmp_path):
+    shown = read_checkpoint(shipped_checkpoint("tracker"))
+    state = PLUGIN.load(shown).state_dict()
+    moved = {key: value + 1 if key.startswith("head.") else value for key, value in state.items()}
+    began = {"init": {"weights_sha256": shown.weights_sha256}, "seed": 3}
+    run = changed(shown, moved, tmp_path / "run", provenance=began)
+    part = ship.between(shown, run, 0.25, tmp_path / "part")
+    found = PLUGIN.load(part).state_dict()
+    assert torch.allclose(found["head.score_corr.kernel.bias"],
+                          state["head.score_corr.kernel.bias"] + 0.25)  # fmt: skip
+    assert torch.equal(found["backbone.stem.0.weight"], state["backbone.stem.0.weight"])
+    assert part.provenance["toward"] == {"seed": 3, "part": 0.25}
+    with pytest.raises(UsageError, match="began with the weights"):
+        ship.between(part, run, 0.25, tmp_path / "other")
