@@ -43,7 +43,7 @@ from tools.ship_tracker import heard
 from tools.zoo import checkpoint_of
 
 RESULT = Path(__file__).resolve().parent.parent / "benchmarks/results/tracker-words.json"
-WORLDS, FIRST, FRAMES = 80, 50_000, 12
+WORLDS, FIRST, FRAMES = 40, 50_000, 12
 MOVES = {"jump": 1.2, "rest": 3}
 BATCH, BATCHES = 16, 12
 CROWD, PLAIN = "look-alikes that change places", "look-alikes"
@@ -94,6 +94,7 @@ def ceiling(oracle: Oracle, films: Sequence[tuple[Sequence[Array], Array, str]])
     """Return the AUC of each film where something told which cells hold the target."""
     rows = []
     for frames, boxes, _ in films:
+        oracle.truth = boxes[0]
         found = [oracle.start(frames[0], boxes[0]).box]
         for frame, box in zip(frames[1:], boxes[1:], strict=True):
             oracle.truth = box
@@ -232,7 +233,7 @@ def main() -> None:
     answer = {
         "kind": "tracker-words",
         "command": "python tools/tracker_words.py"
-        + f" --set {asked.set.name}" * bool(asked.set)
+        + (f" --set {asked.set.name}" if asked.set else "")
         + " --rival RUN" * bool(asked.rival),
         **own,
         "oracle": most(shown),

@@ -111,7 +111,8 @@ def test_an_oracle_leaves_scores_where_the_target_is_and_nowhere_else():
     assert seen[2, 2] == np.float32(0.9)
     assert seen[0, 0] == 0
     assert oracle._look(world.frames[0], centre + 500, side, None)["score"].max() == 0
-    assert len(words.ceiling(oracle, [(world.frames, world.boxes, "")])) == 1
+    fresh = words.Oracle(everywhere, info_of_module(PLUGIN, config))
+    assert len(words.ceiling(fresh, [(world.frames, world.boxes, "")])) == 1
 
 
 def test_a_rival_of_the_words_differs_in_the_alignment_alone(tmp_path):
