@@ -165,7 +165,7 @@ def config_of(settings: Settings, student: Any, begin: Checkpoint | None) -> Any
     )  # fmt: skip
 
 
-def kept_policy(begin: Checkpoint | None) -> dict[str, float]:
+def kept_policy(begin: Checkpoint | None) -> dict[str, Any]:
     """Return how the scores of the weights to begin with become boxes; it stays."""
     return {} if begin is None else dict(begin.postprocess.get("policy", {}))
 
