@@ -19,7 +19,7 @@ import edgesdk
 from edgesdk.core import plugins
 from edgesdk.core.bundle import read_checkpoint
 from edgesdk.core.errors import UsageError
-from edgesdk.core.files import sha256_file, write_json
+from edgesdk.core.files import read_json, sha256_file, write_json
 from edgesdk.core.protocols import RunResult
 from tools.command import told
 
@@ -34,19 +34,9 @@ GLOBAL = {
     "fedlmd": ("fedlmd", {}),
     "fedlmd, no teacher": ("fedlmd", {"teacher_free": True}),
 }
+CIFAR_GLOBAL = {**GLOBAL, "fedlmd, beta 2": ("fedlmd", {"distil": 2.0})}
 # What FedLMD may be set to, tried on a seed that no claim is judged by.
-TRIALS = {
-    "fedavg": GLOBAL["fedavg"],
-    "fedlmd": GLOBAL["fedlmd"],
-    "fedlmd, beta 2": ("fedlmd", {"distil": 2.0}),
-    "fedlmd, no teacher": GLOBAL["fedlmd, no teacher"],
-    "fedlmd, no teacher, beta .3": ("fedlmd", {"teacher_free": True, "distil": 0.3}),
-    "fedlmd, no teacher, beta 2": ("fedlmd", {"teacher_free": True, "distil": 2.0}),
-    "fedlmd, beta 4": ("fedlmd", {"distil": 4.0}),
-    "fedlmd, beta 2, T 2": ("fedlmd", {"distil": 2.0, "temperature": 2.0}),
-    "fedavg, lr .02": ("fedlmd", {"method": "fedavg", "lr": 0.02}),
-    "fedlmd, lr .02": ("fedlmd", {"lr": 0.02}),
-}
+TRIALS = {name: CIFAR_GLOBAL[name] for name in ("fedlmd", "fedlmd, beta 2")}
 PERSONAL = {
     "local only": ("fedckd", {"method": "local"}),
     "fedavg": ("fedckd", {"method": "fedavg"}),
@@ -81,9 +71,9 @@ CIFAR = {"size": 16, "width": 16, "hidden": 64, "pictures": 5000, "judged": 1000
 CAMPAIGNS: dict[str, tuple[Mapping[str, tuple[str, Mapping[str, Any]]], Mapping[str, Any]]] = {
     "digits-shards": (GLOBAL, {**DIGITS, "skew": "shards:2"}),
     "digits-dirichlet": (PERSONAL, {**DIGITS_PERSONAL, "skew": "dirichlet:0.3"}),
-    "cifar10-shards": (GLOBAL, {**CIFAR, "skew": "shards:2"}),
+    "cifar10-shards": (CIFAR_GLOBAL, {**CIFAR, "skew": "shards:2"}),
     "cifar10-shards-trials": (TRIALS, {**CIFAR, "skew": "shards:2"}),
-    "cifar10-shards-long": (GLOBAL, {**CIFAR, "skew": "shards:2", "rounds": 80}),
+    "cifar10-shards-long": (CIFAR_GLOBAL, {**CIFAR, "skew": "shards:2", "rounds": 80}),
     "cifar10-dirichlet": (
         CIFAR_PERSONAL,
         {**CIFAR, "skew": "dirichlet:0.1", "participation": 0.6, "rounds": 20},
@@ -100,6 +90,7 @@ CLAIMS = (
     ("7a", "personal_accuracy", "fedbsd", "fedper", 0.8),
     ("7a, lambda 10, T 1", "personal_accuracy", "fedbsd, lambda 10, T 1", "fedper", 0.8),
     ("8a", "global_accuracy", "fedlmd", "fedavg", 8.0),
+    ("8a, beta 2", "global_accuracy", "fedlmd, beta 2", "fedavg", 8.0),
     ("8b", "global_accuracy", "fedlmd, no teacher", "fedlmd", -3.0),
 )
 
@@ -117,7 +108,7 @@ def row(runs: Mapping[int, RunResult]) -> dict[str, Any]:
     """Return one method's figures over its seeds."""
     found: dict[str, Any] = {}
     for name in FIGURES:
-        values = {seed: run.metrics[name] for seed, run in runs.items() if name in run.metrics}
+        values = {str(seed): run.metrics[name] for seed, run in runs.items() if name in run.metrics}
         if values:
             found[name] = {**interval(list(values.values())), "by_seed": values}
     first = next(iter(runs.values()))
@@ -181,8 +172,24 @@ def command(asked: argparse.Namespace) -> str:
     """Return what wrote the file."""
     only = "".join(f' --only "{name}"' for name in asked.only)
     first = f" --first {asked.first}" if asked.first else ""
-    told = f"--data {asked.data.name}{only}{first} --seeds {asked.seeds}"
+    beside = f" --beside {asked.beside}" if asked.beside else ""
+    told = f"--data {asked.data.name}{only}{first} --seeds {asked.seeds}{beside}"
     return f"python tools/federated.py {asked.campaign} {told}"
+
+
+def standing(path: Path | None, common: Mapping[str, Any], sha256: str) -> dict[str, Any]:
+    """Return the methods of a stored result, none where no path is given.
+
+    Raises:
+        UsageError: it was measured on other data, or otherwise.
+    """
+    if path is None:
+        return {}
+    found = read_json(path, "result")
+    if found["settings"] != common or found["data"]["sha256"] != sha256:
+        raise UsageError(f"{path} is of other data or settings, and nothing to stand beside")
+    methods: dict[str, Any] = found["methods"]
+    return methods
 
 
 def chosen(methods: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
@@ -203,6 +210,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--seeds", type=int, default=3)
     options.add_argument("--first", type=int, default=0, help="the first seed")
     options.add_argument("--only", action="append", default=[], help="a method; default: all")
+    options.add_argument("--beside", type=Path, help="a result, whose methods are rivals here too")
     options.add_argument("--runs", type=Path, default=Path("runs/federated"))
     options.add_argument("-o", "--output", required=True, type=Path)
     return options
@@ -212,6 +220,8 @@ def main() -> None:
     asked = parser().parse_args()
     every, common = CAMPAIGNS[asked.campaign]
     methods = chosen(every, asked.only)
+    sha256 = sha256_file(asked.data)
+    rivals = standing(asked.beside, common, sha256)
     runs: dict[str, dict[int, RunResult]] = {}
     for seed in range(asked.first, asked.first + asked.seeds):
         for name, (recipe, settings) in methods.items():
@@ -221,15 +231,15 @@ def main() -> None:
             )  # fmt: skip
             runs.setdefault(name, {})[seed] = run
             print(asked.campaign, seed, name, {k: round(v, 4) for k, v in run.metrics.items()})
-            rows = {label: row(found) for label, found in runs.items()}
+            rows = {**rivals, **{label: row(found) for label, found in runs.items()}}
             judged = [silence(rows, claim(rows, told)) for told in CLAIMS]
             claims = [found for found in (*judged, bytes_claim(runs)) if found]
             write_json(asked.output, {
                 "command": command(asked),
-                "data": {"name": asked.data.name, "sha256": sha256_file(asked.data)},
+                "data": {"name": asked.data.name, "sha256": sha256},
                 "seeds": seed + 1 - asked.first, "settings": common,
                 "methods": {
-                    label: {"recipe": methods[label][0], "settings": methods[label][1], **found}
+                    label: {"recipe": every[label][0], "settings": every[label][1], **found}
                     for label, found in rows.items()
                 },
                 "claims": claims,

@@ -46,6 +46,19 @@ def test_what_fedbsd_sends_is_its_backbone_to_the_byte(federated):
     assert not judge.bytes_claim({"fedbsd": {0: whole}})["holds"]
 
 
+def test_methods_of_a_stored_result_stand_beside_those_of_equal_settings(tmp_path):
+    path = tmp_path / "stored.json"
+    rows = {"fedavg": row(0.3, 0.2)}
+    path.write_text(json.dumps({"settings": {"a": 1}, "data": {"sha256": "x"}, "methods": rows}))
+    assert judge.standing(None, {}, "x") == {}
+    found = judge.standing(path, {"a": 1}, "x")
+    told = {"fedlmd": {"global_accuracy": {"by_seed": {"0": 0.4, "1": 0.3}}}, **found}
+    assert judge.claim(told, FEDLMD)["points"]["mean"] == pytest.approx(10)
+    for settings, sha256 in (({"a": 2}, "x"), ({"a": 1}, "y")):
+        with pytest.raises(UsageError, match="nothing to stand beside"):
+            judge.standing(path, settings, sha256)
+
+
 def test_methods_are_asked_for_by_name():
     methods = {"fedavg": 1, "fedlmd": 2}
     assert judge.chosen(methods, []) == methods
