@@ -292,3 +292,33 @@ def test_a_whitened_answer_varies_less_by_what_varies_within_a_person():
     labels = torch.arange(40).repeat_interleave(6)
     fold_whitening(layer, layer.identity(inputs).detach(), labels, 0.1)
     assert layer.identity.weight[0].norm() < layer.identity.weight[3].norm()
+
+
+@pytest.mark.slow
+def test_a_mobile_recogniser_learns_beside_its_corrections(masked, tmp_path):
+    from edgesdk_training.checkpoint import save_checkpoint
+
+    config = STUDENT.config(mobile=True, complete=False)
+    torch.manual_seed(0)
+    licence, folder = {"weights": "none", "data": "none"}, tmp_path / "first"
+    save_checkpoint(
+        folder, "masked-face", STUDENT, config, STUDENT.build(config), licence=licence,
+        provenance={},
+    )  # fmt: skip
+    asked = {
+        "size": 112, "mobile": True, "aside": True, "complete_epochs": 0, "init": str(folder),
+        "completion": "masked-face", "optimiser": "adamw", "lr": 1e-3, "whiten": 0.0,
+    }  # fmt: skip
+    found = masked(**asked, gated="bare")
+    state = tensors(found)
+    assert any(k.startswith("recogniser.corrections") and v.any() for k, v in state.items())
+    assert read_checkpoint(found.checkpoints["student"]).student_config["gated"] == "bare"
+    # What follows it answers as it did, whose channels are made alike once more.
+    asked |= {"init": str(found.checkpoints["student"]), "epochs": 0}
+    again = masked(**asked, gated="bare")
+    faces = torch.rand(2, 3, 112, 112) * 2 - 1
+    one, other = (
+        STUDENT.load(read_checkpoint(run.checkpoints["student"]))(faces)[0]
+        for run in (found, again)
+    )
+    assert torch.allclose(one, other, atol=1e-4)

@@ -174,3 +174,31 @@ def test_a_file_that_is_none_is_refused(tmp_path):
     (path := tmp_path / "x.tflite").write_bytes(b"no model")
     with pytest.raises(UsageError, match=r"is no \.tflite file that runs"):
         read(path)
+
+
+@pytest.mark.parametrize("kind", ["", "masked", "bare"])
+def test_channels_are_made_alike_and_answers_stay(kind):
+    from edgesdk_training.nets.alike import convolutions, make_alike, peaks_of, streams
+    from edgesdk_training.nets.mobile_face import MobileFace
+
+    torch.manual_seed(0)
+    net, faces = MobileFace(kind).eval(), torch.rand(4, 4, 112, 112) * 2 - 1
+    # Two faces bare, two hidden, so that all layers say something.
+    faces[:2, 3], faces[2:, 3] = 0, 1
+    for layer in convolutions(net):
+        torch.nn.init.normal_(layer.weight, 0, layer.weight[0].numel() ** -0.5)
+        layer.weight.data *= torch.rand(len(layer.weight), 1, 1, 1) * 10
+    with torch.no_grad():
+        before, maps = net(faces), streams(net)
+        uneven = [unevenness(peaks) for peaks in peaks_of(net, maps, faces)]
+        make_alike(net, faces)
+        after = net(faces)
+        even = [unevenness(peaks) for peaks in peaks_of(net, maps, faces)]
+    assert torch.allclose(before, after, atol=1e-5)
+    assert all(one < other for one, other in zip(even, uneven, strict=True))
+    said = {id(layer) for one in maps for layer in one.said}
+    assert said == {id(layer) for layer in convolutions(net)}
+
+
+def unevenness(peaks):
+    return float(peaks.max() / peaks.median())

@@ -43,6 +43,9 @@ def work_side(size: int) -> int:
 class Segmenter(nn.Module):
     """Pictures [N, 3, W, W] in -1..1 in, logits of what hides the face [N, 1, W, W] out."""
 
+    # Of a bare face all of the mask lies within one level of 8 bits.
+    in_float = True
+
     def __init__(self) -> None:
         super().__init__()
         self.enter = ConvBnRelu(3, 16, 4, stride=2)
@@ -87,6 +90,9 @@ class Generator(nn.Module):
 
     The attention branch and the branch of local and coarse features lie side by side.
     """
+
+    # What is looked for among hidden places is told from the rest by less than a level.
+    in_float = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -61,6 +61,9 @@ PART = "recogniser."
 # Pictures that a completion is judged on, at most.
 MOST_JUDGED = 500
 
+# Faces whose largest answers tell how the channels of a MobileFaceNet are made alike, at most.
+MOST_LOOKED_AT = 128
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -224,6 +227,7 @@ class Deocclusion:
         from edgesdk_training.checkpoint import draw_back
         from edgesdk_training.completion import teach_completion
         from edgesdk_training.distiller import distil
+        from edgesdk_training.nets.alike import make_alike
 
         student = plugins.load(plugins.STUDENTS, context.student)
         complete = bool(settings.complete_epochs or settings.completion)
@@ -254,6 +258,8 @@ class Deocclusion:
         if settings.whiten:
             faces.whiten(model.recogniser, settings.whiten)
         model = student.folded(model)
+        if settings.mobile:
+            make_alike(model.recogniser, faces.sample(settings.size, context.seed, MOST_LOOKED_AT))
         metrics, shown = judged(context, model, faces)
         metrics |= aided
         return leave(
