@@ -81,6 +81,11 @@ class SerialSession(BaseSession):
                 self.free()
 
 
+def renormalised(bundle: Bundle) -> str:
+    """Return the output that coded numbers leave not exactly of unit length, "" for none."""
+    return bundle.outputs[0].name if bundle.build.get("renormalise") else ""
+
+
 def use_threads(count: int) -> None:
     """Let torch compute with `count` threads: one number that all sessions of a process share."""
     import torch

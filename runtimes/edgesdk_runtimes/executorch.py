@@ -21,7 +21,7 @@ from edgesdk.core.hush import hush
 from edgesdk.core.protocols import Runtime, Session
 from edgesdk.core.tensors import Array, Arrays
 from edgesdk_runtimes._pte import read_pte
-from edgesdk_runtimes._session import SerialSession, distribution_version
+from edgesdk_runtimes._session import SerialSession, distribution_version, renormalised
 
 METHOD = "forward"
 
@@ -63,7 +63,7 @@ class ExecutorchSession(SerialSession):
         self._method: Any = None
         with _POOL.lock:
             self._load()
-        self._renormalise = bool(bundle.build.get("renormalise"))
+        self._unit = renormalised(bundle)
 
     def _load(self) -> None:
         """Load the method, again where the pool of threads is another than before."""
@@ -98,7 +98,7 @@ class ExecutorchSession(SerialSession):
         given = [torch.from_numpy(_own(inputs[spec.name])) for spec in self.bundle.inputs]
         outputs = zip(self.bundle.outputs, self._method.execute(given), strict=True)
         found = {spec.name: np.array(tensor.numpy()) for spec, tensor in outputs}
-        return {n: unit(a) for n, a in found.items()} if self._renormalise else found
+        return {n: unit(a) if n == self._unit else a for n, a in found.items()}
 
     def placement(self) -> Mapping[str, int] | None:
         """Return the number of operators that XNNPACK takes and that portable kernels do."""

@@ -13,7 +13,7 @@ from edgesdk.core.bundle import Bundle
 from edgesdk.core.errors import EdgeSdkError
 from edgesdk.core.protocols import Runtime, Session
 from edgesdk.core.tensors import Array, Arrays
-from edgesdk_runtimes._session import SerialSession, distribution_version
+from edgesdk_runtimes._session import SerialSession, distribution_version, renormalised
 
 NEW, OLD = "ai_edge_litert", "tflite_runtime"
 
@@ -47,7 +47,7 @@ class LitertSession(SerialSession):
             raise EdgeSdkError(
                 f"LiteRT cannot open {bundle.entry_path}: {error}; export it again"
             ) from None
-        self._renormalise = bool(bundle.build.get("renormalise"))
+        self._unit = renormalised(bundle)
 
     def _allocate(self) -> None:
         """Make room for the tensors, and look up once what each run needs to know of them."""
@@ -64,7 +64,7 @@ class LitertSession(SerialSession):
         for name, slot in self._inputs:
             self._interpreter.set_tensor(slot.index, slot.coded(inputs[name]))
         self._interpreter.invoke()
-        return {name: self._output(slot) for name, slot in self._outputs}
+        return {name: self._output(name, slot) for name, slot in self._outputs}
 
     def _resize(self, inputs: Arrays) -> None:
         for name, slot in self._inputs:
@@ -72,12 +72,12 @@ class LitertSession(SerialSession):
             self._interpreter.resize_tensor_input(slot.index, inputs[name].shape)
         self._allocate()
 
-    def _output(self, slot: _Slot) -> Array:
+    def _output(self, name: str, slot: _Slot) -> Array:
         array: Array = self._interpreter.get_tensor(slot.index)
         if not slot.scale:
             return array
         decoded = slot.decoded(array)
-        return unit(decoded) if self._renormalise else decoded
+        return unit(decoded) if name == self._unit else decoded
 
     def free(self) -> None:
         """Free the interpreter."""

@@ -42,6 +42,28 @@ class Convolved(nn.Sequential):
         super().__init__(*layers, *([] if linear else [nn.PReLU(outputs)]))
 
 
+class Stem(Convolved):
+    """The first convolution: what 8 bits lose here is lost for all that follow."""
+
+    in_float = True
+
+
+class Said(nn.Linear):
+    """The last product, of which little is to be computed and all is heard."""
+
+    in_float = True
+
+
+class Unit(nn.Module):
+    """Rows of any length in, of length 1 out."""
+
+    in_float = True
+
+    def forward(self, said: Tensor) -> Tensor:
+        """Return unit rows [N, D]."""
+        return unit(LESS * said)
+
+
 class Bottleneck(nn.Module):
     """Widen, convolve each channel, narrow; beside the map itself where the shape stays."""
 
@@ -75,7 +97,7 @@ class MobileFace(nn.Module):
     def __init__(self, gated: str = "") -> None:
         super().__init__()
         self.front = nn.Sequential(
-            Convolved(3, STEM, 4, 2),
+            Stem(3, STEM, 4, 2),
             Convolved(STEM, STEM, 3, groups=STEM),
             Convolved(STEM, STEM, 1, linear=True),
             *_blocks(STEM, STAGES),
@@ -85,7 +107,7 @@ class MobileFace(nn.Module):
             Convolved(LAST_STAGES[-1][1], READ, 1),
             Convolved(READ, READ, LAST_SIDE, groups=READ, linear=True, padded=False),
         )
-        self.identity = nn.Linear(READ, IDENTITY)
+        self.identity, self.unit = Said(READ, IDENTITY), Unit()
         self.bare = gated == "bare"
         self.corrections = nn.ModuleList(_corrections()) if gated else None
 
@@ -112,7 +134,8 @@ class MobileFace(nn.Module):
 
     def forward(self, face: Tensor) -> Tensor:
         """Return unit embeddings [N, 192]."""
-        return unit(LESS * self.heads(face)[1])
+        embedding: Tensor = self.unit(self.heads(face)[1])
+        return embedding
 
 
 def opened(hidden: Tensor) -> Tensor:
