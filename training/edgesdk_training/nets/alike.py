@@ -7,13 +7,14 @@ faces instead of being guessed from weights.
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from edgesdk_training.nets.mobile_face import Bottleneck, MobileFace
 
-Layer = nn.Conv2d | nn.Linear
+Layer: TypeAlias = nn.Conv2d | nn.Linear
 # A channel that says or weighs less is left as it is.
 SILENT = 1e-6
 

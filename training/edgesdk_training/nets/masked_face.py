@@ -7,6 +7,8 @@ widths are our own. All three parts work on half the picture where it is large, 
 56 pixels tells all that a small network reads.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
@@ -165,6 +167,20 @@ def plus_trunk(side: int, stride: int) -> nn.Sequential:
     )
 
 
+class PictureStep(nn.Module):
+    """A step on pictures that stays in float: one level of 8 bits is more than most masks hold."""
+
+    in_float = True
+
+    def __init__(self, step: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.step = step
+
+    def forward(self, *pictures: Tensor) -> Tensor:
+        """Return what the step makes of pictures."""
+        return self.step(*pictures)
+
+
 class MaskedFace(nn.Module):
     """A face [N, 3, size, size] in; its embedding, and what was seen and drawn on the way.
 
@@ -188,6 +204,8 @@ class MaskedFace(nn.Module):
         self.halves, self.given, self.views = work_side(size) < size, given, views
         self.segmenter = Segmenter() if complete and not given else None
         self.generator = Generator() if complete else None
+        self.sigmoid, self.twice = PictureStep(torch.sigmoid), PictureStep(twice)
+        self.paste = PictureStep(paste)
         self.recogniser = MobileFace(gated) if mobile else Recogniser(work_side(size), deep)
 
     @property
@@ -209,8 +227,8 @@ class MaskedFace(nn.Module):
         assert self.generator is not None
         if mask is None:
             assert self.segmenter is not None
-            mask = torch.sigmoid(self.segmenter(face))
-        return paste(face, self.generator(face, mask), mask), mask
+            mask = self.sigmoid(self.segmenter(face))
+        return self.paste(face, self.generator(face, mask), mask), mask
 
     def readable(self, image: Tensor) -> Tensor:
         """Return what the recogniser reads of faces [N, 3, W, W] in -1..1.
@@ -220,7 +238,7 @@ class MaskedFace(nn.Module):
         if not self.gated:
             return self.completed(image)[0]
         assert self.segmenter is not None
-        return torch.cat([image, twice(torch.sigmoid(self.segmenter(self.seen(image))))], 1)
+        return torch.cat([image, self.twice(self.sigmoid(self.segmenter(self.seen(image))))], 1)
 
     def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
         """Return unit embeddings, with `views` also the mask found and the picture."""
@@ -229,10 +247,10 @@ class MaskedFace(nn.Module):
             alone: Tensor = self.recogniser(image if self.mobile else face)
             return alone
         small, hidden = self.completed(face, hidden)
-        whole = twice(small) if self.halves else small
-        hidden = twice(hidden) if self.halves else hidden
+        whole = self.twice(small) if self.halves else small
+        hidden = self.twice(hidden) if self.halves else hidden
         # The visible part of the shown picture is as sharp as it came.
-        shown = paste(image, whole, hidden)
+        shown = self.paste(image, whole, hidden)
         came, drawn = (image, shown) if self.mobile else (face, small)
         read = came if self.aside else drawn
         embedding: Tensor = self.recogniser(torch.cat([read, hidden], 1) if self.gated else read)
