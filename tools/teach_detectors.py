@@ -22,7 +22,7 @@ from edgesdk_training._train import train
 from edgesdk_training.nets.generators import FAMILIES
 from tools.command import told
 
-CLUES = ("f2c", "raw", "high-pass", "npr")
+CLUES = ("f2c", "npr", "raw", "high-pass")
 # By last stage; beginnings of the families' names.
 GROUPS = {
     "resized": "ae-nearest+ae-bi+ae-residual+gan-nearest+vq-nearest+vq-gan+sr-nearest+sr-gan"

@@ -16,7 +16,12 @@ from edgesdk_training import clue_data, soft  # noqa: E402
 from edgesdk_training.draws import Draws, varied  # noqa: E402
 from edgesdk_training.fakes import Redrawer, clean_photo, variants  # noqa: E402
 from edgesdk_training.nets import clue_net  # noqa: E402
-from edgesdk_training.nets.generators import FAMILIES, enlarge  # noqa: E402
+from edgesdk_training.nets.generators import (  # noqa: E402
+    FAMILIES,
+    Autoencoder,
+    Family,
+    enlarge,
+)
 from tools.teach_detectors import GROUPS  # noqa: E402
 
 PUBLISHED = {
@@ -124,6 +129,30 @@ def test_every_family_can_be_made_in_other_ways(family):
 def test_transposed_convolutions_of_any_kernel_enlarge_by_the_factor(kernel, factor):
     layer = enlarge("tconv", 4, 3, factor, max(kernel, factor))
     assert layer(torch.rand(1, 4, 5, 6)).shape == (1, 3, 5 * factor, 6 * factor)
+
+
+@pytest.mark.parametrize("codes", [0, 40])
+def test_a_given_encoder_holds_what_it_can_and_is_not_learnt(codes):
+    family = Family("tconv", latent=48, codes=codes, given=True)
+    coder, pictures = Autoencoder(family), torch.rand(8, 3, 32, 32)
+    coder.settle(pictures)
+    before = coder.encoder.weight.clone()
+    found = coder.encoder(pictures)
+    assert found.shape == (8, 48, 8, 8)
+    # All 48 parts of 4x4 pixels of three colours: nothing is lost.
+    patches = torch.nn.functional.unfold(pictures, 4, stride=4)
+    kernels = coder.encoder.weight.flatten(1)
+    again = torch.linalg.solve(kernels, found.flatten(2))
+    torch.testing.assert_close(again, patches, atol=1e-3, rtol=1e-3)
+    drawn, loss = coder(pictures)
+    assert drawn.shape == pictures.shape
+    (drawn.square().mean() + loss).backward()
+    assert coder.encoder.weight.grad is None
+    assert (coder.encoder.weight == before).all()
+    if codes:
+        flat = found.movedim(1, -1).flatten(0, 2)
+        apart = torch.cdist(flat, coder.codes.weight).argmin(1)
+        assert len(apart.unique()) > codes / 2  # no code lies idle
 
 
 @pytest.mark.usefixtures("_small_batches")

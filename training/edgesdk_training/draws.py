@@ -65,8 +65,8 @@ def varied(family: Family, random: np.random.Generator) -> Family:
     if not family.up:
         return changed
     if family.jump == 1 and family.halvings < 3 and not family.noise:
-        halvings = (1, 2) if family.shrunk else (2, 3)
-        changed = replace(changed, halvings=int(random.choice(halvings)))
+        halvings = int(random.choice((1, 2) if family.shrunk else (2, 2, 3)))
+        changed = replace(changed, halvings=halvings, latent=family.latent * (halvings // 3 + 1))
     return replace(
         changed,
         width=float(random.choice(WIDTHS)),
@@ -74,4 +74,5 @@ def varied(family: Family, random: np.random.Generator) -> Family:
         codes=int(random.choice(CODES)) if family.codes else 0,
         kernel=int(random.choice(KERNELS)) if family.up == "tconv" else 0,
         ends=bool(random.random() < 0.4),
+        given=not family.shrunk,
     )

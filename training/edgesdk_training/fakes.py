@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Side and number of the crops that generators are taught on.
 CROP, BATCH, RATE = 48, 16, 2e-3
+SEEN = 6  # batches that a given encoder is computed from
 Redraw = Callable[[Array], Array]
 CAMERAS = 0.4  # part of the photos that a drawn camera takes again
 
@@ -83,6 +84,8 @@ class Redrawer:
         self._coder = (
             Autoencoder(family).to(memory_format=torch.channels_last) if family.up else None
         )
+        if self._coder is not None and family.given:
+            self._coder.settle(torch.cat([self._crops() for _ in range(SEEN)]))
         if self._coder is not None:
             self._fit(self._coder, self._drawing_loss, steps, progress)
         self._scale = self._spread() if self._coder is not None else 0.5
@@ -164,8 +167,10 @@ class Redrawer:
     def _fit(self, module: Any, loss: Any, steps: int, progress: Any) -> None:
         import torch
 
-        optimiser = torch.optim.Adam(module.parameters(), RATE)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=max(steps, 2))
+        # A decoder that learns alone bears more.
+        rate = RATE * (2.5 if module is self._coder and self._family.given else 1)
+        optimiser = torch.optim.Adam([p for p in module.parameters() if p.requires_grad], rate)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=max(steps, 2))
         for step in range(steps):
             value = loss(module, self._crops())
             optimiser.zero_grad()

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edgesdk_training.nets.given_latent import centres_of, main_parts
+
 STEPS = 1000
 
 
@@ -38,6 +40,8 @@ class Family:
         width: Factor on the number of maps.
         kernel: Side of tconv's kernels, 0 for twice the factor: they then overlap by half.
         ends: Whether the last up-sampling draws the picture itself, no convolution after it.
+        given: Whether encoder and codebook are computed, not learnt: the main parts of patches, and
+            their centres. The decoder then draws well after few steps.
         square: Whether the squared difference is learnt, not the absolute one: softer.
     """
 
@@ -54,6 +58,7 @@ class Family:
     width: float = 1.0
     kernel: int = 0
     ends: bool = False
+    given: bool = False
     square: bool = False
 
 
@@ -185,6 +190,17 @@ class Autoencoder(nn.Module):
         if family.ends:
             return nn.Sequential(*layers[:-1])
         return nn.Sequential(*layers, nn.Conv2d(last, 3, 3, padding=1))
+
+    def settle(self, image: Tensor) -> None:
+        """Compute encoder and codebook of a `given` family from pictures [N, 3, H, W]."""
+        side, latent = 2**self.family.halvings, self.family.latent
+        encoder = nn.Conv2d(3, latent, side, side, bias=False)
+        encoder.weight.data = main_parts(image, side, latent)
+        self.encoder = encoder.requires_grad_(False)
+        if self.family.codes:
+            flat = self.encoder(image).movedim(1, -1).flatten(0, 2)
+            self.codes.weight.data = centres_of(flat, self.family.codes)
+            self.codes.requires_grad_(False)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return the pictures again, and the loss of the codebook."""
