@@ -32,7 +32,9 @@ def test_advice_names_the_best_detector_of_the_command():
     raw = {"raw": unseen["f2c"], "npr": unseen["npr"]}
     assert advice(raw, "npr").endswith("edgesdk train f2c --set clue=raw")
     begun = {"f2c begun": unseen["f2c"], "npr": unseen["npr"]}
-    assert "edgesdk train" not in advice(begun, "npr")
+    assert advice(begun, "npr").endswith("it is shipped as f2c-detector")
+    earlier = {"f2c earlier": unseen["f2c"], "npr": unseen["npr"]}
+    assert advice(earlier, "npr").endswith("npr 0.80)")
 
 
 def test_families_left_out_are_averaged_over_seeds():

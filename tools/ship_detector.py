@@ -23,7 +23,7 @@ from tools.teach_detectors import CLUES
 from tools.zoo import checkpoint_of, put
 
 # Clues of which weights are shipped.
-NAMES = {"f2c": "f2c-detector", "npr": "npr-detector"}
+NAMES = {"f2c": "f2c-detector"}
 LICENCE = """Licence of the weights in this folder
 
 These weights were trained by the edgesdk project on photos that allow research and forbid
@@ -76,11 +76,12 @@ def advice(unseen: Mapping[str, Any], name: str) -> str:
     told = ", ".join(f"{other} {value:.2f}" for other, value in means.items())
     chosen = "recommended: the best" if best == name else f"recommended is {best}, the best"
     found = f"{chosen} of one command on controlled fakes kept apart (mean AUC: {told})"
-    if best == name or best not in CLUES:
+    clue = best.removesuffix(" begun")
+    if best == name or clue not in CLUES:
         return found
-    if best in NAMES:
-        return f"{found}; it is shipped as {NAMES[best]}"
-    return f"{found}; it is taught by: edgesdk train f2c --set clue={best}"
+    if clue in NAMES:
+        return f"{found}; it is shipped as {NAMES[clue]}"
+    return f"{found}; it is taught by: edgesdk train f2c --set clue={clue}"
 
 
 def _of_captions(data: Mapping[str, Any], path: Path) -> dict[str, Any]:

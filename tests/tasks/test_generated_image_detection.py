@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import edgesdk
 from edgesdk.core.errors import UnsupportedError, UsageError
 from edgesdk.core.jobs import RunJob
 from edgesdk.core.preprocess import Preprocess
@@ -203,3 +204,13 @@ def test_what_cannot_be_run_is_told(tmp_path, session):
             [by_doubling],
             TASK.evaluation(labelled_set(tmp_path / "set")),
         )
+
+
+def test_the_shipped_detector_of_pixels_runs_end_to_end(tmp_path):
+    for n in range(2):
+        Image.fromarray(photo(n)).save(tmp_path / f"{n}.png")
+    found = edgesdk.run("f2c-detector", [tmp_path])
+    assert [Path(row["picture"]).name for row in found["pictures"]] == ["0.png", "1.png"]
+    for row in found["pictures"]:
+        assert 0 <= row["probability"] <= 1
+        assert row["verdict"] in ("generated", "real", "undecided")
