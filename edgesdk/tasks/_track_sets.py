@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -128,8 +129,9 @@ def inputs_of(
     )
 
 
-def _worlds() -> Iterator[World]:
-    return (make_world(FIRST + i, SCENE) for i in range(WORLDS))
+@cache
+def _worlds() -> tuple[World, ...]:
+    return tuple(make_world(FIRST + i, SCENE) for i in range(WORLDS))
 
 
 def _hashes(world: World) -> list[str]:
