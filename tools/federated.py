@@ -35,8 +35,6 @@ GLOBAL = {
     "fedlmd, no teacher": ("fedlmd", {"teacher_free": True}),
 }
 CIFAR_GLOBAL = {**GLOBAL, "fedlmd, beta 2": ("fedlmd", {"distil": 2.0})}
-# What FedLMD may be set to, tried on a seed that no claim is judged by.
-TRIALS = {name: CIFAR_GLOBAL[name] for name in ("fedlmd", "fedlmd, beta 2")}
 PERSONAL = {
     "local only": ("fedckd", {"method": "local"}),
     "fedavg": ("fedckd", {"method": "fedavg"}),
@@ -72,7 +70,6 @@ CAMPAIGNS: dict[str, tuple[Mapping[str, tuple[str, Mapping[str, Any]]], Mapping[
     "digits-shards": (GLOBAL, {**DIGITS, "skew": "shards:2"}),
     "digits-dirichlet": (PERSONAL, {**DIGITS_PERSONAL, "skew": "dirichlet:0.3"}),
     "cifar10-shards": (CIFAR_GLOBAL, {**CIFAR, "skew": "shards:2"}),
-    "cifar10-shards-trials": (TRIALS, {**CIFAR, "skew": "shards:2"}),
     "cifar10-shards-long": (CIFAR_GLOBAL, {**CIFAR, "skew": "shards:2", "rounds": 80}),
     "cifar10-dirichlet": (
         CIFAR_PERSONAL,

@@ -51,7 +51,7 @@ def federated(name: str) -> str:
     few = {1: "\n\n*One seed so far, so no intervals.*", 2: "\n\n*Two seeds so far.*"}
     head = ["method", *(FIGURES[f] for f in figures), *["pictures a teacher saw"] * taught]
     return table(head, [
-        [label, *(between(row.get(f), 1, 100) for f in figures),
+        [label, *(between(in_range(row.get(f)), 1, 100) for f in figures),
          *[f"{row['teacher_pictures']:,.0f}"] * taught]
         for label, row in methods.items()
     ]) + few.get(found["seeds"], "")  # fmt: skip
@@ -99,10 +99,12 @@ def private(name: str) -> str:
     return table(["how", "epsilon", "label error", "student", "seeds"], rows)
 
 
-def in_range(found: dict[str, Any]) -> dict[str, Any]:
+def in_range(found: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return a share whose interval ends where shares do."""
-    ends = found.keys() & {"mean", "low", "high"}
-    return {name: min(max(found[name], 0.0), 1.0) for name in ends}
+    if found is None:
+        return None
+    ends = {name: found.get(name) for name in ("mean", "low", "high")}
+    return {k: None if end is None else min(max(end, 0.0), 1.0) for k, end in ends.items()}
 
 
 def private_claims(name: str) -> str:
