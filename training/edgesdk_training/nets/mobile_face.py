@@ -48,6 +48,12 @@ class Stem(Convolved):
     in_float = True
 
 
+class Look(Convolved):
+    """The last look at all places: sums of 49 products each, and nothing behind them averages."""
+
+    in_float = True
+
+
 class Said(nn.Linear):
     """The last product, of which little is to be computed and all is heard."""
 
@@ -105,7 +111,7 @@ class MobileFace(nn.Module):
         self.tail = nn.Sequential(
             *_blocks(STAGES[-1][1], LAST_STAGES),
             Convolved(LAST_STAGES[-1][1], READ, 1),
-            Convolved(READ, READ, LAST_SIDE, groups=READ, linear=True, padded=False),
+            Look(READ, READ, LAST_SIDE, groups=READ, linear=True, padded=False),
         )
         self.identity, self.unit = Said(READ, IDENTITY), Unit()
         self.bare = gated == "bare"
@@ -152,7 +158,7 @@ def _corrections() -> list[nn.Module]:
         found.append(Bottleneck(width, CORRECTING, outputs, stride).layers)
         found += [Bottleneck(outputs, CORRECTING, outputs, 1).layers for _ in range(count - 1)]
         width = outputs
-    found.append(Convolved(READ, READ, LAST_SIDE, groups=READ, linear=True, padded=False))
+    found.append(Look(READ, READ, LAST_SIDE, groups=READ, linear=True, padded=False))
     for correction in found:
         last = [m for m in correction.modules() if isinstance(m, nn.Conv2d)][-1]
         nn.init.zeros_(last.weight)
