@@ -8,7 +8,7 @@ The figures come from tools/judge_detectors.py or tools/judge_misalignment.py, o
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,10 +60,15 @@ def measured(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
         "controlled_fakes_auc": unseen["mean against photos"],
         "controlled_fakes_auc_against_soft": unseen["mean against soft"],
         "soft_photos_against_photos_auc": unseen["soft against photos"]["auc"],
-        "unseen_auc": float(np.mean([rows["all"]["auc"] for rows in generators])),
+        "unseen_auc": of_all_sets([rows["all"] for rows in generators]),
         "unseen_fair_pairs_auc": float(np.mean(fair)),
         "measured_by": "python tools/judge_detectors.py, see " + path.name,
     }
+
+
+def of_all_sets(rows: Sequence[Mapping[str, Any]]) -> float:
+    """Return the mean AUC of sets of real generators, each weighed by its generated pictures."""
+    return float(np.average([r["auc"] for r in rows], weights=[r["fakes"] for r in rows]))
 
 
 def advice(unseen: Mapping[str, Any], name: str) -> str:
