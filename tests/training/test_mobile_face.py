@@ -182,9 +182,9 @@ def test_channels_are_made_alike_and_answers_stay(kind):
     from edgesdk_training.nets.mobile_face import MobileFace
 
     torch.manual_seed(0)
-    net, faces = MobileFace(kind).eval(), torch.rand(4, 4, 112, 112) * 2 - 1
+    net, faces = MobileFace(kind).eval(), torch.rand(4, 4 if kind else 3, 112, 112) * 2 - 1
     # Two faces bare, two hidden, so that all layers say something.
-    faces[:2, 3], faces[2:, 3] = 0, 1
+    faces[:2, 3:], faces[2:, 3:] = 0, 1
     for layer in convolutions(net):
         torch.nn.init.normal_(layer.weight, 0, layer.weight[0].numel() ** -0.5)
         layer.weight.data *= torch.rand(len(layer.weight), 1, 1, 1) * 10

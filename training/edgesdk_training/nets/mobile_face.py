@@ -119,12 +119,12 @@ class MobileFace(nn.Module):
 
     def heads(self, face: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the last layer reads [N, 512], and the identity layer [N, 192]."""
-        found = self.front(face[:, :3])
         if self.corrections is None:
-            read = self.tail(found).flatten(1)
+            read = self.tail(self.front(face)).flatten(1)
         else:
             masked = opened(face[:, 3:])
-            read = self.corrected(found, 1 - masked if self.bare else masked).flatten(1)
+            gate = 1 - masked if self.bare else masked
+            read = self.corrected(self.front(face[:, :3]), gate).flatten(1)
         return read, self.identity(read)
 
     def corrected(self, x: Tensor, gate: Tensor) -> Tensor:
