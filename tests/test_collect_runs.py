@@ -9,7 +9,10 @@ from edgesdk.core.errors import UsageError
 from tools import collect_runs
 from tools.command import told
 
-SETTINGS = {"settings": {"init": "/there/large32/checkpoint"}, "data": {"public": ["/a/b.tar"]}}
+SETTINGS = {
+    "settings": {"init": "/there/large32/checkpoint"}, "data": {"public": ["/a/b.tar"]},
+    "teacher": "/there/teacher.onnx",
+}  # fmt: skip
 LOG = [{"time": 10.0, "step": 1, "loss": 3.0}, {"time": 14.5, "step": 2, "loss": 1.0}]
 
 
@@ -41,6 +44,7 @@ def test_a_run_is_told_without_its_places_and_others_stay(collect, run):
     assert list(both) == ["first", "second"]
     assert both["second"]["settings"] == {"init": "large32"}
     assert both["second"]["data"] == {"public": ["b.tar"]}
+    assert both["second"]["teacher"] == "teacher.onnx"
     assert both["second"]["logged_s"] == 4.5
     assert both["second"]["last_log"] == {"step": 2, "loss": 1.0}
 

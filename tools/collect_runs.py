@@ -25,7 +25,7 @@ def collected(folder: Path) -> dict:
         logged = {"logged_s": round(lines[-1]["time"] - lines[0]["time"], 1)} if lines else {}
         last = {k: v for k, v in lines[-1].items() if k != "time"} if lines else {}
         return {
-            **asked,
+            **{k: shown(v) for k, v in asked.items()},
             "data": {role: [Path(p).name for p in paths] for role, paths in asked["data"].items()},
             "settings": {k: shown(v) for k, v in asked["settings"].items()},
             "metrics": read_json(folder / "result.json", "result")["metrics"],

@@ -76,12 +76,8 @@ def peaks_of(net: MobileFace, found: list[Stream], faces: Tensor) -> list[Tensor
     peaks: dict[Layer, Tensor] = {}
 
     def look(layer: Layer, read: tuple[Tensor, ...]) -> None:
-        peaks[layer] = (
-            read[0]
-            .abs()
-            .flatten(2 if read[0].ndim > 2 else 1)
-            .amax((0, 2) if read[0].ndim > 2 else 0)
-        )
+        # Channels first, whether a map [N, C, H, W] is read or a row [N, C].
+        peaks[layer] = read[0].abs().transpose(0, 1).flatten(1).amax(1)
 
     hooks = [s.read[0].register_forward_pre_hook(look) for s in found]
     net(faces)
