@@ -15,6 +15,19 @@ def models() -> str:
     return table(["model", "run", "weights", *names], rows)
 
 
+def runs() -> str:
+    """Return what kept runs ended with on the people they held out."""
+    rows = []
+    for name, run in read("masked-runs.json").items():
+        found = run["metrics"]
+        faces = " / ".join(f"{100 * found[f'holdout_{k}']:.1f}" for k in ("bare", "mixed", "masked"))
+        drawn = f"{found['l1_hidden'] / found['l1_mean_fill']:.2f}"
+        taught = run["last_log"].get("step", 0)
+        rows.append([name, taught, faces, drawn, f"{found['iou']:.2f}"])
+    told = "held out: both bare / one masked / both masked"
+    return table(["run", "steps", told, "drawn, of the mean colour's error", "IoU"], rows)
+
+
 def strata() -> str:
     """Return what models are worth by kind of mask and by size, one of both faces masked."""
     lines = {name[:2]: line for name, line in _lines().items()}
