@@ -20,10 +20,10 @@ def runs() -> str:
     rows = []
     for name, run in read("masked-runs.json").items():
         found = run["metrics"]
-        faces = " / ".join(f"{100 * found[f'holdout_{k}']:.1f}" for k in ("bare", "mixed", "masked"))
+        right = [f"{100 * found[f'holdout_{k}']:.1f}" for k in ("bare", "mixed", "masked")]
         drawn = f"{found['l1_hidden'] / found['l1_mean_fill']:.2f}"
-        taught = run["last_log"].get("step", 0)
-        rows.append([name, taught, faces, drawn, f"{found['iou']:.2f}"])
+        steps = run["last_log"].get("step", 0)
+        rows.append([name, steps, " / ".join(right), drawn, f"{found['iou']:.2f}"])
     told = "held out: both bare / one masked / both masked"
     return table(["run", "steps", told, "drawn, of the mean colour's error", "IoU"], rows)
 
