@@ -378,7 +378,7 @@ class RunContext(Protocol):
 class Recipe(Plugin, Protocol):
     """One training method; `run` reads from top to bottom.
 
-    One method may be left out: `steps(settings)`, a sentence: what will be run, and how long.
+    May be left out: `steps(settings)`, what will be run in a sentence; `asks_teacher`, if True.
     """
 
     @property

@@ -1,5 +1,6 @@
 """What would train nothing, or something else than was asked, is told instead."""
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgesdk.core import plugins
 from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk_training._train import train
 from edgesdk_training.answers import embed_all, fingerprint
@@ -16,6 +18,14 @@ from edgesdk_training.settings import read_settings
 from edgesdk_training.teachers import open_teacher
 
 pytest.importorskip("torch", reason="needs the train extra")
+
+
+def encoded(grey, side):
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(np.full((side, side, 3), grey, np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def people(folder, greys):
@@ -162,6 +172,27 @@ def test_a_teacher_that_cannot_run_is_told(tmp_path):
         open_teacher(str(tmp_path / "torn.onnx"))
     with pytest.raises(UsageError, match=r"must take \[N, 3, 112, 112\], it takes"):
         open_teacher(str(shipped_bundle("bridge-face") / "model.onnx"))
+
+
+@pytest.mark.parametrize("recipe", plugins.names(plugins.RECIPES))
+def test_a_teacher_that_nobody_would_ask_is_refused(recipe, tmp_path):
+    asked = {"bridge", "deocclusion"}  # of faces; all others have none, or make their own
+    said = "needs .* data" if recipe in asked else f"{recipe} asks no teacher of faces; leave"
+    with pytest.raises(UsageError, match=said):
+        train(recipe, teacher="sface", data={}, out=tmp_path / "runs")
+
+
+def test_a_teacher_of_pictures_that_bring_its_answers_is_refused(tmp_path):
+    rows = np.eye(3, 4, dtype=np.float16)
+    pictures = [encoded(v, side=48) for v in (0, 50, 100)]
+    np.savez(
+        tmp_path / "pack.npz", blob=np.frombuffer(b"".join(pictures), np.uint8), embedding=rows,
+        offsets=np.cumsum([0, *map(len, pictures)]), identity=np.zeros(3, int),
+    )  # fmt: skip
+    with pytest.raises(
+        UsageError, match=r"pack\.npz brings a teacher's embeddings, so --teacher x"
+    ):
+        train("bridge", teacher="x", data={"public": [tmp_path / "pack.npz"]}, out=tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["cut", "too long", "not finite"])

@@ -50,6 +50,7 @@ def train(
     device = device_here(device, allow_fallback)
     chosen = read_settings(plugin.settings, config, settings or {})
     student = _student(plugin, student)
+    _may_be_taught(plugin, recipe, teacher)
     paths = {role: [str(p) for p in given] for role, given in (data or {}).items()}
     about = {
         "recipe": recipe, "student": student, "settings": asdict(chosen), "data": paths,
@@ -144,6 +145,12 @@ def _student(recipe: Any, name: str | None) -> str:
         hint = did_you_mean(found, recipe.students)
         raise UsageError(f"this recipe does not train {found!r}. {hint}")
     return found
+
+
+def _may_be_taught(plugin: Any, recipe: str, teacher: str | None) -> None:
+    """Refuse a teacher that nobody would ask."""
+    if teacher is not None and not getattr(plugin, "asks_teacher", True):
+        raise UsageError(f"the recipe {recipe} asks no teacher of faces; leave --teacher out")
 
 
 def check_numbers(threads: int, seed: int) -> None:

@@ -79,6 +79,11 @@ class Context:
             self._sets[role] = join(self._data[role], self._strict, self.progress)
         return self._sets[role]
 
+    @property
+    def named_teacher(self) -> str | None:
+        """Name or path of the teacher that the user chose, None for nobody's."""
+        return self._teacher
+
     def paths(self, role: str) -> tuple[Path, ...]:
         """Return the paths given for `role`, none where it was left out."""
         return tuple(self._data.get(role, ()))

@@ -160,7 +160,7 @@ def load_faces(context: RunContext, side: int, settings: Any) -> Faces:
     dataset = context.data("public")
     # Before the teacher's long work: it may be that nobody can tell who is who.
     identities = np.asarray(people(dataset) if settings.same_names else dataset.identities)
-    features, teacher = _features(context, dataset)
+    features, teacher = _features(context, dataset, settings)
     held = hold_out(identities, settings.holdout, context.seed) if settings.holdout else None
     free = np.ones(len(dataset), bool)
     if held is not None:
@@ -203,10 +203,15 @@ def _tell(held: Holdout | None, dataset: Any) -> None:
     note(f"held out: {count or 'no'} people of {dataset.name}{drawn}")
 
 
-def _features(context: Any, dataset: Any) -> tuple[Array, str]:
+def _features(context: Any, dataset: Any, settings: Any) -> tuple[Array, str]:
     """Return the embeddings a set brings, completed by the teacher, and the teacher's name."""
     parts = getattr(dataset, "parts", [dataset])
     if all(p.embeddings is not None for p in parts):
+        if context.named_teacher and not settings.morphs:
+            raise UsageError(
+                f"{dataset.name} brings a teacher's embeddings, so --teacher "
+                f"{context.named_teacher} would not be asked; leave it out, or give pictures alone"
+            )
         return dataset.embeddings.astype(np.float32), "as stored with the pictures"
     teacher = context.teacher("sface")
     rows = [

@@ -33,6 +33,7 @@ class FederatedRecipe:
     requires = ("torch", "safetensors")
     students = ("class-net", "bridge-face")
     needs = ("clients",)
+    asks_teacher = False
     settings: type = FederatedSettings
     name: str
 

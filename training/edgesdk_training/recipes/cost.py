@@ -115,6 +115,7 @@ class Cost:
     requires = ("torch", "safetensors")
     students = ("tracker",)
     needs = ("video",)
+    asks_teacher = False
     settings = Settings
 
     def run(self, settings: Settings, context: RunContext) -> RunResult:

@@ -100,6 +100,7 @@ class Detect:
     requires = ("torch", "safetensors", "onnxruntime")
     students = ("face-detector",)
     needs = ("images", "public", "masks")
+    asks_teacher = False
     settings = Settings
 
     def run(self, settings: Settings, context: RunContext) -> RunResult:

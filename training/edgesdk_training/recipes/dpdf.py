@@ -132,6 +132,7 @@ class Dpdf:
     requires = ("torch", "safetensors")
     students = ("class-net",)
     needs = ("private",)
+    asks_teacher = False
     settings = Settings
 
     def run(self, settings: Settings, context: RunContext) -> RunResult:

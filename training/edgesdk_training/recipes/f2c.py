@@ -92,6 +92,7 @@ class F2c:
     requires = ("torch", "safetensors")
     students = ("f2c-detector", "npr-detector")
     needs = ("images",)
+    asks_teacher = False
     settings = Settings
 
     def run(self, settings: Settings, context: RunContext) -> RunResult:

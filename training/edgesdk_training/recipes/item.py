@@ -85,6 +85,7 @@ class Item:
     requires = ("torch", "safetensors")
     students = ("item-detector",)
     needs = ("images", "captions")
+    asks_teacher = False
     settings = Settings
 
     def run(self, settings: Settings, context: RunContext) -> RunResult:

@@ -76,6 +76,7 @@ class Relabel:
     requires = ("torch", "safetensors")
     students = ("neighbours",)
     needs = ("images",)
+    asks_teacher = False
     settings = Settings
 
     def run(self, settings: Settings, context: RunContext) -> RunResult:
