@@ -23,6 +23,7 @@ SPLITS = frozenset(
         *("testset", "eval", "evaluation", "holdout", "gallery", "probe", "query"),
     )
 )
+TRAIN = frozenset(("train", "training", "trainset"))
 _SESSION = re.compile(
     r"(day|session|sess|visit|take|shot|clip|video|vid|seq|sequence|cam|camera|view|scene|album"
     r"|trip|event|burst|roll|year|month|week|date|batch|part|set|season|photos|pictures|images|pics"
@@ -55,6 +56,16 @@ def people_of(names: Sequence[str], where: str) -> list[str | None]:
 def inner_folders(names: Sequence[str]) -> list[Folders]:
     """Return the folders of each name below splits and a folder around all."""
     return _inside(_folders(names))
+
+
+def for_tests(names: Sequence[str]) -> list[bool]:
+    """Tell which pictures lie in a split beside the one to train on, such as test/anna/1.jpg."""
+    folders = _folders(names)
+    around = [f[: len(f) - len(i)] for f, i in zip(folders, _inside(folders), strict=True)]
+    splits = [{name.casefold() for name in outer} & SPLITS for outer in around]
+    if not any(split & TRAIN for split in splits):
+        return [False] * len(names)
+    return [bool(split) and not split & TRAIN for split in splits]
 
 
 def _folders(names: Sequence[str]) -> list[Folders]:

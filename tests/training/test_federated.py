@@ -259,6 +259,21 @@ def test_settings_that_make_no_sense_are_refused_before_anything(settings, why):
         FederatedSettings(**settings)
 
 
+@pytest.mark.parametrize(
+    ("recipe", "settings", "why"),
+    [
+        ("fedlmd", {"method": "fedckd"}, "method=fedckd is a recipe .*: edgesdk train fedckd"),
+        ("fedbsd", {"method": "FedLMD"}, "run: edgesdk train fedlmd"),
+        ("fedlmd", {"method": "fedavg", "teacher_free": True}, "a setting of fedlmd; fedavg has"),
+        ("fedckd", {"method": "pfedsd", "own": 0.3}, "own is a setting of fedckd"),
+        ("fedlmd", {"mu": 1.0}, "mu is a setting of fedprox; fedlmd has none"),
+    ],
+)
+def test_what_a_method_would_not_look_at_is_refused(recipe, settings, why):
+    with pytest.raises(UsageError, match=why):
+        plugins.load(plugins.RECIPES, recipe).settings(**settings)
+
+
 def test_a_setting_of_another_student_is_refused():
     with pytest.raises(UsageError, match="bridge-face has no width"):
         configured(BRIDGE_FACE, FederatedSettings(width=3), 16, 4)

@@ -67,6 +67,12 @@ class TestEngine:
         with pytest.raises(EdgeSdkError, match=r"no client could learn in round 1: .*memory"):
             federated(method="fedavg")
 
+    def test_a_run_in_which_nothing_was_learnt_is_no_success(self, federated, tmp_path):
+        with pytest.raises(EdgeSdkError, match="no client's answer counted in any of 2 rounds"):
+            federated(method="fedavg", lr=1e30)
+        (folder,) = (tmp_path / "runs").glob("fedlmd-*")
+        assert not (folder / "result.json").exists()
+
     @pytest.mark.parametrize("recipe", ["fedckd", "fedbsd"])
     def test_a_killed_run_goes_on_and_ends_like_one_that_was_not(
         self, federated, monkeypatch, recipe

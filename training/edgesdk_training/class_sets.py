@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from edgesdk.images import read_image
 TRAIN, TEST = 0, 1
 ARRAYS = ("x_train", "y_train")
 BLOB = ("blob", "offsets", "labels")
+MIDDLE = 127
 LARGEST = 2**31  # bytes of a set after unpacking
 
 
@@ -61,7 +63,7 @@ class ClassSet:
     def report(self) -> dict[str, Any]:
         """Return what was read, and the same as one "line"."""
         tests = int((self.split == TEST).sum())
-        count, classes = len(self), len(self.classes)
+        count, classes = len(self), len(np.unique(self.labels))
         line = f"{self.path}: {count:,} pictures of {classes} classes, {tests:,} kept for tests"
         return {"path": str(self.path), "pictures": count, "classes": classes, "line": line}
 
@@ -77,15 +79,16 @@ def holds_classes(path: Path) -> bool:
     """Tell whether a file is one of those that `read_class_set` reads."""
     names = npz_names(path)
     blob = names.issuperset(BLOB) and "identity" not in names
-    return path.suffix == ".xz" or blob or names.issuperset(ARRAYS)
+    # With some of the arrays of a set of classes it is one that lacks something.
+    return path.suffix == ".xz" or blob or not names.isdisjoint((*ARRAYS, "x_test", "y_test"))
 
 
 def read_class_set(path: Path) -> ClassSet:
     """Read an .npz, or one packed as .npz.xz.
 
     Arrays are `x_train`, `y_train` and, for tests, `x_test`, `y_test`: greys [N, H, W] or RGB
-    [N, H, W, 3], whatever number is white; or `blob`, `offsets`, `labels`, and optionally
-    `split` (1 for tests) and `classes`: encoded pictures, one after the other.
+    [N, H, W, 3], whatever number is white, one for both; or `blob`, `offsets`, `labels`, and
+    optionally `split` (1 for tests) and `classes`: encoded pictures, one after the other.
 
     Raises:
         UsageError: the file cannot be read, or its arrays disagree.
@@ -111,10 +114,16 @@ def _arrays(path: Path) -> dict[str, Array]:
 
 
 def _of_arrays(path: Path, found: dict[str, Array]) -> ClassSet:
-    parts = [part for part in ("train", "test") if f"x_{part}" in found]
-    if absent := [name for part in parts if (name := f"y_{part}") not in found]:
+    parts = ["train", *["test"] * ("x_test" in found or "y_test" in found)]
+    if absent := [
+        name for part in parts for axis in "xy" if (name := f"{axis}_{part}") not in found
+    ]:
         raise ValueError(f"it lacks {absent[0]}")
-    images = [_rgb(found[f"x_{part}"]) for part in parts]
+    for name in (f"y_{part}" for part in parts):
+        if found[name].size != len(found[name]):
+            raise ValueError(f"{name} has the shape {found[name].shape}, and should be [N]")
+    given = [found[f"x_{part}"] for part in parts]
+    images = [_rgb(part, _white(part.dtype, given)) for part in given]
     if len({part.shape[1:] for part in images}) > 1:
         raise ValueError("its pictures for tests are of another size")
     pictures = np.concatenate(images)
@@ -123,13 +132,25 @@ def _of_arrays(path: Path, found: dict[str, Array]) -> ClassSet:
     return _checked(path, labels, split, (), len(pictures), pictures.__getitem__)
 
 
-def _rgb(pictures: Array) -> Array:
-    """Return uint8 [N, H, W, 3] of greys or colours whose largest number is white."""
+def _white(kind: np.dtype[Any], pictures: Sequence[Array]) -> float:
+    """Return the number that is white in all pictures of a kind: of bytes 255, else the largest.
+
+    Bytes may stand for few levels, such as 0 to 16; where none is above the middle they do.
+    """
+    white = max((float(p.max()) for p in pictures if p.dtype == kind and p.size), default=0.0)
+    return 255.0 if kind == np.uint8 and white > MIDDLE else white
+
+
+def _rgb(pictures: Array, white: float) -> Array:
+    """Return uint8 [N, H, W, 3] of greys or colours."""
     if pictures.dtype.kind not in "uif" or pictures.ndim not in (3, 4) or not pictures.size:
         raise ValueError(f"pictures are {pictures.dtype} of shape {pictures.shape}")
     if pictures.ndim == 4 and pictures.shape[3] not in (1, 3):
-        raise ValueError(f"pictures of {pictures.shape[3]} colours")
-    low, white = float(pictures.min()), float(pictures.max())
+        raise ValueError(
+            f"pictures of {pictures.shape[3]} colours, for their shape is {pictures.shape}, and "
+            "should be [N, H, W] or [N, H, W, 3]"
+        )
+    low = float(pictures.min())
     if not (0 <= low <= white and 0 < white < np.inf):
         raise ValueError(f"pictures hold numbers from {low} to {white}")
     grey = pictures if white == 255 else (pictures * (255 / white)).round()

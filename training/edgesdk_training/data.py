@@ -49,7 +49,8 @@ class TreeDataset:
         self.names = self.pictures.names
         if not self.names:
             raise UsageError(
-                f"{self.pictures.line()}; it holds no pictures: expected identity/file.jpg inside"
+                f"{self.pictures.line()}; it holds no pictures: expected a folder per person or "
+                "class inside"
             )
         self.keys = [self.pictures.hashes[name] for name in self.names]
 

@@ -64,6 +64,9 @@ def rounds(
         state: Before the first round.
         ask: Lets clients learn: state, their numbers, the round -> what they answer, and of
             those that do not, why.
+
+    Raises:
+        EdgeSdkError: nothing was learnt in any round.
     """
     stored = context.load(PHASE)
     if stored is not None:
@@ -80,6 +83,12 @@ def rounds(
             context.save(PHASE, state.stored())
             since = time.perf_counter()
             saving = since - now
+    if not any(row["clients"] for row in state.rows):
+        raise EdgeSdkError(
+            f"no client's answer counted in any of {settings.rounds} rounds, so nothing was "
+            "learnt; each round's lines above say why (where numbers are not finite, try a "
+            "smaller lr)"
+        )
     return state
 
 

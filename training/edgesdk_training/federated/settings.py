@@ -12,6 +12,9 @@ from edgesdk_training.settings import ABOVE_0, check_ranges
 
 ENGINES = ("local", "flower", "processes")
 MEANS = ("pictures", "uniform")
+# Methods that are recipes too, with settings of their own, and settings of one method alone.
+RECIPES = ("fedlmd", "fedckd", "fedbsd")
+OF_ONE = {"teacher_free": "fedlmd", "own": "fedckd", "mu": "fedprox"}
 LEAST_SECURE = 3  # clients in a round: of two, each would know the other's part from the sum
 RANGES = {
     "clients": (2, 100_000), "rounds": (1, inf), "participation": (ABOVE_0, 1),
@@ -99,8 +102,22 @@ class FederatedSettings:
                 found = getattr(self, name)
                 raise UsageError(f"there is no {name} {found!r}. {did_you_mean(found, known)}")
         check_ranges(self, RANGES)
+        if type(self) is not FederatedSettings:
+            self._check_method()
         if self.secure:
             self._check_secure()
+
+    def _check_method(self) -> None:
+        """Refuse another recipe's method, and what the method would not look at."""
+        method = plugins.resolve(plugins.METHODS, self.method)
+        if method in RECIPES and method != type(self).method:
+            raise UsageError(
+                f"method={self.method} is a recipe with settings of its own; run: edgesdk train "
+                f"{method}"
+            )
+        for name, only in OF_ONE.items():
+            if getattr(self, name) != getattr(type(self), name) and method != only:
+                raise UsageError(f"{name} is a setting of {only}; {method} has none, leave it out")
 
     def _check_secure(self) -> None:
         """Refuse a secure sum where there is none, or where it tells what each one sent."""

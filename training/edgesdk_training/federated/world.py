@@ -12,9 +12,9 @@ import numpy as np
 from edgesdk.core.errors import UsageError
 from edgesdk.core.notes import note
 from edgesdk.core.tensors import Array
-from edgesdk.picture_sets.people import inner_folders
+from edgesdk.picture_sets.people import for_tests, inner_folders
 from edgesdk_training.class_sets import TEST
-from edgesdk_training.data import Chosen, decode
+from edgesdk_training.data import Chosen, TreeDataset, decode
 from edgesdk_training.federated.split import LEAST, divide, held_out
 
 if TYPE_CHECKING:
@@ -202,13 +202,13 @@ def _told(dataset: Any, least: int = 2) -> _Told:
     parts = getattr(dataset, "parts", [dataset])
     names, owners, tests = [], [], []
     for part in parts:
-        mine = _folders(part.names) if hasattr(part, "pictures") and hasattr(part, "names") else [
+        mine = _folders(part.names, part.name) if isinstance(part, TreeDataset) else [
             ("", name) for name in part.people
         ]  # fmt: skip
         owners += [owner for owner, _ in mine]
         names += [name for _, name in mine]
-        tests.append(np.asarray(getattr(part, "split", np.zeros(len(part), np.uint8))) == TEST)
-    classes = tuple(sorted({*names} - {""}))
+        tests.append(_kept(part))
+    classes = _ordered(parts, {*names} - {""})
     if strays := names.count(""):
         raise UsageError(
             f"{dataset.name} has {strays} pictures of no class; give a folder per class, or per "
@@ -216,16 +216,47 @@ def _told(dataset: Any, least: int = 2) -> _Told:
         )
     if len(classes) < least:
         raise UsageError(f"all pictures of {dataset.name} are of one class; there must be {least}")
+    if any(owners) and not all(owners):
+        raise UsageError(
+            f"some pictures of {dataset.name} lie in a client's folder, others belong to nobody; "
+            "give a folder per client with a folder per class inside for all of them"
+        )
     number = {name: i for i, name in enumerate(classes)}
     labels = np.array([number[name] for name in names], np.int64)
     return _Told(labels, classes, np.concatenate(tests), tuple(owners))
 
 
-def _folders(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Return owner and class of each picture: class/file, or client/class/file."""
+def _kept(part: Any) -> Array:
+    """Return which pictures a set keeps for tests, [N]."""
+    if isinstance(part, TreeDataset):
+        return np.array(for_tests(part.names), bool)
+    return np.asarray(getattr(part, "split", np.zeros(len(part), np.uint8)) == TEST)
+
+
+def _ordered(parts: Sequence[Any], names: set[str]) -> tuple[str, ...]:
+    """Return the classes in the order that the sets number them, of folders by name."""
+    told = [name for part in parts for name in getattr(part, "classes", ())]
+    place = {name: i for i, name in reversed([*enumerate(told)])}
+    return tuple(sorted(names, key=lambda name: (place.get(name, len(told)), name)))
+
+
+def _folders(names: Sequence[str], where: str) -> list[tuple[str, str]]:
+    """Return owner and class of each picture: class/file, or client/class/file.
+
+    Raises:
+        UsageError: some folders look like clients, others like classes.
+    """
     inner = inner_folders(names)
     if all(len(folders) >= 2 for folders in inner):
         return [(folders[0], folders[1]) for folders in inner]
+    tops = {folders[0] for folders in inner if len(folders) == 1}
+    deeper = {folders[0]: folders[1] for folders in inner if len(folders) > 1}
+    # What lies deeper below a class's own pictures belongs to that class.
+    if tops and (clients := sorted(deeper.keys() - tops)):
+        raise UsageError(
+            f"{where} has pictures in {min(tops)} and in {clients[0]}/{deeper[clients[0]]}; give "
+            "a folder per class, or a folder per client with a folder per class inside"
+        )
     return [("", folders[0] if folders else "") for folders in inner]
 
 
