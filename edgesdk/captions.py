@@ -7,7 +7,7 @@ of objects with `file` and `text`, as sets of generated pictures bring it.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,9 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.tensors import Array
 from edgesdk.core.typed import check_plain
 from edgesdk.picture_sets import Pictures
+from edgesdk.picture_sets.names import plain
 
+EXPECTED = '{"name.jpg": "a dog on a beach"}'
 INSIDE = ("captions.json", "meta.json")
 EMPTY, UNKNOWN = "[PAD]", "[UNK]"
 LONGEST = 40  # letters of a word that is cut into pieces
@@ -55,17 +57,20 @@ class Captions:
     def __init__(self, told: Mapping[str, Any], origin: str = "captions") -> None:
         self.origin = origin
         self._by_path: dict[str, list[str]] = {}
+        self._names: dict[str, str] = {}
         by_name: dict[str, list[list[str]]] = {}
         for name, said in told.items():
             sentences = [said] if isinstance(said, str) else said
             if not isinstance(sentences, list) or not all(isinstance(s, str) for s in sentences):
                 raise UsageError(
                     f"{origin} says of {name!r} what is no sentence and no list of sentences; "
-                    'expected {"name.jpg": "a dog on a beach"}'
+                    f"expected {EXPECTED}"
                 )
+            whole = plain(name)
             kept = [s.strip() for s in sentences if s.strip()]
-            self._by_path[PurePosixPath(name).as_posix()] = kept
-            by_name.setdefault(PurePosixPath(name).name, []).append(kept)
+            self._by_path[whole] = kept
+            self._names[whole] = name
+            by_name.setdefault(_last(whole), []).append(kept)
         # A name that several paths end in tells nothing.
         self._by_name = {name: said[0] for name, said in by_name.items() if len(said) == 1}
         self._asked: set[str] = set()
@@ -76,23 +81,31 @@ class Captions:
     def of(self, path: str | Path) -> list[str]:
         """Return the sentences of a picture, by its path or else by its name; [] for none.
 
-        A picture of a video has what is said of the video, unless something is said of itself.
+        Slashes and Unicode form may differ. A picture of a video has what is said of the video,
+        unless something is said of itself.
         """
-        whole = PurePosixPath(Path(path).as_posix())
-        film = whole.with_name(_MOMENT.sub("", whole.name))
+        whole = plain(Path(path).as_posix())
+        folder, slash, name = whole.rpartition("/")
+        film = folder + slash + _MOMENT.sub("", name)
         return self._of(whole) or (self._of(film) if film != whole else [])
 
-    def _of(self, whole: PurePosixPath) -> list[str]:
-        self._asked.add(whole.name)
-        for start in range(len(whole.parts)):
-            found = self._by_path.get("/".join(whole.parts[start:]).replace("//", "/"))
+    def _of(self, whole: str) -> list[str]:
+        name = _last(whole)
+        self._asked.add(name)
+        parts = whole.split("/")
+        for start in range(len(parts)):
+            found = self._by_path.get("/".join(parts[start:]))
             if found:
                 return found
-        return self._by_name.get(whole.name, [])
+        return self._by_name.get(name, [])
 
     def unasked(self) -> list[str]:
         """Return the entries whose file name no picture had that was asked about."""
-        return [name for name in self._by_path if PurePosixPath(name).name not in self._asked]
+        return [name for whole, name in self._names.items() if _last(whole) not in self._asked]
+
+
+def _last(whole: str) -> str:
+    return whole.rpartition("/")[2]
 
 
 def read_captions(path: Path) -> Captions:
@@ -104,7 +117,9 @@ def read_captions(path: Path) -> Captions:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"captions {path} cannot be read ({error.strerror})") from None
+        raise UsageError(
+            f"captions {path} cannot be read ({error.strerror}); give a JSON file: {EXPECTED}"
+        ) from None
     return _parsed(content, str(path))
 
 
@@ -121,13 +136,16 @@ def _parsed(content: bytes, origin: str) -> Captions:
         data = json.loads(content)
         check_plain(data)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{origin} is no JSON ({str(error)[:80]}); see docs") from None
+        raise UsageError(f"{origin} is no JSON ({str(error)[:80]}); expected {EXPECTED}") from None
     if isinstance(data, list):
-        rows = [row for row in data if isinstance(row, dict) and isinstance(row.get("text"), str)]
-        data = {str(row.get("file")): row["text"] for row in rows}
+        rows, data = data, {}
+        for row in rows:
+            if isinstance(row, dict) and isinstance(row.get("text"), str):
+                data.setdefault(str(row.get("file")), []).append(row["text"])
     if not isinstance(data, dict):
         raise UsageError(
-            f"{origin} must hold an object of file name -> sentence, or a list of rows"
+            f"{origin} must hold an object of file name -> sentence, such as {EXPECTED}, or a "
+            "list of rows with file and text"
         )
     return Captions(data, origin)
 

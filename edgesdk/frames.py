@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from edgesdk.core.errors import EdgeSdkError, MissingDependencyError, UsageError
 from edgesdk.core.tensors import Array
 from edgesdk.images import SUFFIXES, read_image
 from edgesdk.picture_sets import Pictures
+from edgesdk.picture_sets.names import shown
 
 RATE = 25  # frames per second of what is written
 COLOUR, GREY = (0, 220, 90), (150, 150, 150)
@@ -87,7 +89,8 @@ def _listed(source: Pictures, name: str) -> Frame:
     try:
         return Frame(name, source.read(name))
     except UsageError as error:
-        return Frame(name, None, str(error).removeprefix(f"{source.path}: {name}: "))
+        why = str(error).removeprefix(f"{source.path}: {shown(name)}: ")
+        return Frame(name, None, re.sub("^the picture ", "it ", why))
 
 
 def _is_picture(path: Path) -> bool:
@@ -135,22 +138,30 @@ def _numbered(pictures: Iterable[Array | None]) -> Iterator[Frame]:
         yield Frame(f"{number:06d}", picture, "it is damaged" if picture is None else "")
 
 
+def rate_of(places: Sequence[Path]) -> Fraction:
+    """Return how many frames per second a video shows, RATE for what is none."""
+    if len(places) != 1 or not videos.is_video(places[0]):
+        return Fraction(RATE)
+    return videos.rate(places[0]) or Fraction(RATE)
+
+
 class VideoWriter:
     """Writes frames with their boxes; a context manager that keeps the file only if all is well.
 
     Args:
         path: Ends in .mp4 or .avi.
+        rate: Frames per second.
 
     Raises:
         MissingDependencyError: PyAV is not installed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rate: Fraction = Fraction(RATE)) -> None:
         try:
             import av
         except ImportError:
             raise MissingDependencyError(f"writing the video {path}", ["av"], "video") from None
-        self._av, self._path = av, path
+        self._av, self._path, self._rate = av, path, rate
         self._part = path.with_name(f".{path.stem}.part{path.suffix}")
         self._film: Any = None
 
@@ -168,7 +179,7 @@ class VideoWriter:
             if self._film is None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._film = self._av.open(str(self._part), "w")
-                self._stream = self._film.add_stream("mpeg4", rate=RATE)
+                self._stream = self._film.add_stream("mpeg4", rate=self._rate)
                 self._stream.width, self._stream.height = width, height
                 self._stream.pix_fmt, self._stream.bit_rate = "yuv420p", 4_000_000
             shown = np.zeros((self._stream.height, self._stream.width, 3), np.uint8)

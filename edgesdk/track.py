@@ -221,10 +221,11 @@ class Tracker:
         device: cpu or cuda:0.
         threads: Threads of the CPU.
         allow_fallback: Accept another device than the one asked for.
-        policy: How scores become boxes; the model's own where None.
+        policy: How scores become boxes, an `edgesdk.track_steps.Policy`; the model's own where
+            None.
 
     Raises:
-        UsageError: the bundle is for another task.
+        UsageError: the bundle is for another task, or the policy is none.
     """
 
     def __init__(
@@ -240,6 +241,8 @@ class Tracker:
         from edgesdk.core.shipped import open_bundle
         from edgesdk_runtimes._open import open_session
 
+        if policy is not None and not isinstance(policy, Policy):
+            raise UsageError(f"a policy is an edgesdk.track_steps.Policy, found {policy!r}")
         opened = open_bundle(bundle if not isinstance(bundle, Path | str) else str(bundle))
         check_task(opened)
         self._session = open_session(opened, runtime, device, threads, allow_fallback)
@@ -285,7 +288,7 @@ def check_box(box: Any, width: int, height: int) -> Box:
     """
     try:
         x, y, w, h = (float(value) for value in box)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UsageError(f"a box is four numbers x, y, width, height, found {box!r}") from None
     if not np.isfinite([x, y, w, h]).all() or w <= 0 or h <= 0 or max(w, h) > FARTHEST:
         raise UsageError(

@@ -12,6 +12,9 @@ import numpy as np
 from edgesdk.core.tensors import Array
 
 CONTEXT = 0.5  # of half the box's sides, added on each side of the target
+# Pixels of the frame per pixel of the crop from which the frame is shrunk first: what is far
+# larger than the crop takes no more memory and time than this.
+COARSE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,10 @@ def crop(frame: Array, centre: tuple[float, float], side: float, size: int) -> A
     """
     from PIL import Image
 
+    if side / size > COARSE:
+        by = int(2 * side / size / COARSE)
+        frame = np.asarray(Image.fromarray(np.ascontiguousarray(frame)).reduce(by))
+        centre, side = (centre[0] / by, centre[1] / by), side / by
     reach = max(side / size, 1.0) + 1
     left, top = centre[0] - side / 2, centre[1] - side / 2
     low = np.floor([top - reach, left - reach]).astype(int)

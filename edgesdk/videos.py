@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from edgesdk.picture_sets import Pictures
 from edgesdk.picture_sets.kinds import is_picture
 
 EVERY_S = 1.0
+RATES = (1, 240)  # frames per second that a video of ours may have
 HEAD = 256  # bytes that tell what a film is: the first two packets of a transport stream
 # MP4 and QuickTime, Matroska and WebM, AVI, MPEG and its transport streams, Flash, Windows Media,
 # Ogg; pictures have been told apart before.
@@ -57,6 +59,22 @@ def frames(path: Path, every_s: float = EVERY_S) -> Iterator[tuple[float, Array]
     """
     with _opened(path) as film:
         yield from _every(path, film, every_s)
+
+
+def rate(path: Path) -> Fraction | None:
+    """Return how many frames per second a video shows on the mean, None where it does not tell.
+
+    Raises:
+        MissingDependencyError: PyAV is not installed.
+        UsageError: it is no video.
+    """
+    with _opened(path) as film:
+        told = film.streams.video[0].average_rate
+    # What is written counts time in whole parts of a second, below 65,536 of them.
+    if not told:
+        return None
+    low, high = RATES
+    return min(max(Fraction(told).limit_denominator(1001), Fraction(low)), Fraction(high))
 
 
 def whole_film(path: Path) -> Iterator[Array | None]:

@@ -66,6 +66,22 @@ def test_files_that_make_no_sense_are_refused(tmp_path, content, says):
         read_captions(tmp_path / "captions.json")
 
 
+def test_slashes_and_unicode_forms_of_names_may_differ():
+    """A Mac's folders spell ü as two letters, Windows' lists write backslashes."""
+    said = Captions({"Mu\u0308nchen.jpg": "a town", "photos\\a.jpg": "a dog"})
+    assert said.of("M\u00fcnchen.jpg") == ["a town"]
+    assert said.of("/set/photos/a.jpg") == ["a dog"]
+    assert Captions({"M\u00fcnchen.jpg": "a town"}).of("Mu\u0308nchen.jpg") == ["a town"]
+    assert said.unasked() == []
+
+
+def test_rows_of_one_file_are_all_its_sentences(tmp_path):
+    """The last row alone was taken."""
+    rows = [{"file": "a.jpg", "text": "a dog"}, {"file": "a.jpg", "text": "a pet"}]
+    (tmp_path / "c.json").write_text(json.dumps(rows))
+    assert read_captions(tmp_path / "c.json").of("a.jpg") == ["a dog", "a pet"]
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UsageError, match="cannot be read"):
         read_captions(tmp_path / "none.json")

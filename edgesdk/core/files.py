@@ -173,6 +173,15 @@ def check_writable(folder: Path) -> None:
         tempfile.TemporaryFile(dir=folder).close()
 
 
+def check_place(path: Path) -> None:
+    """Raise EdgeSdkError where no file or folder `path` can be made; nothing is left behind."""
+    with os_errors("write", path):
+        inside = path if path.is_dir() else path.parent
+        while not inside.exists():
+            inside = inside.parent
+        tempfile.TemporaryFile(dir=inside).close()
+
+
 def check_target(path: Path) -> None:
     """Raise EdgeSdkError where the file `path` cannot be written: before hours of work."""
     if path.is_dir():

@@ -78,6 +78,8 @@ def open_bundle(bundle: Path | str | Bundle, force: bool = False) -> Bundle:
     """
     if isinstance(bundle, Bundle):
         return bundle
+    if not isinstance(bundle, str | Path):
+        raise UsageError(f"a bundle is a name, a folder or a Bundle, found {bundle!r}")
     path = Path(bundle)
     run = next((r for r in (Path("runs") / path, path) if (r / CHECKPOINT).is_dir()), None)
     if run is not None and not (path / MANIFEST).is_file():

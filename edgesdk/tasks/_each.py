@@ -1,6 +1,6 @@
 """What `run` does with each of its pictures; a damaged one is named and stops nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +15,10 @@ Row = TypeVar("Row")
 
 
 def each_picture(
-    job: RunJob, see: Callable[[Path, Array], Row], every_s: float | None = None
+    job: RunJob,
+    see: Callable[[Path, Array], Row],
+    every_s: float | None = None,
+    without: Collection[Path] = (),
 ) -> tuple[list[Row], list[dict[str, str]]]:
     """Return what `see` gives of every picture, and the skipped ones with the reason.
 
@@ -24,11 +27,14 @@ def each_picture(
         see: (file, uint8 RGB [H, W, 3]) -> row; its UsageError skips the picture. A picture of a
             video is called as film.mp4@12.0s.
         every_s: Seconds between the pictures of a video; None where videos are no pictures.
+        without: Pictures of a folder that are passed over: what edgesdk wrote there itself.
 
     Raises:
         UsageError: no picture is left.
     """
     files = picture_files(job.files, with_films=every_s is not None)
+    own = {path.resolve() for path in without}
+    files = [path for path in files if path in job.files or not own or path.resolve() not in own]
     rows: list[Row] = []
     skipped: list[dict[str, str]] = []
     for number, path in enumerate(files, 1):

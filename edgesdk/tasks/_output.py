@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from edgesdk.core.errors import UsageError
-from edgesdk.core.files import write_atomic
+from edgesdk.core.files import check_place, write_atomic
 from edgesdk.core.jobs import RunJob
 from edgesdk.core.tensors import Array
 
@@ -20,11 +20,19 @@ def refuse_output(job: RunJob, item: str) -> None:
 
 
 def check_suffix(output: Path | None, allowed: tuple[str, ...]) -> None:
-    """Raise UsageError where a file to write has another suffix, before any work is done."""
-    if output is not None and output.suffix.lower() not in allowed:
+    """Refuse a file to write before any work is done.
+
+    Raises:
+        UsageError: it has another suffix, or is a folder.
+        EdgeSdkError: it cannot be written where it shall lie.
+    """
+    if output is None:
+        return
+    if output.suffix.lower() not in allowed:
         raise UsageError(f"-o {output} must end in {', '.join(allowed)}")
-    if output is not None and output.is_dir():
+    if output.is_dir():
         raise UsageError(f"-o {output} is a folder; give the name of a file")
+    check_place(output)
 
 
 def write_picture(path: Path, picture: Array) -> None:

@@ -2,7 +2,9 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,20 @@ from typing import Any
 import numpy as np
 
 from edgesdk.core.errors import UsageError
-from edgesdk.core.files import os_errors, write_atomic
+from edgesdk.core.files import check_place, encoded, os_errors, write_atomic
+from edgesdk.core.jobs import RunJob
+from edgesdk.core.stages import staging
 from edgesdk.core.tensors import Array
 from edgesdk.generated import probability
+from edgesdk.images import SUFFIXES
 
 HIDDEN = ("map", "flat", "side", "shown")  # of a row: for the page alone
 NESTED = ("objects",)  # what no cell of a table holds
 SHOWN = 360  # longest side of a picture on the page, pixels
+LONGEST = 300  # letters of a caption on the page
+PAGE, TITLE = "index.html", "Generated or real: "
+HEAD = f'<!doctype html><meta charset="utf-8"><title>{TITLE}'
+OURS = re.compile(r"\d{4,}\.jpg")  # names of the page's pictures
 STYLE = (
     "body{font:15px system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "h1{font-size:1.3rem}"
@@ -32,7 +41,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_atomic(path, stream.getvalue().encode())
+    write_atomic(path, encoded(stream.getvalue()))
 
 
 def write_sheet(folder: Path, rows: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> None:
@@ -43,15 +52,8 @@ def write_sheet(folder: Path, rows: Sequence[Mapping[str, Any]], result: Mapping
         rows: Each with "shown", a JPEG of `heat_map`.
         result: What is told above and below.
     """
-    with os_errors("write", folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    parts = []
-    for number, row in enumerate(sorted(rows, key=lambda r: -r["probability"])):
-        name = f"{number:04}.jpg"
-        write_atomic(folder / name, row["shown"])
-        parts.append(_figure(name, row))
-    title = f"Generated or real: {escape(result['bundle'])}"
-    head = f"<title>{title}</title><style>{STYLE}</style><h1>{title}</h1>"
+    title = escape(result["bundle"])
+    head = f"{HEAD}{title}</title><style>{STYLE}</style><h1>{TITLE}{title}</h1>"
     lines = [result["warning"], cuts_told(result)]
     if any("map" in row for row in rows):
         lines.append(
@@ -67,16 +69,84 @@ def write_sheet(folder: Path, rows: Sequence[Mapping[str, Any]], result: Mapping
     skipped = "".join(
         f"<p>skipped {escape(s['picture'])}: {escape(s['why'])}</p>" for s in result["skipped"]
     )
-    page = f'<!doctype html><meta charset="utf-8">{head}{text}{"".join(parts)}{skipped}\n'
-    write_atomic(folder / "index.html", page.encode())
+    ordered = sorted(rows, key=lambda row: -row["probability"])
+    pictures = {f"{number:04}.jpg": row["shown"] for number, row in enumerate(ordered)}
+    parts = "".join(map(_figure, pictures, ordered))
+    with _folder(folder), staging(folder / PAGE) as stage:
+        for name, content in pictures.items():
+            (stage / name).write_bytes(content)
+        (stage / PAGE).write_bytes(encoded(f"{head}{text}{parts}{skipped}\n"))
+        before = own_pictures(folder)
+        for name in (*pictures, PAGE):
+            (stage / name).replace(folder / name)
+        for path in before - {folder / name for name in pictures}:
+            path.unlink(missing_ok=True)
 
 
-def check_places(folder: Path | None, csv: str | None) -> None:
-    """Raise UsageError where a file is where the page's folder shall be, or the other way round."""
-    if csv is not None and Path(csv).is_dir():
-        raise UsageError(f"--csv {csv} is a folder; name a file for the table")
-    if folder is not None and folder.exists() and not folder.is_dir():
+@contextmanager
+def _folder(folder: Path) -> Iterator[None]:
+    """Make a folder that goes again where what follows fails and has left it empty."""
+    with os_errors("write", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            folder.rmdir()
+        raise
+
+
+def own_pictures(folder: Path | None) -> set[Path]:
+    """Return the pictures of a page that lies in a folder, none where none does."""
+    if folder is None or not _is_page(folder / PAGE):
+        return set()
+    return {path for path in folder.iterdir() if OURS.fullmatch(path.name)}
+
+
+def _is_page(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(len(HEAD)) == HEAD.encode()
+
+
+def check_places(job: RunJob, csv: str | None) -> None:
+    """Refuse places for the page and the table before any work is done.
+
+    Raises:
+        UsageError: a file is where a folder shall be or the other way round, or something would be
+            written over that is no page or table.
+        EdgeSdkError: nothing can be written there.
+    """
+    if csv is not None:
+        table = Path(csv)
+        if table.is_dir():
+            raise UsageError(f"--csv {csv} is a folder; name a file for the table")
+        if table.suffix.lower() in SUFFIXES:
+            raise UsageError(f"--csv {csv} is a picture's name; name a file such as table.csv")
+        check_place(table)
+    folder = job.output
+    if folder is None:
+        return
+    if folder.exists() and not folder.is_dir():
         raise UsageError(f"-o {folder} is a file; name a folder for the page and its pictures")
+    if any(path.is_dir() and path.resolve() == folder.resolve() for path in job.files):
+        raise UsageError(f"-o {folder} holds the pictures that are looked at; name another folder")
+    check_place(folder)
+    _check_free(folder)
+
+
+def _check_free(folder: Path) -> None:
+    """Raise UsageError where the page would replace files that are not those of a page."""
+    with os_errors("read", folder):
+        inside = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        ours = _is_page(folder / PAGE)
+    foreign = [name for name in inside if name == PAGE or OURS.fullmatch(name)]
+    if foreign and not ours:
+        raise UsageError(
+            f"-o {folder} holds {min(foreign)}, which is of no page of edgesdk and would be "
+            "replaced; name another folder"
+        )
 
 
 def heat_map(pixels: Array, row: Mapping[str, Any]) -> Array:
@@ -140,11 +210,20 @@ def verdict_of(row: Mapping[str, Any]) -> str:
 
 def _figure(name: str, row: Mapping[str, Any]) -> str:
     told = f"<b>{row['probability']:.3f}</b> {escape(verdict_of(row))}<br>{escape(row['picture'])}"
-    told += f"<br>{escape(row['caption'])}" if "caption" in row else ""
+    said = in_short(row.get("caption", ""), LONGEST)
+    told += f"<br>{escape(said)}" if said else ""
     told += "".join(
         f"<br>{escape(part['phrase'])}: {part['distance']:.2f}" for part in row.get("objects", ())
     )
-    return f'<figure><img src="{name}" alt=""><figcaption>{told}</figcaption></figure>'
+    return (
+        f'<figure><img src="{name}" alt="" loading="lazy"><figcaption>{told}</figcaption></figure>'
+    )
+
+
+def in_short(text: str, most: int) -> str:
+    """Return a text on one line, cut where it is longer than `most` letters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
 
 
 def as_jpeg(picture: Array) -> bytes:

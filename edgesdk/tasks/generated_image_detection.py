@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -42,6 +41,8 @@ from edgesdk.tasks._verdict_sheet import (
     check_places,
     cuts_told,
     heat_map,
+    in_short,
+    own_pictures,
     verdict_of,
     write_csv,
     write_sheet,
@@ -147,7 +148,8 @@ class GeneratedImageDetection:
         detector = detector_of(info, own)
         given = None if captions is None else read_captions(Path(captions))
         said = detector.captions(given, beside(job.files))
-        check_places(job.output, csv)
+        check_places(job, csv)
+        ours = own_pictures(job.output)
 
         def see(path: Path, picture: Array) -> dict[str, Any]:
             seen = detector.look(session.run, picture, said.of(path))
@@ -158,7 +160,7 @@ class GeneratedImageDetection:
             job.bundle, job.runtime, job.device, job.threads, job.allow_fallback
         ) as session:
             try:
-                rows, skipped = each_picture(job, see, EVERY_S)
+                rows, skipped = each_picture(job, see, EVERY_S, ours)
             except UsageError as error:
                 raise without_captions(said, error) from None
         tell_misnamed(said, skipped)
@@ -185,7 +187,7 @@ class GeneratedImageDetection:
         rows = sorted(result["pictures"], key=lambda row: -row["probability"])
         last = result["column"]
         body = [
-            [r["picture"], f"{r['probability']:.3f}", verdict_of(r), shorten(str(r[last]), 60)]
+            [r["picture"], f"{r['probability']:.3f}", verdict_of(r), in_short(str(r[last]), 60)]
             for r in rows
         ]
         lines = [

@@ -1,20 +1,21 @@
 """Where a target is in each frame: a box in the first one, boxes in all that follow."""
 
+import csv
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgesdk.core.errors import UsageError
-from edgesdk.core.files import write_atomic, write_json
+from edgesdk.core.files import encoded, write_atomic, write_json
 from edgesdk.core.jobs import RunJob
 from edgesdk.core.protocols import Task
 from edgesdk.core.task import Headline, Judged, Metric, ModelInfo, Run, Samples, info_of, measured
 from edgesdk.core.tensors import Array
-from edgesdk.frames import Frame, VideoWriter, camera, frames_of
+from edgesdk.frames import Frame, VideoWriter, camera, frames_of, rate_of
 from edgesdk.sequences import measures
 from edgesdk.tasks._inputs import textures
 from edgesdk.tasks._output import check_suffix
@@ -22,7 +23,7 @@ from edgesdk.tasks._track_sets import MadeWorlds, TrackSet, drawn, open_set
 from edgesdk.track import Follower, Found
 
 OUTPUTS = (".mp4", ".avi", ".csv", ".json", ".txt")
-HEAD = "frame,x,y,width,height,score,lost"
+HEAD = ("frame", "x", "y", "width", "height", "score", "lost")
 
 
 class Tracking:
@@ -99,7 +100,7 @@ class Tracking:
             )
             follower = Follower(session.run, info_of(job.bundle))
             begun = follower.start(first.picture, parsed(box), text)
-            keep = stack.enter_context(_Kept(job.output))
+            keep = stack.enter_context(_Kept(job))
             keep.add(first, begun)
             for number, frame in enumerate(_until_stopped(frames, camera), 2):
                 keep.add(frame, follower.update(frame.picture))
@@ -182,12 +183,13 @@ def _until_stopped(frames: Iterator[Frame], number: int | None) -> Iterator[Fram
 class _Kept:
     """Rows of the answer, and the file that was asked for."""
 
-    def __init__(self, output: Path | None) -> None:
+    def __init__(self, job: RunJob) -> None:
         self.rows: list[dict[str, Any]] = []
         self.skipped: list[dict[str, str]] = []
-        self._output = output
-        film = output is not None and output.suffix.lower() in (".mp4", ".avi")
-        self._video = VideoWriter(output) if film and output is not None else None
+        self._output = job.output
+        self._shown: Array | None = None
+        film = job.output is not None and job.output.suffix.lower() in (".mp4", ".avi")
+        self._video = VideoWriter(job.output, rate_of(job.files)) if film and job.output else None
 
     def __enter__(self) -> "_Kept":
         return self
@@ -197,8 +199,11 @@ class _Kept:
         self.rows.append({**row, "lost": found.lost})
         if frame.picture is None:
             self.skipped.append({"frame": frame.name, "why": frame.why})
-        elif self._video is not None:
-            self._video.add(frame.picture, found.box, found.lost)
+        else:
+            self._shown = frame.picture
+        if self._video is not None and self._shown is not None:
+            # In place of a frame that cannot be read the one before stays: the film keeps time.
+            self._video.add(self._shown, found.box, found.lost)
 
     def __exit__(self, *error: Any) -> None:
         if self._video is not None:
@@ -207,17 +212,19 @@ class _Kept:
             if self._output.suffix.lower() == ".json":
                 write_json(self._output, {"frames": self.rows, "skipped": self.skipped})
             else:
-                write_atomic(self._output, self._lines(self._output).encode())
+                write_atomic(self._output, encoded(self._lines(self._output)))
 
     def _lines(self, path: Path) -> str:
         """Return OTB's lines of boxes for .txt, a table for .csv."""
-        table = path.suffix.lower() == ".csv"
-        lines = []
-        for row in self.rows:
-            box = ",".join(f"{value:.2f}" for value in row["box"])
-            told = f"{row['frame']},{box},{row['score']:.4f},{int(row['lost'])}"
-            lines.append(told if table else box)
-        return "\n".join(chain([HEAD] if table else [], lines)) + "\n"
+        boxes = [[f"{value:.2f}" for value in row["box"]] for row in self.rows]
+        if path.suffix.lower() != ".csv":
+            return "".join(",".join(box) + "\n" for box in boxes)
+        stream = io.StringIO()
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(HEAD)
+        for row, box in zip(self.rows, boxes, strict=True):
+            table.writerow([row["frame"], *box, f"{row['score']:.4f}", int(row["lost"])])
+        return stream.getvalue()
 
 
 def _judged(rows: Sequence[Mapping[str, float]]) -> Judged:

@@ -64,6 +64,8 @@ def run(
         refuse_research_only(opened.licence, opened.name)
     from edgesdk_runtimes._open import choose, device_here, runner_of
 
+    if output == "":
+        raise UsageError("-o is empty; name a file or folder to write")
     files = listed(files)
     runner = runner_of(device)
     if runner is not None:

@@ -10,12 +10,13 @@ import pytest
 from PIL import Image
 
 import edgesdk
-from edgesdk.core.errors import UnsupportedError, UsageError
+from edgesdk.core.errors import EdgeSdkError, UnsupportedError, UsageError
 from edgesdk.core.jobs import RunJob
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.task import ModelInfo, task_of
 from edgesdk.core.tensors import TensorSpec
-from edgesdk.tasks._verdict_sheet import heat_map
+from edgesdk.tasks import _verdict_sheet
+from edgesdk.tasks._verdict_sheet import heat_map, in_short
 from tests.drawn import film, labelled_set, photo
 
 TASK = task_of("generated-image-detection")
@@ -204,6 +205,81 @@ def test_what_cannot_be_run_is_told(tmp_path, session):
             [by_doubling],
             TASK.evaluation(labelled_set(tmp_path / "set")),
         )
+
+
+def test_nothing_of_the_user_s_is_replaced(tmp_path, session):
+    """`-o` into a folder of frames wrote heat maps over the frames 0000.jpg, 0001.jpg and so on."""
+    frames, own = tmp_path / "frames", tmp_path / "site"
+    for folder in (frames, own):
+        folder.mkdir()
+    Image.fromarray(photo(0)).save(frames / "0000.jpg")
+    (own / "index.html").write_text("<p>mine</p>")
+    kept = (frames / "0000.jpg").read_bytes()
+    for files, output, says in (
+        ([frames], frames, "that are looked at"),
+        ([frames / "0000.jpg"], frames, "holds 0000.jpg, which is of no page"),
+        ([frames], own, "holds index.html"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            TASK.run(job(files, output))
+    with pytest.raises(UsageError, match="a picture's name"):
+        TASK.run(job([frames]), csv=str(frames / "0000.jpg"))
+    assert (frames / "0000.jpg").read_bytes() == kept
+    assert (own / "index.html").read_text() == "<p>mine</p>"
+
+
+def test_a_page_takes_the_place_of_the_one_before(tmp_path, session):
+    """Pictures of the page before stayed, and were judged where the page lies among the photos."""
+    for n in range(3):
+        Image.fromarray(photo(n)).save(tmp_path / f"{n}.png")
+    out = tmp_path / "out"
+    assert len(TASK.run(job([tmp_path], out))["pictures"]) == 3
+    (out / "notes.txt").write_text("mine")
+    (tmp_path / "2.png").unlink()
+    assert len(TASK.run(job([tmp_path], out))["pictures"]) == 2
+    names = ["0000.jpg", "0001.jpg", "index.html", "notes.txt"]
+    assert sorted(path.name for path in out.iterdir()) == names
+
+
+def test_an_interrupted_page_leaves_nothing_or_the_one_before(tmp_path, session, monkeypatch):
+    """Some pictures lay there without a page, or a page with another one's pictures."""
+    Image.fromarray(photo(0)).save(tmp_path / "a.png")
+    made = _verdict_sheet.encoded
+
+    def stopped(text):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_verdict_sheet, "encoded", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        TASK.run(job([tmp_path / "a.png"], tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+    monkeypatch.setattr(_verdict_sheet, "encoded", made)
+    TASK.run(job([tmp_path / "a.png"], tmp_path / "out"))
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    Image.fromarray(photo(9)).save(tmp_path / "a.png")
+    monkeypatch.setattr(_verdict_sheet, "encoded", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        TASK.run(job([tmp_path / "a.png"], tmp_path / "out"))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path, monkeypatch):
+    """Hours of pictures were judged first, and their answers lost."""
+    Image.fromarray(photo(0)).save(tmp_path / "a.png")
+    monkeypatch.setattr("edgesdk_runtimes._open.open_session", lambda *_: pytest.fail("worked"))
+    below = tmp_path / "a.png" / "out"
+    with pytest.raises(EdgeSdkError, match=r"cannot write .*out: Not a directory"):
+        TASK.run(job([tmp_path / "a.png"], below))
+    with pytest.raises(EdgeSdkError, match=r"cannot write .*csv: Not a directory"):
+        TASK.run(job([tmp_path / "a.png"]), csv=str(below / "t.csv"))
+    with pytest.raises(UsageError, match="-o is empty"):
+        edgesdk.run("f2c-detector", [tmp_path / "a.png"], output="")
+
+
+def test_texts_are_cut_whatever_their_letters():
+    """A long caption without blanks was shown as nothing but dots."""
+    assert in_short("a  dog\non a beach", 60) == "a dog on a beach"
+    assert in_short("写" * 100, 10) == "写" * 9 + "…"
 
 
 def test_the_shipped_detector_of_pixels_runs_end_to_end(tmp_path):

@@ -1,5 +1,6 @@
 """`edgesdk run` with a model for tracking: frames in, boxes, files and plain data out."""
 
+import csv
 import json
 
 import numpy as np
@@ -8,9 +9,10 @@ from PIL import Image
 
 import edgesdk
 from edgesdk import cli, videos
-from edgesdk.core.errors import UsageError
+from edgesdk.core.errors import EdgeSdkError, UsageError
 from edgesdk.core.shipped import shipped
 from edgesdk.worlds import Scene, make_world
+from tests.drawn import film
 
 pytestmark = pytest.mark.skipif("tracker" not in shipped(), reason="no tracker is shipped")
 SCENE = Scene(width=160, height=120, frames=6, smallest=24, largest=30, lookalikes=0,
@@ -55,6 +57,47 @@ def test_a_broken_frame_is_named_and_stops_nothing(world, folder, tmp_path):
     assert found["skipped"][0]["frame"] == "002.png"
     assert found["frames"][2]["box"] == found["frames"][1]["box"]
     assert (tmp_path / "t.csv").read_text().startswith("frame,x,y,width,height,score,lost\n")
+
+
+def test_why_a_frame_is_skipped_is_one_sentence(folder):
+    (folder / "002.png").write_text("no picture")
+    (skipped,) = edgesdk.run("tracker", folder, box="10,10,20,20")["skipped"]
+    assert skipped["why"].startswith("it is not a picture; ")
+
+
+def test_names_with_commas_keep_the_table_whole(world, tmp_path):
+    for name in ("1, left.png", '2 "right".png'):
+        Image.fromarray(world.frames[0]).save(tmp_path / name)
+    edgesdk.run("tracker", tmp_path, box="10,10,20,20", output=tmp_path / "t.csv")
+    with (tmp_path / "t.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["frame"] for row in rows] == ["1, left.png", '2 "right".png']
+    assert float(rows[0]["width"]) == 20
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(folder, monkeypatch):
+    monkeypatch.setattr("edgesdk_runtimes._open.open_session", lambda *_: pytest.fail("worked"))
+    below = folder / "000.png"
+    for suffix in ("csv", "mp4"):
+        with pytest.raises(EdgeSdkError, match=r"cannot write .*: Not a directory"):
+            edgesdk.run("tracker", folder, box="1,1,9,9", output=below / f"t.{suffix}")
+
+
+def test_a_written_film_keeps_the_rate_and_the_length_of_what_it_shows(world, tmp_path):
+    """All ran at 25 frames per second, and a frame that could not be read was left out."""
+    av = pytest.importorskip("av", reason="needs the video extra")
+    film(tmp_path / "slow.mp4", list(world.frames), 5)
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for n in range(3):
+        Image.fromarray(world.frames[n]).save(frames / f"{n}.png")
+    (frames / "1.png").write_bytes(b"broken")
+    box = ",".join(map(str, world.boxes[0]))
+    for source, rate, count in ((tmp_path / "slow.mp4", 5, len(world.frames)), (frames, 25, 3)):
+        edgesdk.run("tracker", source, box=box, output=tmp_path / "t.mp4")
+        with av.open(str(tmp_path / "t.mp4")) as made:
+            assert made.streams.video[0].average_rate == rate
+            assert len(list(made.decode(video=0))) == count
 
 
 def test_the_rows_are_written_as_json(world, folder, tmp_path):
@@ -175,8 +218,13 @@ def test_the_public_tracker_follows_frame_by_frame(world):
         found = tracker.update(world.frames[1])
         assert not found.lost
         assert len(found.box) == 4
-    with pytest.raises(UsageError, match="for face-embedding"):
-        edgesdk.Tracker("bridge-face")
+    for wrong, says in (
+        ({"bundle": "bridge-face"}, "for face-embedding"),
+        ({"bundle": None}, "a bundle is a name"),
+        ({"policy": {"window": 0.1}}, "a policy is an"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            edgesdk.Tracker(**wrong)
 
 
 def test_a_value_that_begins_with_a_minus_is_told_how_to_be_written(folder, capsys):

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from edgesdk import track_steps
 from edgesdk.core.errors import UsageError
 from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.task import ModelInfo
@@ -129,6 +131,29 @@ def test_a_crop_is_the_frame_at_scale_and_the_mean_outside():
     assert np.array_equal(same[0], picture[10:30, 20:40, 0].astype(np.float32))
     outside = crop(picture, (-100.0, -100.0), 20.0, 16)
     assert np.abs(outside - picture.mean()).max() <= 1
+
+
+def test_a_crop_far_larger_than_the_network_s_takes_little_memory(monkeypatch):
+    """A box of a million pixels filled all memory, one of a whole large photo a gigabyte."""
+    picture = np.full((400, 600, 3), 60, np.uint8)
+    picture[100:300, 200:400] = (255, 0, 0)
+    fine, coarse = (crop(picture, (300, 200), 800, size) for size in (50, 49))
+    assert np.abs(fine[:, 12:38, 12:38] - coarse[:, 12:38, 12:38]).mean() < 12
+    asked = []
+
+    def part(frame, low, high):
+        asked.append(int((high - low).max()))
+        return Image.new("RGB", tuple((high - low)[::-1].tolist()))
+
+    monkeypatch.setattr(track_steps, "_part", part)
+    for side in (900, 20_000, 2e6):
+        assert crop(picture, (300, 200), side, 50).shape == (3, 50, 50)
+    assert max(asked) <= 50 * track_steps.COARSE + 50
+
+
+def test_a_number_without_end_is_no_box():
+    with pytest.raises(UsageError, match="four numbers"):
+        check_box((10**400, 1, 2, 3), 100, 100)
 
 
 def test_boxes_and_the_choice_among_them():
