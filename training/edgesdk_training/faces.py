@@ -146,7 +146,7 @@ class Faces:
         return {"holdout_accuracy": found.accuracy, "holdout_auc": found.auc}
 
 
-def load_faces(context: RunContext, side: int, settings: Any) -> Faces:
+def load_faces(context: RunContext, side: int, settings: Any, stored: bool = True) -> Faces:
     """Read the public faces, ask the teacher where the set brings no embeddings, split.
 
     Args:
@@ -154,13 +154,14 @@ def load_faces(context: RunContext, side: int, settings: Any) -> Faces:
         side: Side at which pictures are kept.
         settings: Fields holdout, class_pictures, same_names, smallest, morphs and those of
             Augmentation.
+        stored: Whether what a set brings is what the teacher says; else all of it is asked.
     """
     import torch
 
     dataset = context.data("public")
     # Before the teacher's long work: it may be that nobody can tell who is who.
     identities = np.asarray(people(dataset) if settings.same_names else dataset.identities)
-    features, teacher = _features(context, dataset, settings)
+    features, teacher = _features(context, dataset, settings, stored)
     held = hold_out(identities, settings.holdout, context.seed) if settings.holdout else None
     free = np.ones(len(dataset), bool)
     if held is not None:
@@ -198,15 +199,14 @@ def load_faces(context: RunContext, side: int, settings: Any) -> Faces:
 def _tell(held: Holdout | None, dataset: Any) -> None:
     """Tell who is held out: numbers of drawn faces tell nothing of real ones."""
     count = 0 if held is None else len(np.unique(np.asarray(dataset.identities)[held.items]))
-    parts = getattr(dataset, "parts", [dataset])
-    drawn = " (drawn faces, not photos)" if all(p.name == "synthetic" for p in parts) else ""
+    artificial = all(p.name == "synthetic" for p in parts_of(dataset))
+    drawn = " (drawn faces, not photos)" if artificial else ""
     note(f"held out: {count or 'no'} people of {dataset.name}{drawn}")
 
 
-def _features(context: Any, dataset: Any, settings: Any) -> tuple[Array, str]:
+def _features(context: Any, dataset: Any, settings: Any, stored: bool) -> tuple[Array, str]:
     """Return the embeddings a set brings, completed by the teacher, and the teacher's name."""
-    parts = getattr(dataset, "parts", [dataset])
-    if all(p.embeddings is not None for p in parts):
+    if stored and all(p.embeddings is not None for p in parts_of(dataset)):
         if context.named_teacher and not settings.morphs:
             raise UsageError(
                 f"{dataset.name} brings a teacher's embeddings, so --teacher "
@@ -214,8 +214,18 @@ def _features(context: Any, dataset: Any, settings: Any) -> tuple[Array, str]:
             )
         return dataset.embeddings.astype(np.float32), "as stored with the pictures"
     teacher = context.teacher("sface")
+    return all_rows(context, teacher, stored), teacher.name
+
+
+def all_rows(context: Any, teacher: Any, stored: bool = True) -> Array:
+    """Return unit rows [N, D] of the public faces: those a set brings if `stored`, else asked for.
+
+    Raises:
+        UsageError: the stored ones are not as long as the teacher's.
+    """
     rows = [
-        p.embeddings if p.embeddings is not None else context.embeddings(teacher, p) for p in parts
+        p.embeddings if stored and p.embeddings is not None else context.embeddings(teacher, p)
+        for p in parts_of(context.data("public"))
     ]
     widths = {r.shape[1] for r in rows}
     if len(widths) > 1:
@@ -223,7 +233,12 @@ def _features(context: Any, dataset: Any, settings: Any) -> tuple[Array, str]:
             f"stored embeddings and {teacher.name} have unlike lengths {sorted(widths)}; "
             "use the teacher that made the pack"
         )
-    return np.concatenate(rows).astype(np.float32), teacher.name
+    return np.concatenate(rows).astype(np.float32)
+
+
+def parts_of(dataset: Any) -> list[Any]:
+    """Return the sets that one is joined of, itself where it is not."""
+    return getattr(dataset, "parts", [dataset])
 
 
 def _sharp(train: Array, sides: Array, settings: Any) -> Array:

@@ -298,7 +298,9 @@ class Deocclusion:
         templates = [t for path in context.paths("images") for t in read_templates(path)]
         side = settings.size if settings.mobile else work_side(settings.size)
         bank = draw_bank(templates, side, settings.occluders, context.seed).to(context.device)
-        faces = load_faces(context, max(settings.base or KEPT_SIDE, side), settings)
+        base = max(settings.base or KEPT_SIDE, side)
+        # A MobileFaceNet is taught what it says itself; what a pack brings is SFace's.
+        faces = load_faces(context, base, settings, stored=not settings.mobile)
         return masked_faces(
             faces,
             bank=bank.only(lambda kind: kind != settings.unseen),
@@ -314,12 +316,12 @@ class Deocclusion:
         """Return what the second teacher says of all faces, unit rows [N, K], or None."""
         import torch
 
+        from edgesdk_training.faces import all_rows
         from edgesdk_training.losses import centred
 
         if not settings.beside or settings.labels_only:
             return None
-        second = context.teacher("sface", exact=True)
-        rows = context.embeddings(second, context.data("public"))
+        rows = all_rows(context, context.teacher("sface", exact=True))
         return centred(torch.from_numpy(rows).float().to(context.device))
 
     def assistant(
