@@ -8,8 +8,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
 
+from edgesdk.core.errors import UsageError  # noqa: E402
 from edgesdk_training.augment import Augmentation, shrink  # noqa: E402
-from edgesdk_training.faces import SIZES_PER_BATCH, Faces, _sharp  # noqa: E402
+from edgesdk_training.faces import SIZES_PER_BATCH, Faces, _sharp, all_rows  # noqa: E402
 from edgesdk_training.holdout import hold_out  # noqa: E402
 from edgesdk_training.morphs import draw_morphs  # noqa: E402
 
@@ -62,6 +63,22 @@ def test_enlarged_pictures_are_left_out_of_morphs():
     assert _sharp(train, sides, Namespace(size=64)).tolist() == [0, 3]
     assert _sharp(train, sides, Namespace(size=48)).tolist() == [0, 2, 3]
     assert _sharp(train, sides, Namespace(size=112)).tolist() == train.tolist()
+
+
+def test_what_a_pack_brings_is_taken_or_left():
+    brought, said = np.eye(4, 3, dtype=np.float32), np.ones((4, 3), np.float32)
+    pack, plain = Namespace(embeddings=brought), Namespace(embeddings=None)
+    context = Namespace(
+        data=lambda _: Namespace(parts=[pack, plain]),
+        embeddings=lambda teacher, _: said[:, : teacher.width],
+    )
+    teacher = Namespace(name="big", width=3)
+    assert np.array_equal(all_rows(context, teacher), np.concatenate([brought, said]))
+    assert np.array_equal(all_rows(context, teacher, stored=False), np.concatenate([said, said]))
+    other = Namespace(name="big", width=2)
+    assert all_rows(context, other, stored=False).shape == (8, 2)
+    with pytest.raises(UsageError, match="stored embeddings and big have unlike lengths"):
+        all_rows(context, other)
 
 
 def test_numbers_after_the_pictures_are_morphs(faces):

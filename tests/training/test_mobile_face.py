@@ -156,6 +156,28 @@ def test_what_a_gated_recogniser_learns_on_tells_what_is_hidden():
     assert torch.allclose(module.recogniser(read), embedding, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"mobile": True, "aside": True},
+        {"mobile": True, "aside": True, "gated": "bare"},
+        {"size": 32, "complete": False},
+    ],
+)
+def test_a_mirrored_face_is_answered_like_the_face(asked):
+    torch.manual_seed(0)
+    module = STUDENT.build(STUDENT.config(**asked, views=False)).eval()
+    both = STUDENT.build(STUDENT.config(**asked, views=False, mirrored=True)).eval()
+    both.load_state_dict(module.state_dict())
+    image = torch.from_numpy(STUDENT.example(STUDENT.config(**asked))["image"])
+    said = both(image)
+    assert torch.allclose(said.norm(dim=1), torch.ones(2), atol=1e-5)
+    read = module.readable(image) if asked.get("gated") else image
+    apart = [module.recogniser(x) for x in (read, read.flip(3))]
+    assert torch.allclose(said, torch.nn.functional.normalize(sum(apart)), atol=1e-5)
+    assert not torch.allclose(apart[0], apart[1], atol=1e-5)
+
+
 def test_squares_of_what_the_last_layer_says_fit_half_precision():
     from edgesdk_training.nets.mobile_face import MobileFace
 

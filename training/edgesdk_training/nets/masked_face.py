@@ -181,6 +181,16 @@ class PictureStep(nn.Module):
         return self.step(*pictures)
 
 
+class Mean(nn.Module):
+    """Unit rows, two of each face, in; their mean's direction out."""
+
+    in_float = True
+
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        """Return unit rows [N, D]."""
+        return unit(one + other)
+
+
 class MaskedFace(nn.Module):
     """A face [N, 3, size, size] in; its embedding, and what was seen and drawn on the way.
 
@@ -193,11 +203,13 @@ class MaskedFace(nn.Module):
         aside: Whether the completion is only shown: the recogniser reads the face as it came.
         mobile: Whether the recogniser is a MobileFaceNet, which reads all of 112 pixels.
         gated: Which faces it corrects by small layers of its own: "masked", "bare" or "" for none.
+        mirrored: Whether the embedding is the mean of those of the face and of its mirror image.
     """
 
     def __init__(
         self, size: int, complete: bool = True, given: bool = False, views: bool = True,
         deep: bool = True, aside: bool = False, mobile: bool = False, gated: str = "",
+        mirrored: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         self.aside, self.mobile, self.gated = aside, mobile, bool(gated)
@@ -207,6 +219,8 @@ class MaskedFace(nn.Module):
         self.sigmoid, self.twice = PictureStep(torch.sigmoid), PictureStep(twice)
         self.paste = PictureStep(paste)
         self.recogniser = MobileFace(gated) if mobile else Recogniser(work_side(size), deep)
+        self.mirror = PictureStep(mirror) if mirrored else None
+        self.mean = Mean()
 
     @property
     def identity(self) -> nn.Linear:
@@ -240,12 +254,18 @@ class MaskedFace(nn.Module):
         assert self.segmenter is not None
         return torch.cat([image, self.twice(self.sigmoid(self.segmenter(self.seen(image))))], 1)
 
+    def embedding(self, read: Tensor) -> Tensor:
+        """Return unit embeddings of what the recogniser reads."""
+        embedding: Tensor = self.recogniser(read)
+        if self.mirror is not None:
+            embedding = self.mean(embedding, self.recogniser(self.mirror(read)))
+        return embedding
+
     def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
         """Return unit embeddings, with `views` also the mask found and the picture."""
         face, hidden = self.seen(image), None if mask is None else self.seen(mask)
         if self.generator is None:
-            alone: Tensor = self.recogniser(image if self.mobile else face)
-            return alone
+            return self.embedding(image if self.mobile else face)
         small, hidden = self.completed(face, hidden)
         whole = self.twice(small) if self.halves else small
         hidden = self.twice(hidden) if self.halves else hidden
@@ -253,7 +273,7 @@ class MaskedFace(nn.Module):
         shown = self.paste(image, whole, hidden)
         came, drawn = (image, shown) if self.mobile else (face, small)
         read = came if self.aside else drawn
-        embedding: Tensor = self.recogniser(torch.cat([read, hidden], 1) if self.gated else read)
+        embedding = self.embedding(torch.cat([read, hidden], 1) if self.gated else read)
         if not self.views:
             return embedding
         return (embedding, shown) if self.given else (embedding, hidden, shown)
@@ -267,6 +287,11 @@ def halved(x: Tensor) -> Tensor:
 def twice(x: Tensor) -> Tensor:
     """Return a map of twice the side."""
     return interpolate(x, scale_factor=2.0, mode="bilinear")
+
+
+def mirror(x: Tensor) -> Tensor:
+    """Return pictures [N, C, H, W] with left and right changed."""
+    return x.flip(3)
 
 
 def paste(face: Tensor, drawn: Tensor, mask: Tensor) -> Tensor:

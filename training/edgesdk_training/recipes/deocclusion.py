@@ -79,6 +79,7 @@ class Settings:
         tail: Whether only its layers behind the middle learn.
         gated: Which faces small layers beside those correct: "masked", and nothing else learns, so
             that bare ones are answered as before; "bare", along with the others; "" for none.
+        mirrored: Whether the student answers with the mean of a face and its mirror image.
         complete_epochs: Passes of step 1; 0 for no completion, or that of `completion` as it is.
         complete_lr: Highest learning rate of step 1, by AdamW.
         hidden: Weight of the mean absolute error of what is drawn where the face is hidden.
@@ -140,6 +141,7 @@ class Settings:
     mobile: bool = False
     tail: bool = True
     gated: str = ""
+    mirrored: bool = False
     complete_epochs: int = 2
     complete_lr: float = 2e-3
     hidden: float = 1.0
@@ -234,6 +236,7 @@ class Deocclusion:
         config = student.config(
             size=settings.size, complete=complete, deep=settings.deep and not settings.mobile,
             aside=settings.aside, mobile=settings.mobile, gated=settings.gated,
+            mirrored=settings.mirrored,
         )  # fmt: skip
         if settings.mobile and not settings.init:
             raise UsageError("mobile=true begins with weights of others; set init to their folder")

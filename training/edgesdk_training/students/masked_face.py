@@ -36,6 +36,8 @@ class Config:
             with weights of others (`tools/mobile_face.py`).
         gated: Which faces the MobileFaceNet corrects by small layers of their own: "masked", "bare"
             or "" for none.
+        mirrored: Whether the face is recognised twice, as it came and mirrored, and the mean of
+            both is the embedding: a little surer, and twice the recogniser's time.
     """
 
     size: int = 112
@@ -46,6 +48,7 @@ class Config:
     aside: bool = False
     mobile: bool = False
     gated: str = ""
+    mirrored: bool = False
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
@@ -90,6 +93,7 @@ class MaskedFaceStudent(FaceStudent):
             config.aside,
             config.mobile,
             config.gated,
+            config.mirrored,
         )
 
     def example(self, config: Config) -> Arrays:
