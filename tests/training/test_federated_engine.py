@@ -101,6 +101,14 @@ class TestEngine:
             other = read_checkpoint(again.checkpoints[name])
             assert other.weights_sha256 == read_checkpoint(path).weights_sha256, name
 
+    def test_a_damaged_state_is_told_in_one_sentence(self, federated):
+        folder = federated(rounds=1).folder
+        (folder / "result.json").unlink()
+        state = folder / "state" / "rounds.pt"
+        state.write_bytes(state.read_bytes()[:500])
+        with pytest.raises(EdgeSdkError, match=r"rounds\.pt is damaged; start over with --fresh$"):
+            federated(rounds=1)
+
     def test_bytes_are_those_of_what_travels(self, federated):
         result = federated("fedbsd")
         tensors = whole_state(network("class-net", Config(8, CLASSES, 2, 6), CLASSES, 0))

@@ -166,8 +166,8 @@ class Context:
             UnpicklingError,
             struct.error,
         ) as error:
+            # What torch says of it is long, or one number.
             raise EdgeSdkError(
-                f"the saved state {path} is damaged ({error or 'it is empty'}); "
-                "start over with --fresh"
-            ) from None
+                f"the saved state {path} is damaged; start over with --fresh"
+            ) from error
         return state
