@@ -230,9 +230,9 @@ class Pictures:
             return ""
         return f"skipped {len(self.skipped):,}: {_by_kind(self.skipped)}"
 
-    def line(self, people: int | None = None) -> str:
-        """Return the report in one line."""
-        who = "" if people is None else f" of {people:,} {'person' if people == 1 else 'people'}"
+    def line(self, people: int | None = None, one: str = "person", more: str = "people") -> str:
+        """Return the report in one line; `one` and `more` are what whose pictures they are."""
+        who = "" if people is None else f" of {people:,} {one if people == 1 else more}"
         count = f"{len(self):,} {'picture' if len(self) == 1 else 'pictures'}"
         parts = [f"{self.path}: {count}{who}", *([self.left_out()] if self.skipped else [])]
         twins = self.twins()

@@ -14,6 +14,8 @@ from edgesdk.verbs._verb import Progress, Verb, listed
 if TYPE_CHECKING:
     from edgesdk.core.protocols import RunResult
 
+MOST_LINES = 12  # of checkpoints: a federated run has one per client
+
 
 def train(
     recipe: str | None = None,
@@ -130,9 +132,9 @@ def read_roles(words: Sequence[str], needs: Sequence[str]) -> dict[str, list[Pat
 def show(result: RunResult) -> str:
     """Return where everything lies, and what to type next."""
     lines = [f"run       {result.folder}"]
-    lines += [f"{name:<9} {path}" for name, path in result.checkpoints.items()]
+    lines += _few([f"{name:<9} {path}" for name, path in result.checkpoints.items()])
     lines += [f"{name:<9} {path}" for name, path in result.artefacts.items()]
-    lines += [f"{name:<24} {_told(value)}" for name, value in result.metrics.items()]
+    lines += [f"{name:<24} {_told(name, value)}" for name, value in result.metrics.items()]
     if _is_drawn(result.folder):
         lines.append("its faces were drawn, those held out as well: no number tells of real ones")
     lines += [f"read      {read['line']}" for read in result.sets]
@@ -142,9 +144,17 @@ def show(result: RunResult) -> str:
     return "\n".join(lines)
 
 
-def _told(value: float) -> str:
-    """Return a figure in words: shares to four digits, large numbers such as bytes whole."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"
+def _few(lines: list[str]) -> list[str]:
+    """Return lines; of very many the first and the last."""
+    if len(lines) <= MOST_LINES:
+        return lines
+    return [*lines[: MOST_LINES - 2], f"... {len(lines) - MOST_LINES + 1:,} more", lines[-1]]
+
+
+def _told(name: str, value: float) -> str:
+    """Return a figure in words: shares to four digits, bytes and large numbers whole."""
+    whole = abs(value) >= 1000 or name.startswith("bytes")
+    return f"{value:,.0f}" if whole else f"{value:.4f}"
 
 
 def _is_drawn(folder: Path) -> bool:

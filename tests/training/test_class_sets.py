@@ -33,6 +33,7 @@ class TestData:
                 self.picture(tmp_path / "set" / label / f"{n}.png", level + n)
         result = federated(data=tmp_path / "set", clients=3, skew="even")
         assert read_checkpoint(result.checkpoints["global"]).labels == ("cat", "dog")
+        assert result.sets[0]["line"].endswith("24 pictures of 2 folders")
 
     def test_a_folder_per_client_needs_no_skew(self, federated, tmp_path, caplog):
         caplog.set_level("INFO", "edgesdk")

@@ -109,6 +109,12 @@ class TestEngine:
         with pytest.raises(EdgeSdkError, match=r"rounds\.pt is damaged; start over with --fresh$"):
             federated(rounds=1)
 
+    def test_of_many_clients_a_few_are_listed(self, federated):
+        told = show(federated("fedbsd", clients=20, rounds=1, skew="even", method="local"))
+        assert told.count("/personal/client-") == 12  # one of them in what to type next
+        assert "... 9 more\nclient-19" in told
+        assert "bytes_up                 0\n" in told
+
     def test_bytes_are_those_of_what_travels(self, federated):
         result = federated("fedbsd")
         tensors = whole_state(network("class-net", Config(8, CLASSES, 2, 6), CLASSES, 0))

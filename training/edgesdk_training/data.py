@@ -30,6 +30,7 @@ class TreeDataset:
     Attributes:
         embeddings: None.
         name: What the licence and provenance speak of.
+        folder: What a folder is called in the report.
         names: Relative names of all pictures.
         keys: Hash of each picture's file, [N].
         pictures: The set.
@@ -41,6 +42,7 @@ class TreeDataset:
     """
 
     embeddings = None
+    folder = "person's folder"
 
     def __init__(self, path: Path, strict: bool = False, progress: Progress | None = None) -> None:
         self.name, self._path = path.name, path
@@ -82,8 +84,9 @@ class TreeDataset:
             return {**self.pictures.report(), "line": self.pictures.line()}
         loose = [n for n, person in zip(self.names, people, strict=True) if not person]
         count = len({*people} - {""})
-        told = f"; {len(loose):,} in no person's folder ({some(loose)})" if loose else ""
-        line = self.pictures.line(count) + told
+        told = f"; {len(loose):,} in no {self.folder} ({some(loose)})" if loose else ""
+        words = ("person", "people") if "person" in self.folder else ("folder", "folders")
+        line = self.pictures.line(count, *words) + told
         return {**self.pictures.report(), "people": count, "loose": loose, "line": line}
 
     def __len__(self) -> int:
