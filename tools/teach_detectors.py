@@ -5,12 +5,14 @@
 
 A group holds the families that end in the same way, so that what is left out is a last stage
 never seen. The most important runs come first; finished ones are taken as they are, and the
-command goes on where it was interrupted. With `--init` one more f2c-detector begins with those
-weights; it stands in a folder of its own, `begun`. With `--one FAMILY` each is taught on that
-family alone instead, to be judged on all others:
+command goes on where it was interrupted. With `--apart` only the runs that leave a group out are
+made, seed after seed, so that whatever there was time for is whole seeds. With `--init` one more
+f2c-detector begins with those weights; it stands in a folder of its own, `begun`. With
+`--one FAMILY` each is taught on that family alone instead, to be judged on all others:
 
     python tools/teach_detectors.py learn -o one --one ae-nearest --epochs 12
     python tools/judge_detectors.py one/f2c-* --left-out one/f2c-* --fakes judge -o one.json
+    python tools/teach_detectors.py learn-draws -o apart --apart --short 1
 """
 
 import argparse
@@ -40,19 +42,26 @@ def runs(asked: argparse.Namespace) -> Iterator[tuple[Path, int, dict[str, Any]]
     if asked.one:
         others = "+".join(name for name in FAMILIES if name != asked.one)
         for seed in range(asked.seeds):
-            for clue in CLUES:
+            for clue in asked.clues:
                 yield asked.out, seed, {"epochs": asked.epochs, "clue": clue, "without": others}
+        return
+    if asked.apart:
+        for seed in range(asked.seeds):
+            for clue in asked.clues:
+                for group in GROUPS.values():
+                    settings = {"epochs": asked.short, "clue": clue, "without": group}
+                    yield asked.out, seed, settings
         return
     if asked.init:
         yield asked.out / "begun", 0, {"epochs": asked.epochs, "lr": 1e-3, "init": asked.init}
-    for clue in CLUES:
+    for clue in asked.clues:
         yield asked.out, 0, {"epochs": asked.epochs, "clue": clue}
     for seed in range(asked.seeds):
-        for clue in CLUES:
+        for clue in asked.clues:
             for group in GROUPS.values():
                 yield asked.out, seed, {"epochs": asked.short, "clue": clue, "without": group}
     for seed in range(1, asked.seeds):
-        for clue in CLUES:
+        for clue in asked.clues:
             yield asked.out, seed, {"epochs": asked.epochs, "clue": clue}
 
 
@@ -66,6 +75,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=11)
     parser.add_argument("--short", type=int, default=11, help="epochs where a group is left out")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--clues", nargs="+", choices=CLUES, default=CLUES)
+    parser.add_argument("--apart", action="store_true", help="only runs that leave a group out")
     parser.add_argument("--one", choices=ALONE, help="teach on this family alone, all seeds")
     parser.add_argument("--init", default="", help="weights for one more run to begin with")
     asked = parser.parse_args()

@@ -30,7 +30,8 @@ STYLE = (
     "body{font:15px system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "h1{font-size:1.3rem}"
     "figure{display:flex;gap:1rem;align-items:center;margin:1rem 0;flex-wrap:wrap}"
-    "img{max-width:45%;height:auto}b{font-variant-numeric:tabular-nums}p{color:#444}"
+    "img{max-width:45%;height:auto}figcaption{flex:1 1 14rem;overflow-wrap:anywhere}"
+    "b{font-variant-numeric:tabular-nums}p{color:#444}"
 )
 
 

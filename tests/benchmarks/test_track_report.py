@@ -1,6 +1,7 @@
 """Trackers side by side: judged in turns, and drawn by `edgesdk report`."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import edgesdk
 from edgesdk.core.errors import UsageError
 from edgesdk.core.files import write_json
 from edgesdk.sequences import read_tracks
+from tools import judge_trackers
 from tools.judge_trackers import by_template, judged, renewed
 
 
@@ -58,10 +60,18 @@ def test_trackers_follow_in_turns_and_are_measured(judgement):
     assert "auc_noisy_box" in worse
 
 
+def test_of_several_passes_the_quickest_counts(tracks, monkeypatch):
+    clock = iter([0, 9, 20, 22, 30, 31, 40, 45])  # begin and end of two passes of two sequences
+    monkeypatch.setattr(judge_trackers.time, "perf_counter", lambda: next(clock))
+    found = judged({"still": still}, tracks.tracks, noise=False, kept=False, passes=2)["still"]
+    assert found["frames_s"] == 10 / (2 + 1)
+
+
 def test_a_report_draws_success_sequences_and_attributes(judgement, tmp_path):
     page = edgesdk.report(judgement, output_dir=tmp_path / "out")
     html, text = page.read_text(), page.with_suffix(".md").read_text()
     assert "Success curves" in html
+    assert max(map(len, re.findall("<th[^>]*>([^<]*)", html))) <= 20  # the last column was cut off
     assert html.count("overlap by frame") == 2
     assert "AUC by attribute" in html
     assert "<still>" not in html

@@ -16,10 +16,10 @@ from edgesdk_benchmarks.report.svg import Axis, Bar, Chart, bars
 KIND = "trackers"
 SHORT = 220  # height of a sequence's chart, pixels of the view box
 FACTS = ("data", "bundle", "threads", "command")
+# Short heads: a page shows all of them without scrolling.
 COLUMNS = {
-    "AUC": "auc", "precision at 20 px": "precision", "normalised precision": "normalised_precision",
-    "AUC, box moved": "auc_noisy_box", "frames/s": "frames_s",
-    "speed beside the first, CPU time": "cpu_ratio",
+    "AUC": "auc", "precision, 20 px": "precision", "norm. precision": "normalised_precision",
+    "AUC, box moved": "auc_noisy_box", "frames/s": "frames_s", "speed by CPU": "cpu_ratio",
 }  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def read_judged(path: Path) -> Tracks:
         found = {str(name): dict(one) for name, one in data["trackers"].items()}
         rows = [
             {"tracker": name}
-            | {head: float(one[key]) for head, key in COLUMNS.items() if key in one}
+            | {head: float(f"{float(one[key]):.4g}") for head, key in COLUMNS.items() if key in one}
             for name, one in found.items()
         ]
         return Tracks(
