@@ -108,6 +108,17 @@ def test_one_family_alone_is_taught_with_every_seed(one):
         assert kept == [one]
 
 
+def test_taught_apart_whole_seeds_come_first():
+    asked = SimpleNamespace(
+        one="", apart=True, clues=["f2c", "raw"], seeds=2, short=1, out=Path("runs")
+    )
+    found = list(teach_detectors.runs(asked))
+    assert [seed for _, seed, _ in found] == [0] * 8 + [1] * 8
+    assert {(s["clue"], s["without"]) for _, _, s in found[:8]} == {
+        (clue, group) for clue in asked.clues for group in teach_detectors.GROUPS.values()
+    }
+
+
 def proof(verdict="pass", **more):
     return {
         "verdict": verdict, "level": "host", "by": {"runtime": "ort"}, "reasons": [],

@@ -42,7 +42,7 @@ def runs(asked: argparse.Namespace) -> Iterator[tuple[Path, int, dict[str, Any]]
     if asked.one:
         others = "+".join(name for name in FAMILIES if name != asked.one)
         for seed in range(asked.seeds):
-            for clue in asked.clues:
+            for clue in CLUES:
                 yield asked.out, seed, {"epochs": asked.epochs, "clue": clue, "without": others}
         return
     if asked.apart:
@@ -54,14 +54,14 @@ def runs(asked: argparse.Namespace) -> Iterator[tuple[Path, int, dict[str, Any]]
         return
     if asked.init:
         yield asked.out / "begun", 0, {"epochs": asked.epochs, "lr": 1e-3, "init": asked.init}
-    for clue in asked.clues:
+    for clue in CLUES:
         yield asked.out, 0, {"epochs": asked.epochs, "clue": clue}
     for seed in range(asked.seeds):
-        for clue in asked.clues:
+        for clue in CLUES:
             for group in GROUPS.values():
                 yield asked.out, seed, {"epochs": asked.short, "clue": clue, "without": group}
     for seed in range(1, asked.seeds):
-        for clue in asked.clues:
+        for clue in CLUES:
             yield asked.out, seed, {"epochs": asked.epochs, "clue": clue}
 
 
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=11)
     parser.add_argument("--short", type=int, default=11, help="epochs where a group is left out")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--clues", nargs="+", choices=CLUES, default=CLUES)
+    parser.add_argument("--clues", nargs="+", choices=CLUES, default=CLUES, help="of --apart")
     parser.add_argument("--apart", action="store_true", help="only runs that leave a group out")
     parser.add_argument("--one", choices=ALONE, help="teach on this family alone, all seeds")
     parser.add_argument("--init", default="", help="weights for one more run to begin with")
