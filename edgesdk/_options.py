@@ -124,7 +124,7 @@ def _kind(parameter: inspect.Parameter) -> str:
 
 def _with_default(text: str, default: Any) -> str:
     silent = default is inspect.Parameter.empty or default is None or isinstance(default, bool)
-    if silent or default == ():
+    if silent or default in ((), ""):
         return text
     shown = ", ".join(default) if isinstance(default, tuple) else default
     return f"{text.removesuffix('.')} (default: {shown})."

@@ -11,6 +11,7 @@ import numpy as np
 
 from edgesdk import videos
 from edgesdk.core.errors import EdgeSdkError, MissingDependencyError, UsageError
+from edgesdk.core.notes import note
 from edgesdk.core.tensors import Array
 from edgesdk.images import SUFFIXES, read_image
 from edgesdk.picture_sets import Pictures
@@ -54,6 +55,12 @@ def frames_of(places: Sequence[Path]) -> tuple[Iterator[Frame], int]:
     source = _pictures(places[0])
     if not source.names:
         raise UsageError(f"{places[0]} holds no picture; give a folder of frames or a video")
+    folders = {name.rpartition("/")[0] for name in source.names}
+    if len(folders) > 1:
+        note(
+            f"{places[0]} holds frames in {len(folders)} folders, which are followed one after "
+            "the other; give one of them to follow it alone"
+        )
     return (_listed(source, name) for name in sorted(source.names, key=_counted)), len(source)
 
 

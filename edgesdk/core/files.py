@@ -176,6 +176,7 @@ def check_writable(folder: Path) -> None:
 def check_place(path: Path) -> None:
     """Raise EdgeSdkError where no file or folder `path` can be made; nothing is left behind."""
     with os_errors("write", path):
+        path.exists()  # a name that is too long is refused here
         inside = path if path.is_dir() else path.parent
         while not inside.exists():
             inside = inside.parent

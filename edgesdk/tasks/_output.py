@@ -30,9 +30,9 @@ def check_suffix(output: Path | None, allowed: tuple[str, ...]) -> None:
         return
     if output.suffix.lower() not in allowed:
         raise UsageError(f"-o {output} must end in {', '.join(allowed)}")
+    check_place(output)
     if output.is_dir():
         raise UsageError(f"-o {output} is a folder; give the name of a file")
-    check_place(output)
 
 
 def write_picture(path: Path, picture: Array) -> None:

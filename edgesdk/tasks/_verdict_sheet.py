@@ -121,19 +121,19 @@ def check_places(job: RunJob, csv: str | None) -> None:
     """
     if csv is not None:
         table = Path(csv)
+        check_place(table)
         if table.is_dir():
             raise UsageError(f"--csv {csv} is a folder; name a file for the table")
         if table.suffix.lower() in SUFFIXES:
             raise UsageError(f"--csv {csv} is a picture's name; name a file such as table.csv")
-        check_place(table)
     folder = job.output
     if folder is None:
         return
+    check_place(folder)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"-o {folder} is a file; name a folder for the page and its pictures")
     if any(path.is_dir() and path.resolve() == folder.resolve() for path in job.files):
         raise UsageError(f"-o {folder} holds the pictures that are looked at; name another folder")
-    check_place(folder)
     _check_free(folder)
 
 

@@ -73,7 +73,12 @@ class Tracking:
         return measured(metrics)
 
     def run(
-        self, job: RunJob, *, box: str = "", text: str = "", camera: int | None = None
+        self,
+        job: RunJob,
+        *,
+        box: str | Sequence[float] = "",
+        text: str = "",
+        camera: int | None = None,
     ) -> dict[str, Any]:
         """Follow a target through a folder of frames, a video or a camera's picture.
 
@@ -131,15 +136,16 @@ class Tracking:
         return "\n".join([*lines, *([f"wrote {result['output']}"] if result["output"] else [])])
 
 
-def parsed(box: str) -> list[float]:
-    """Return the numbers of "x,y,width,height".
+def parsed(box: str | Sequence[float]) -> list[float]:
+    """Return the numbers of "x,y,width,height", or of a sequence of four.
 
     Raises:
         UsageError: they are not four.
     """
     try:
-        numbers = [float(word) for word in box.replace(",", " ").split()]
-    except ValueError:
+        words = box.replace(",", " ").split() if isinstance(box, str) else box
+        numbers = [float(word) for word in words]
+    except (ValueError, TypeError, OverflowError):
         numbers = []
     if len(numbers) != 4:
         raise UsageError(

@@ -67,6 +67,9 @@ def run(
     if output == "":
         raise UsageError("-o is empty; name a file or folder to write")
     files = listed(files)
+    for file in files:
+        if not isinstance(file, str | Path) or file == "":
+            raise UsageError(f"{file!r} is no file's name; give pictures, folders or other files")
     runner = runner_of(device)
     if runner is not None:
         if files or runtime:

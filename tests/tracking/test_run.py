@@ -65,6 +65,17 @@ def test_why_a_frame_is_skipped_is_one_sentence(folder):
     assert skipped["why"].startswith("it is not a picture; ")
 
 
+def test_frames_of_several_folders_are_told(folder, tmp_path, caplog):
+    """A set of sequences was followed as one film without a word."""
+    caplog.set_level("INFO", "edgesdk")
+    (tmp_path / "other").mkdir()
+    Image.fromarray(np.zeros((60, 80, 3), np.uint8)).save(tmp_path / "other" / "1.png")
+    edgesdk.run("tracker", folder, box=(10, 10, 20, 20))
+    assert "folders" not in caplog.text
+    edgesdk.run("tracker", tmp_path, box="10,10,20,20")
+    assert "holds frames in 2 folders" in caplog.text
+
+
 def test_names_with_commas_keep_the_table_whole(world, tmp_path):
     for name in ("1, left.png", '2 "right".png'):
         Image.fromarray(world.frames[0]).save(tmp_path / name)
@@ -199,9 +210,23 @@ def test_places_that_are_no_frames_get_a_sentence(folder, tmp_path):
 
 
 def test_boxes_and_outputs_that_make_no_sense_are_refused(folder, tmp_path):
-    for box in ("", "1,2,3", "a,b,c,d", "900,900,5,5", "1,1,0,5", "1,1,1e9,5"):
+    for box in (
+        "",
+        None,
+        5,
+        (1, 2, 3),
+        (1, 2, 3, "x"),
+        "1,2,3",
+        "a,b,c,d",
+        "900,900,5,5",
+        "1,1,0,5",
+        "1,1,1e9,5",
+    ):
         with pytest.raises(UsageError):
             edgesdk.run("tracker", folder, box=box)
+    for files in (5, [None], "", [folder, 5]):
+        with pytest.raises(UsageError, match="is no file's name"):
+            edgesdk.run("tracker", files, box="1,1,9,9")
     with pytest.raises(UsageError, match="must end in"):
         edgesdk.run("tracker", folder, box="1,1,9,9", output=tmp_path / "t.gif")
     (tmp_path / "t.mp4").mkdir()
