@@ -14,7 +14,8 @@ from edgesdk.core.tensors import Arrays, TensorSpec
 Progress = Callable[[int, int, str], None]
 
 
-LAYERS, REST = "layers", "rest"
+# What an exporter can leave in float; BOTH is the rest first, then layers as well.
+LAYERS, REST, BOTH = "layers", "rest", "rest and layers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class ExportJob:
         calibration: Input name -> array [N, ...], real or synthetic, already pre-processed.
         profile: Device to build for, or None.
         in_float: What int8 leaves in float, for an exporter that `leaves_float`: names of ONNX
-            nodes, and REST for all but convolutions and products.
+            nodes or of what an operator gives, and REST for all but convolutions and products.
+        kept: What an exporter may keep from one export of a plan for the next.
     """
 
     source: Source
@@ -41,6 +43,7 @@ class ExportJob:
     batch: int | None = None
     profile: Profile | None = None
     in_float: tuple[str, ...] = ()
+    kept: dict[Any, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

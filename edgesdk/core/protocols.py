@@ -62,8 +62,8 @@ class Exporter(Plugin, Protocol):
 
     Two attributes may be left out: `needs`, a mapping of a precision, "fixed batch" or "from
     torch" to an object with `requires` and `extra`: what that needs beyond the target itself;
-    and `leaves_float`, where int8 heeds `ExportJob.in_float`: LAYERS by the names of ONNX nodes
-    and REST, REST alone.
+    and `leaves_float`, where int8 heeds `ExportJob.in_float`: LAYERS by name, REST alone, or
+    BOTH, the rest before any layer.
     """
 
     @property

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edgesdk.core.bundle import Bundle
 from edgesdk.core.errors import EdgeSdkError
-from edgesdk.core.jobs import LAYERS, REST
+from edgesdk.core.jobs import BOTH, LAYERS, REST
 from edgesdk.core.protocols import Artefact
 from edgesdk.core.tensors import Arrays
 from edgesdk.core.verify import Verification
@@ -55,15 +55,16 @@ def _exported(plan: Plan, folder: Path) -> Artefact:
 
 def _steps(plan: Plan, bundle: Bundle, arrays: Arrays) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield what to leave in float, more each time, and its name."""
-    if plan.leaves == REST and REST not in plan.in_float:
-        yield (REST,), ALL_BUT
+    first = (REST,) if plan.leaves in (REST, BOTH) else ()
+    if first and REST not in plan.in_float:
+        yield first, ALL_BUT
     layers: tuple[Layer, ...] = ()
-    for worst in _worst(bundle, plan.source, arrays) if plan.leaves == LAYERS else ():
+    for worst in _worst(bundle, plan.source, arrays) if plan.leaves in (LAYERS, BOTH) else ():
         layers = (*layers, *worst)
         # Who makes a value also codes it; only where both stay out is it read as it was.
         nodes = tuple(name for layer in layers for name in (layer.node, *layer.makers))
-        titles = ", ".join(layer.title for layer in layers)
-        yield nodes, f"{titles}, with what makes its inputs,"
+        titles = ", ".join([*[ALL_BUT][: len(first)], *(layer.title for layer in layers)])
+        yield (*first, *nodes), f"{titles}, with what makes its inputs,"
 
 
 def _worst(bundle: Bundle, source: Source, arrays: Arrays) -> Iterator[Sequence[Layer]]:

@@ -1,7 +1,7 @@
 """What an export is asked to do, checked and hashed before anything is converted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,7 @@ class Plan:
         batch: Fixed batch size that is made, None for a free one.
         in_float: What int8 leaves in float, as in ExportJob.
         allowed: What this source needs in place of the target's tolerance, None for that one.
+        kept: As in ExportJob; all that is made of this plan shares it.
     """
 
     source: Source
@@ -95,6 +96,7 @@ class Plan:
     batch: int | None = None
     in_float: tuple[str, ...] = ()
     allowed: Tolerance | None = None
+    kept: dict[Any, Any] = field(default_factory=dict, compare=False)
 
     def name(self, mark: str = "") -> str:
         """Return the name of the bundle's folder."""
@@ -153,6 +155,7 @@ class Plan:
             batch=self.batch,
             profile=self.profile,
             in_float=self.in_float,
+            kept=self.kept,
         )
 
 

@@ -4,7 +4,8 @@ The converter keeps no name of a tensor, so each product of the file is compared
 tensor of the source that has as many values, and the nearest one is taken as its own.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,17 @@ PRODUCTS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One product of a file: its title, what it gives, and the products that it reads from."""
+
+    title: str
+    name: str
+    makers: tuple[str, ...]
+    coded: bool
+    values: Array
+
+
 def compare_tflite(exact: Path, other: Path, arrays: Arrays, batch: int | None) -> list[Layer]:
     """Return the products of a TensorFlow Lite file in their order, beside the source.
 
@@ -37,12 +49,15 @@ def compare_tflite(exact: Path, other: Path, arrays: Arrays, batch: int | None) 
     known: dict[int, list[Array]] = {}
     for array in tensor_values(exact, items).values():
         known.setdefault(array.size, []).append(array)
-    layers, before = [], EQUAL_DB
-    for title, values in _products(other, list(items.values())):
-        near = max((_near(values, want) for want in known.get(values.size, [])), default=None)
+    layers: list[Layer] = []
+    found: dict[str, float] = {}
+    for made in _products(other, list(items.values())):
+        wanted = known.get(made.values.size, [])
+        near = max((_near(made.values, want) for want in wanted), default=None)
         if near is not None:
-            layers.append(Layer(title, title, False, (), near, before, near))
-            before = near
+            read = min((found[name] for name in made.makers if name in found), default=EQUAL_DB)
+            layers.append(Layer(made.title, made.name, made.coded, made.makers, near, read, near))
+            found[made.name] = near
     return layers
 
 
@@ -54,8 +69,8 @@ def _near(found: Array, want: Array) -> float:
     return max(snr_db(want.ravel(), order) for order in orders)
 
 
-def _products(file: Path, inputs: list[Array]) -> Iterator[tuple[str, Array]]:
-    """Run a file without a delegate, which would hide its tensors; yield title and values."""
+def _products(file: Path, inputs: list[Array]) -> Iterator[Product]:
+    """Run a file without a delegate, which would hide its tensors; yield its products."""
     from ai_edge_litert import interpreter as litert
 
     with hush():
@@ -69,11 +84,37 @@ def _products(file: Path, inputs: list[Array]) -> Iterator[tuple[str, Array]]:
             model.set_tensor(detail["index"], _coded(array, detail))
         model.invoke()
         details = {d["index"]: d for d in model.get_tensor_details()}
-        steps = [op for op in model._get_ops_details() if op["op_name"] in PRODUCTS]
-        found = [(op["op_name"], int(op["outputs"][0])) for op in steps]
-        values = [_decoded(model.get_tensor(index), details[index]) for _, index in found]
-    for number, ((name, _), array) in enumerate(zip(found, values, strict=True), 1):
-        yield f"{name} {number} of {len(found)}", array
+        steps = model._get_ops_details()
+        found = [op for op in steps if op["op_name"] in PRODUCTS]
+        values = [model.get_tensor(op["outputs"][0]) for op in found]
+    makers = makers_of(steps)
+    for number, (op, array) in enumerate(zip(found, values, strict=True), 1):
+        index = int(op["outputs"][0])
+        yield Product(
+            title=f"{op['op_name']} {number} of {len(found)}",
+            name=details[index]["name"],
+            makers=tuple(details[maker]["name"] for maker in makers[index]),
+            coded=array.dtype.kind != "f",
+            values=_decoded(array, details[index]),
+        )
+
+
+def makers_of(steps: Sequence[Mapping[str, Any]]) -> dict[int, list[int]]:
+    """Return what each product gives -> what the products give that it reads, by tensor.
+
+    Args:
+        steps: Operators in the order of the data, as LiteRT's interpreter lists them.
+    """
+    found: dict[int, list[int]] = {}
+    behind: dict[int, set[int]] = {}  # tensor -> the products that it comes from
+    for op in steps:
+        read = {p for place in op["inputs"] for p in behind.get(int(place), ())}
+        for place in map(int, op["outputs"]):
+            product = op["op_name"] in PRODUCTS
+            behind[place] = {place} if product else read
+            if product:
+                found[place] = sorted(read)
+    return found
 
 
 def _coded(array: Array, detail: Mapping[str, Any]) -> Array:

@@ -6,6 +6,7 @@ channel, 8-bit activations, int8 input and output with the scale and zero point 
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesdk.core.jobs import REST
+from edgesdk.core.jobs import BOTH, REST
 from edgesdk.core.protocols import Artefact, Exporter, ExportJob
 from edgesdk.core.source import TORCH
 from edgesdk.core.tensors import Arrays, TensorSpec
@@ -21,6 +22,7 @@ from edgesdk_export import _plain_ops
 from edgesdk_export._float_layers import layers_in_float, told
 from edgesdk_export._quiet import converting
 from edgesdk_export._source import batch_of, facts, specs, versions
+from edgesdk_export._tflite_float import PRELU_SAID, scopes_in_float, writes_prelu
 from edgesdk_export._where import layer_meant
 
 ENTRY = "model.tflite"
@@ -34,7 +36,7 @@ class TfliteExporter:
     extra = "tflite"
     requires: tuple[str, ...] = ("torch", "litert_torch", "ai_edge_quantizer", "ai_edge_litert")
     accepts: tuple[str, ...] = (TORCH,)
-    leaves_float = REST
+    leaves_float = BOTH
 
     def available(self) -> str | None:
         """See Exporter."""
@@ -73,6 +75,9 @@ def _convert(job: ExportJob, path: Path) -> None:
     import torch
     from litert_torch.fx_infra import decomp
 
+    if ("float", batch_of(job)) in job.kept:
+        path.write_bytes(job.kept["float", batch_of(job)])
+        return
     decomp.update_pre_convert_decomp(_plain_ops.for_tflite())
     module = job.source.torch_module()
     examples = tuple(
@@ -80,7 +85,9 @@ def _convert(job: ExportJob, path: Path) -> None:
         for spec in specs(job.source)[0]
     )
     # Its own `export` ends the process where the disk is full.
-    path.write_bytes(litert_torch.convert(module, examples).model_content())
+    content = litert_torch.convert(module, examples).model_content()
+    path.write_bytes(content)
+    job.kept["float", batch_of(job)] = content
 
 
 def _to_fp16(path: Path) -> None:
@@ -96,8 +103,7 @@ def _to_fp16(path: Path) -> None:
 
 
 def _to_int8(path: Path, job: ExportJob) -> None:
-    from ai_edge_quantizer import calibrator, qtyping, quantizer, recipe, recipe_manager
-    from ai_edge_quantizer.utils import qsv_utils
+    from ai_edge_quantizer import qtyping, quantizer, recipe, recipe_manager
 
     manager = recipe_manager.RecipeManager()
     if REST in job.in_float:
@@ -107,23 +113,34 @@ def _to_int8(path: Path, job: ExportJob) -> None:
     else:
         manager.load_quantization_recipe(recipe.static_wi8_ai8())
     apart = layers_in_float(job)
-    for layer in apart:
+    named = [name for name in job.in_float if name != REST]
+    for scope in scopes_in_float(path, apart, named):
         manager.add_quantization_config(
-            f".*{layer}.*", qtyping.TFLOperationName.ALL_SUPPORTED, algorithm_key="no_quantize"
+            scope, qtyping.TFLOperationName.ALL_SUPPORTED, algorithm_key="no_quantize"
         )
     if apart:
         # What asks for more than 8 bits is not to be rounded to them on its way out.
         out = qtyping.TFLOperationName.OUTPUT
         manager.add_quantization_config(".*", out, algorithm_key="no_quantize")
-    steps = manager.get_quantization_recipe()
+    work = quantizer.Quantizer(str(path), manager.get_quantization_recipe())
+    _replace(path, work.quantize(_ranges(path, job, manager)))
+
+
+def _ranges(path: Path, job: ExportJob, manager: Any) -> Any:
+    """Return what each tensor was seen to hold; what leaves more in float needs no more."""
+    from ai_edge_quantizer import calibrator
+    from ai_edge_quantizer.utils import qsv_utils
+
+    if ("ranges", batch_of(job)) in job.kept:
+        return deepcopy(job.kept["ranges", batch_of(job)])
     # The tool's own moving average of ranges cuts off the strong activations of some faces:
     # cosine p1 0.886 against 0.986 with the true extremes (bridge-face at 16 px, real faces).
     ranges = calibrator.Calibrator(
         str(path), num_threads=1, qsv_update_func=qsv_utils.min_max_update
     )
     ranges.calibrate(_samples(path, job), manager)
-    work = quantizer.Quantizer(str(path), steps)
-    _replace(path, work.quantize(ranges.get_model_qsvs()))
+    job.kept["ranges", batch_of(job)] = ranges.get_model_qsvs()
+    return deepcopy(ranges.get_model_qsvs())
 
 
 def _samples(path: Path, job: ExportJob) -> dict[str, list[Arrays]]:
@@ -186,6 +203,7 @@ def _decisions(job: ExportJob) -> list[str]:
     if job.precision == "int8":
         notes.append("int8: static, weights per channel, ranges are the minimum and maximum seen")
         notes += told(layers_in_float(job))
+        notes += [PRELU_SAID] if writes_prelu(job.source.torch_module()) else []
     if _normalised(job):
         notes.append("int8 output is not exactly of unit length: the runtime normalises it again")
     return notes

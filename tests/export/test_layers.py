@@ -1,5 +1,7 @@
 """The layer that leaves the source, and int8 that leaves such layers in float."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,13 +9,14 @@ import edgesdk
 from edgesdk import verify
 from edgesdk.core.bundle import read_bundle, seal
 from edgesdk.core.errors import GateFailedError, UnsupportedError
+from edgesdk.core.jobs import BOTH, REST
 from edgesdk.core.shipped import shipped_bundle
 from edgesdk.core.verify import read_verification
 from edgesdk_export._pipeline import ExportOptions, export_bundle
 
 onnx = pytest.importorskip("onnx", reason="needs the onnx extra")
 
-from edgesdk_export._layers import compare_layers, first_leaving  # noqa: E402
+from edgesdk_export._layers import Layer, compare_layers, first_leaving  # noqa: E402
 
 
 def outlier_graph(batch="batch"):
@@ -135,6 +138,39 @@ def test_the_layers_of_a_shipped_model_stay_with_their_source(precision, least, 
     assert found.reasons[-1].startswith("no layer leaves its source: ")
 
 
+def test_layers_follow_where_the_rest_in_float_is_not_enough(monkeypatch):
+    from edgesdk_export import _in_float
+
+    layers = [Layer(f"CONV_2D {n} of 3", f"out{n}", True, ("in",), 9, 40, 9 + n) for n in (1, 2, 3)]
+    monkeypatch.setattr(_in_float, "layers_of", lambda *_: layers)
+    plan = SimpleNamespace(leaves=BOTH, in_float=(), source=None)
+    steps = list(_in_float._steps(plan, SimpleNamespace(precision="int8"), {}))
+    rest = _in_float.ALL_BUT
+    assert steps == [
+        ((REST,), rest),
+        ((REST, "out1", "in"), f"{rest}, CONV_2D 1 of 3, with what makes its inputs,"),
+        (
+            (REST, "out1", "in", "out2", "in"),
+            f"{rest}, CONV_2D 1 of 3, CONV_2D 2 of 3, with what makes its inputs,",
+        ),
+    ]
+    plan.leaves = REST
+    assert list(_in_float._steps(plan, SimpleNamespace(precision="int8"), {})) == steps[:1]
+
+
+def test_what_makes_the_inputs_of_a_product_is_found_behind_what_lies_between():
+    from edgesdk_export._tflite_layers import makers_of
+
+    steps = [
+        {"op_name": "CONV_2D", "inputs": [0, 9], "outputs": [1]},
+        {"op_name": "DEQUANTIZE", "inputs": [1], "outputs": [2]},
+        {"op_name": "CONV_2D", "inputs": [2, 9], "outputs": [3]},
+        {"op_name": "ADD", "inputs": [2, 3], "outputs": [4]},
+        {"op_name": "FULLY_CONNECTED", "inputs": [4, 9, -1], "outputs": [5]},
+    ]
+    assert makers_of(steps) == {1: [], 3: [1], 5: [1, 3]}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_the_layers_of_a_tensorflow_lite_file_find_their_source(precision, checkpoint, tmp_path):
@@ -150,6 +186,8 @@ def test_the_layers_of_a_tensorflow_lite_file_find_their_source(precision, check
     layers = compare_tflite(tmp_path / "exact.onnx", bundle.entry_path, {"image": x}, None)
     assert len(layers) > 8
     assert first_leaving(layers, precision) is None
+    assert all(layer.in_int8 == (precision == "int8") for layer in layers)
+    assert layers[1].makers == (layers[0].node,)
     model = onnx.load(tmp_path / "exact.onnx")
     for tensor in model.graph.initializer:
         if len(tensor.dims) == 4:

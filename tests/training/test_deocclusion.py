@@ -197,6 +197,19 @@ def test_a_completion_aside_is_shown_and_not_read():
     assert len(found) == 3
 
 
+def test_every_step_on_pictures_asks_to_stay_in_float():
+    """One that did not, the halving before the segmenter, rounded what all parts read."""
+    config = STUDENT.config(mobile=True, aside=True)
+    net = STUDENT.folded(STUDENT.build(config))
+    graph = torch.export.export(net, (torch.zeros(2, 3, 112, 112),)).graph
+    bare = [
+        node.name
+        for node in graph.nodes
+        if node.op == "call_function" and len(node.meta["nn_module_stack"]) == 1
+    ]
+    assert bare == []
+
+
 def test_attention_takes_from_visible_places():
     from edgesdk_training.nets.masked_face import Attention
 

@@ -216,7 +216,8 @@ class MaskedFace(nn.Module):
         self.halves, self.given, self.views = work_side(size) < size, given, views
         self.segmenter = Segmenter() if complete and not given else None
         self.generator = Generator() if complete else None
-        self.sigmoid, self.twice = PictureStep(torch.sigmoid), PictureStep(twice)
+        self.halved, self.twice = PictureStep(halved), PictureStep(twice)
+        self.sigmoid = PictureStep(torch.sigmoid)
         self.paste = PictureStep(paste)
         self.recogniser = MobileFace(gated) if mobile else Recogniser(work_side(size), deep)
         self.mirror = PictureStep(mirror) if mirrored else None
@@ -229,7 +230,8 @@ class MaskedFace(nn.Module):
 
     def seen(self, image: Tensor) -> Tensor:
         """Return pictures of any kind [N, C, W, W] at the side at which they are worked on."""
-        return halved(image) if image.shape[-1] > LARGEST_WORK else image
+        small: Tensor = self.halved(image) if image.shape[-1] > LARGEST_WORK else image
+        return small
 
     def completed(self, face: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return a face at working size without what hides it, and the mask [N, 1, W, W] in 0..1.
