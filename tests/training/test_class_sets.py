@@ -182,7 +182,8 @@ class TestData:
             )
 
     @pytest.mark.parametrize("owner", ["", "anna/"])
-    def test_folders_of_splits_keep_what_is_for_tests(self, federated, tmp_path, owner):
+    def test_folders_of_splits_keep_what_is_for_tests(self, tmp_path, caplog, owner):
+        caplog.set_level("INFO", "edgesdk")
         owners = [owner, owner.replace("anna", "ben")] if owner else [""]
         for who in owners:
             for label, level in (("cat", 20), ("dog", 160)):
@@ -193,6 +194,7 @@ class TestData:
         world = read_world(context, FederatedSettings(clients=2, skew="even", size=8), (8,))
         assert len(world.everybody) == 2 * len(owners)
         assert sum(map(sum, world.table())) == 20 * len(owners)
+        assert f"{2 * len(owners)} pictures beside the folder train are kept for" in caplog.text
 
     def test_a_packed_file_that_ends_early_is_refused(self, tmp_path):
         (tmp_path / "set.npz.xz").write_bytes(lzma.compress(b"0" * 999)[:-20])

@@ -229,7 +229,10 @@ def _told(dataset: Any, least: int = 2) -> _Told:
 def _kept(part: Any) -> Array:
     """Return which pictures a set keeps for tests, [N]."""
     if isinstance(part, TreeDataset):
-        return np.array(for_tests(part.names), bool)
+        tests = np.array(for_tests(part.names), bool)
+        if count := int(tests.sum()):
+            note(f"{part.name}: {count:,} pictures beside the folder train are kept for tests")
+        return tests
     return np.asarray(getattr(part, "split", np.zeros(len(part), np.uint8)) == TEST)
 
 
