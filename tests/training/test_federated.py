@@ -279,5 +279,16 @@ def test_a_setting_of_another_student_is_refused():
         configured(BRIDGE_FACE, FederatedSettings(width=3), 16, 4)
 
 
+def test_long_names_are_within_the_picture():
+    name = "Krankenhaus Nordwest"
+    drawn = distribution([[7, 0], [2, 3]], [name, "b" * 99], ["Deutsche Dogge", "x"])
+    width, height = map(float, re.search(r'viewBox="0 0 (\S+) (\S+)"', drawn).groups())
+    right = float(re.search(rf'<text x="(\S+)" \S+ \S+>client {name}: 7<', drawn)[1])
+    assert 6 * len(f"client {name}: 7") < right < width  # a letter is about six wide
+    assert f"client {'b' * 31}…: 5" in drawn
+    top = float(re.search(r"translate\(\S+,(\S+)\) rotate\(-60\)", drawn)[1])
+    assert 5 * len("Deutsche Dogge") < top < height
+
+
 def test_names_of_clients_are_text_in_the_picture():
     assert "&lt;b&gt;" in distribution([[1, 0], [2, 3]], ["<b>", "x"], ["a", "b"])

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from html import escape
 
 CELL, LEFT, TOP, TEXT = 24, 90, 80, 11
+LETTER = 0.65 * TEXT  # the width of one, at most on the average
+LONGEST = 32  # letters of a name
 INK, DISC = "#333", "#2b6cb0"
 
 
@@ -19,24 +21,40 @@ def distribution(
         clients: Names of the rows.
         classes: Names of the columns.
     """
-    wide, high = LEFT + CELL * len(classes) + CELL, TOP + CELL * len(clients) + CELL
+    rows = [
+        f"client {_short(name)}: {sum(numbers):,}"
+        for name, numbers in zip(clients, table, strict=True)
+    ]
+    columns = [_short(name) for name in classes]
+    letters = max(map(len, columns), default=0)
+    # Names of columns lean by 60 degrees to the right.
+    left = max(LEFT, 12 + LETTER * max(map(len, rows), default=0))
+    top = max(TOP, 24 + 0.87 * LETTER * letters)
+    wide = left + CELL * len(classes) + max(CELL, 0.5 * LETTER * letters)
+    high = top + CELL * len(clients) + CELL
     most = max((n for row in table for n in row), default=1) or 1
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" '
-        f'height="{high}" font-family="sans-serif" font-size="{TEXT}" fill="{INK}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:g} {high:g}" '
+        f'width="{wide:g}" height="{high:g}" font-family="sans-serif" font-size="{TEXT}" '
+        f'fill="{INK}">'
     ]
-    parts += [_column(i, name) for i, name in enumerate(classes)]
-    for row, (name, numbers) in enumerate(zip(clients, table, strict=True)):
-        y = TOP + CELL * row + CELL / 2
-        text = escape(f"client {name}: {sum(numbers):,}")
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:g}" text-anchor="end">{text}</text>')
-        parts += [_disc(LEFT + CELL * i + CELL / 2, y, n, most) for i, n in enumerate(numbers) if n]
+    middles = [left + CELL * i + CELL / 2 for i in range(len(columns))]
+    parts += [_column(x, top, name) for x, name in zip(middles, columns, strict=True)]
+    for row, (text, numbers) in enumerate(zip(rows, table, strict=True)):
+        y = top + CELL * row + CELL / 2
+        place = f'x="{left - 6:g}" y="{y + 4:g}" text-anchor="end"'
+        parts.append(f"<text {place}>{escape(text)}</text>")
+        parts += [_disc(x, y, n, most) for x, n in zip(middles, numbers, strict=True) if n]
     return "\n".join([*parts, "</svg>\n"])
 
 
-def _column(place: int, name: str) -> str:
-    x = LEFT + CELL * place + CELL / 2
-    return f'<text transform="translate({x + 4:g},{TOP - 6}) rotate(-60)">{escape(name)}</text>'
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+
+
+def _column(x: float, top: float, name: str) -> str:
+    place = f"translate({x + 4:g},{top - 6:g}) rotate(-60)"
+    return f'<text transform="{place}">{escape(name)}</text>'
 
 
 def _disc(x: float, y: float, number: int, most: int) -> str:
