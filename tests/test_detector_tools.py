@@ -108,6 +108,20 @@ def test_one_family_alone_is_taught_with_every_seed(one):
         assert kept == [one]
 
 
+def test_families_left_out_of_several_seeds_are_joined():
+    def row(*values):
+        cell = {"seeds": len(values), "values": list(values), "auc": 0.0, "low": 0.1, "high": 0.9}
+        return {against: dict(cell) for against in judge_detectors.AGAINST}
+
+    one = {"f2c": {"families": {"a": row(0.5), "b": row(0.7)}}}
+    more = judge_detectors.joined(one, {"f2c": {"families": {"a": row(0.7, 0.9), "b": row(1, 1)}}})
+    assert list(more) == ["f2c"]
+    found = more["f2c"]["families"]["a"]["against photos"]
+    assert (found["values"], found["seeds"]) == ([0.5, 0.7, 0.9], 3)
+    assert (found["auc"], found["low"]) == (pytest.approx(0.7), pytest.approx(0.1))
+    assert more["f2c"]["mean against soft"] == pytest.approx((0.7 + 0.9) / 2)
+
+
 def test_taught_apart_whole_seeds_come_first():
     asked = SimpleNamespace(
         one="", apart=True, clues=["f2c", "raw"], seeds=2, short=1, out=Path("runs")

@@ -58,12 +58,15 @@ def verdict(low: float, high: float, least: float) -> str:
 
 def claims() -> str:
     """Return the table of claims."""
-    known, apart, one = (read(f"f2c{name}.json") for name in ("", "-earlier", "-one"))
+    known, apart, before, one = (
+        read(f"f2c{name}.json") for name in ("", "-apart", "-earlier", "-one")
+    )
     # What began with weights taught before goes by its clue; earlier weights are left aside.
     mine = {name.removesuffix(" begun"): row for name, row in known["unseen"].items()}
     ways = {
         "families known": (known, mine),
         "last stage unseen": (apart, apart["left out"]),
+        "last stage unseen, one draw, one seed": (before, before["left out"]),
         "one family taught": (one, one["left out"]),
     }
     rows = [

@@ -13,9 +13,12 @@ ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "training" / "results" / "f2c.json"
 EARLIER = ROOT / "training" / "results" / "f2c-earlier.json"
 SECOND = ROOT / "training" / "results" / "f2c-second-draw.json"
+APART = ROOT / "training" / "results" / "f2c-apart.json"
+REAL = ROOT / "training" / "results" / "f2c-real.json"
 ONE = ROOT / "training" / "results" / "f2c-one.json"
 NATIVE = ROOT / "training" / "results" / "f2c-native.json"
 BENCH = ROOT / "benchmarks" / "results" / "pipeline" / "f2c-detector-onnx-fp32-ort-pipeline.json"
+SHOWN_REAL = ("gemini25_image", "all")
 Row = dict[str, Any]
 
 
@@ -56,7 +59,7 @@ def draws() -> str:
     return table(["detector", *head], rows)
 
 
-def left_out(file: Path = EARLIER) -> str:
+def left_out(file: Path = APART) -> str:
     """Return each family by detectors that were taught without families of its kind."""
     found = dict(sorted(json.loads(file.read_text())["left out"].items()))
     against = ("against photos", "against soft")
@@ -68,6 +71,32 @@ def left_out(file: Path = EARLIER) -> str:
     ]
     means = [f"**{mean_of(row, a)}**" for row in found.values() for a in against]
     return table(head, [*rows, ["**mean**", *means]])
+
+
+def left_out_before() -> str:
+    """Return the means over families left out by detectors of one draw and one seed."""
+    found = dict(sorted(json.loads(EARLIER.read_text())["left out"].items()))
+    rows: list[list[object]] = [
+        [clue, *(mean_of(row, against) for against in ("against photos", "against soft"))]
+        for clue, row in found.items()
+    ]
+    return table(["detector", "photos", "soft"], rows)
+
+
+def all_real() -> str:
+    """Return the shipped detector and the rule on all pictures of the sets of real generators."""
+    found = json.loads(REAL.read_text())["generators"]
+    rows: list[list[object]] = [
+        [
+            f"{name}, {place}" if name != "all" else f"all of {place}",
+            f"{ours[name]['fakes']} / {ours[name]['reals']}",
+            *(interval(of[name]) for of in (rule, ours)),
+        ]
+        for place, (rule, ours) in ((p, tuple(of.values())) for p, of in found.items())
+        for name in SHOWN_REAL
+        if name in ours
+    ]
+    return table(["generator", "pictures", "one-number rule", "`f2c-detector`"], rows)
 
 
 def mean_of(row: Row, against: str) -> str:

@@ -6,7 +6,8 @@
 Every picture of `--fakes` (from tools/make_fakes.py, of photos and generators that no detector
 was taught on) goes through one and the same JPEG step, then through further steps for the table
 of robustness. The one-number rule (`edgesdk.generated.power_gap`) stands beside the detectors.
-`--real` names sets of real generators, judged as their files are, each kind against the real
+With `--join` families left out in other results, of other seeds, are joined to these. `--real`
+names sets of real generators, judged as their files are, each kind against the real
 kinds that belong to it. Every AUC has a 95 % interval by bootstrap over pictures.
 """
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from edgesdk.core import plugins
 from edgesdk.core.bundle import read_checkpoint
-from edgesdk.core.files import write_json
+from edgesdk.core.files import read_json, write_json
 from edgesdk.generated import (
     DRAWS,
     Kind,
@@ -139,6 +140,38 @@ def averaged(of: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     return {"families": rows, **means}
 
 
+def joined(
+    one: dict[str, dict[str, Any]], other: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Return two tables of `left_out`, of different seeds, as one."""
+    rows: dict[str, Any] = {}
+    for clue in {**one, **other}:
+        every: dict[str, list[dict[str, Any]]] = {}
+        for table in (one, other):
+            for family, row in table.get(clue, {"families": {}})["families"].items():
+                every.setdefault(family, []).append(row)
+        rows[clue] = averaged(
+            {
+                family: [single(row, seed) for row in found for seed in range(seeds(row))]
+                for family, found in every.items()
+            }
+        )
+    return rows
+
+
+def seeds(row: dict[str, Any]) -> int:
+    """Return how many seeds a family's row is the mean of."""
+    return int(row[AGAINST[0]]["seeds"])
+
+
+def single(row: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Return a family's row as that of one of its seeds; ends of intervals are the mean ones."""
+    return {
+        against: {**{key: one[key] for key in ("low", "high")}, "auc": one["values"][seed]}
+        for against, one in row.items()
+    }
+
+
 def families(scores: Array, kinds: Sequence[Kind]) -> dict[str, Any]:
     """Return each family against photos and against soft photos, and each soft kind."""
     side = np.array([kind.side for kind in kinds])
@@ -254,6 +287,8 @@ def main() -> None:
     parser.add_argument("--fakes", type=Path, required=True, help="set of tools/make_fakes.py")
     parser.add_argument("--left-out", type=Path, nargs="*", default=[], metavar="RUN",
                         help="runs that left families out, judged on these")  # fmt: skip
+    parser.add_argument("--join", type=Path, nargs="*", default=[], metavar="RESULT",
+                        help="results of other seeds with families left out")  # fmt: skip
     parser.add_argument("--real", type=Path, nargs="*", default=[], help="sets of real generators")
     parser.add_argument("--steps", type=int, default=MOST, help="pictures per side; 0 for none")
     parser.add_argument("--most", type=int, default=MOST, help="of a kind of real generators")
@@ -267,13 +302,17 @@ def main() -> None:
     begun = time.time()
     scores = scores_of(scorers, pictures, STEPS["as it is"])
     apart, runs = detectors(asked.left_out)
+    others = [read_json(path, "result") for path in asked.join]
+    table = left_out(apart, runs, pictures, kinds)
+    for other in others:
+        table, runs = joined(other["left out"], table), {**other["left out runs"], **runs}
     data: dict[str, Any] = {
         "command": "python tools/judge_detectors.py",
         "detectors": about,
         "fakes": {"pictures": len(pictures), "jpeg_quality": QUALITY},
         "unseen": {name: families(found, kinds) for name, found in scores.items()},
         "reliability": {name: reliability(scores[name], kinds) for name in about},
-        "left out": left_out(apart, runs, pictures, kinds),
+        "left out": table,
         "left out runs": runs,
         "generators": {p.stem: generators(scorers, p, about, asked.most) for p in asked.real},
     }

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -274,6 +275,19 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path, monkey
         TASK.run(job([tmp_path / "a.png"]), csv=str(below / "t.csv"))
     with pytest.raises(UsageError, match="-o is empty"):
         edgesdk.run("f2c-detector", [tmp_path / "a.png"], output="")
+
+
+def test_names_that_are_no_unicode_are_written_all_the_same(tmp_path, session):
+    """The table of a folder with one such name could not be written."""
+    (tmp_path / "set").mkdir()
+    Image.fromarray(photo(0)).save(tmp_path / "set" / "a.png")
+    try:
+        (tmp_path / "set" / "a.png").rename(tmp_path / "set" / os.fsdecode(b"\xff.png"))
+    except OSError:
+        pytest.skip("this system has no such names")
+    TASK.run(job([tmp_path / "set"], tmp_path / "out"), csv=str(tmp_path / "t.csv"))
+    assert r"\\udcff.png" in (tmp_path / "t.csv").read_text()
+    assert r"\\udcff.png" in (tmp_path / "out" / "index.html").read_text()
 
 
 def test_texts_are_cut_whatever_their_letters():
