@@ -5,7 +5,8 @@
 
 Teaches by `deocclusion`, at 32 px, one completion and the same student five times per seed: by
 labels alone, by the instance term on masked faces, on completed ones, with relations, and to
-the person's mean (soft). Finished runs are taken as they are, interrupted ones go on. All are
+the person's mean (soft). With `--completion` a masked-face that is there, shipped or a folder,
+completes instead. Finished runs are taken as they are, interrupted ones go on. All are
 judged on pairs of aligned faces, masks pasted at 112 px by seed, the faces shrunk to 32 px,
 beside the untouched teacher SFace and the same behind the completion. Every claim has the 95 %
 interval of its difference by bootstrap over the same pairs.
@@ -21,8 +22,9 @@ import numpy as np
 
 import edgesdk
 from edgesdk.core.biometrics import cosine, decided_rightly, drop_interval, verification
-from edgesdk.core.bundle import read_checkpoint
+from edgesdk.core.bundle import Checkpoint, read_checkpoint
 from edgesdk.core.files import write_json
+from edgesdk.core.shipped import open_checkpoint
 from edgesdk.core.tensors import Array
 from edgesdk.pairs import PairSet, read_pairs
 from edgesdk_benchmarks._models import checkpoint_model, sface_model
@@ -87,9 +89,12 @@ def taught(asked: argparse.Namespace, seed: int, settings: Mapping[str, Any]) ->
     )
 
 
-def completion(asked: argparse.Namespace) -> Any:
-    """Return the run that taught the completion, which all seeds share."""
-    return taught(asked, 0, {"complete_epochs": asked.complete_epochs, "epochs": 0})
+def completion(asked: argparse.Namespace) -> Checkpoint:
+    """Return what completes, the same for all seeds: what is named, or else is taught."""
+    if asked.completion:
+        return open_checkpoint(asked.completion)
+    run = taught(asked, 0, {"complete_epochs": asked.complete_epochs, "epochs": 0})
+    return read_checkpoint(run.checkpoints["student"])
 
 
 def at_size(embed: Embed) -> Embed:
@@ -122,17 +127,17 @@ def right(embed: Embed, pairs: PairSet, views: Sequence[Sequence[Array]]) -> dic
 
 def contenders(asked: argparse.Namespace, judge: Any) -> dict[str, list[dict[str, Any]]]:
     """Return name -> what each seed decided; the teacher has one seed alone."""
-    drawn = completion(asked).checkpoints["student"]
+    drawn = completion(asked)
     found: dict[str, list[dict[str, Any]]] = {}
     with ExitStack() as stack:
         teacher, complete = (
             sface_model(1).embed,
-            completer(as_bundle(read_checkpoint(drawn)), stack, "torch"),
+            completer(as_bundle(drawn), stack, "torch"),
         )
         found[TEACHER] = [judge(at_size(teacher))]
         found[COMPLETED] = [judge(at_size(after(complete, teacher)))]
         for name, (behind, settings) in STUDENTS.items():
-            front = {"completion": str(drawn)} if behind else {}
+            front = {"completion": asked.completion or str(drawn.path)} if behind else {}
             for seed in range(asked.seeds):
                 told_so = {**settings, **front, "complete_epochs": 0, "epochs": asked.epochs}
                 run = taught(asked, seed, told_so)
@@ -189,6 +194,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=0, help="pairs at most, 0 for all")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--completion", default="", help="masked-face of 32 px that completes")
     parser.add_argument("--complete-epochs", type=int, default=4)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("-o", "--output", type=Path, required=True)
@@ -198,7 +204,7 @@ def main() -> None:
     bank = draw_bank(read_templates(asked.masks), SIDE, MASKS, SEED, plain=0.0)
     views = [pictures, *(masked(pictures, bank, SEED + n) for n in range(2))]
     found = contenders(asked, lambda embed: right(embed, pairs, views))
-    told_so = ("seeds", "epochs", "complete_epochs", "most")
+    told_so = ("seeds", "epochs", "completion" if asked.completion else "complete_epochs", "most")
     words = " ".join(f"--{n.replace('_', '-')} {getattr(asked, n)}" for n in told_so)
     write_json(asked.output, {
         "schema_version": 1,
