@@ -205,7 +205,9 @@ def main() -> None:
     views = [pictures, *(masked(pictures, bank, SEED + n) for n in range(2))]
     found = contenders(asked, lambda embed: right(embed, pairs, views))
     told_so = ("seeds", "epochs", "completion" if asked.completion else "complete_epochs", "most")
-    words = " ".join(f"--{n.replace('_', '-')} {getattr(asked, n)}" for n in told_so)
+    words = " ".join(
+        f"--{n.replace('_', '-')} {Path(str(getattr(asked, n))).name}" for n in told_so
+    )
     write_json(asked.output, {
         "schema_version": 1,
         "command": f"python tools/masked_claims.py {words}",
