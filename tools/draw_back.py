@@ -25,11 +25,17 @@ def drawn(source: Checkpoint, first: Checkpoint, keep: float, folder: Path) -> C
     """Return a checkpoint in `folder` whose recogniser is `keep` of the way back to `first`.
 
     Raises:
-        UsageError: one of both is no masked-face.
+        UsageError: one of both is no masked-face, or its channels were made alike since.
     """
     for one in (source, first):
         if one.student != STUDENT:
             raise UsageError(f"{one.path} is a {one.student}; give a {STUDENT}")
+    if source.provenance.get("alike"):
+        # Each channel then has a scale of its own, and a mean with other scales is no network.
+        raise UsageError(
+            f"{source.path} has channels that were made alike at its end; train with "
+            f"--set keep={keep:g}, which draws back before, or with --set alike=false"
+        )
     module = load(STUDENTS, source.student).load(source)
     draw_back(module.recogniser, first, keep, RECOGNISER)
     settings = {**source.provenance["settings"], "keep": keep}

@@ -11,6 +11,7 @@ from typing import Any
 
 import edgesdk
 from edgesdk.core.bundle import Bundle, Checkpoint, read_checkpoint
+from edgesdk.core.errors import UsageError
 from edgesdk.core.files import sha256_file, write_atomic
 from edgesdk.core.shipped import shipped_bundle, shipped_checkpoint
 from edgesdk.core.stages import publish, staging
@@ -25,6 +26,8 @@ def changed(source: Checkpoint, state: Any, folder: Path, **more: Any) -> Checkp
     """Return a checkpoint in `folder` with other weights, and what else differs."""
     from safetensors.torch import save_file
 
+    if folder.exists():
+        raise UsageError(f"{folder} is there already; move it away, or choose another place")
     folder.mkdir(parents=True)
     path = folder / source.weights_path.name
     save_file({key: value.contiguous() for key, value in state.items()}, path)

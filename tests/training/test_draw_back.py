@@ -1,5 +1,7 @@
 """The tool that draws a masked-face back to what its recogniser began with."""
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
@@ -50,3 +52,17 @@ def test_another_student_is_refused_in_a_sentence(small, tmp_path):
     with pytest.raises(UsageError, match="is a tracker; give a masked-face"):
         drawn(small(1), other, 0.5, tmp_path / "drawn")
     assert not (tmp_path / "drawn").exists()
+
+
+def test_channels_made_alike_are_not_mixed_with_others(small, tmp_path):
+    alike = small(1)
+    alike = replace(alike, provenance={**alike.provenance, "alike": True})
+    with pytest.raises(UsageError, match=r"--set keep=0\.5"):
+        drawn(alike, small(2), 0.5, tmp_path / "drawn")
+    assert not (tmp_path / "drawn").exists()
+
+
+def test_what_is_there_is_not_written_over(small, tmp_path):
+    (tmp_path / "drawn").mkdir()
+    with pytest.raises(UsageError, match="drawn is there already"):
+        drawn(small(1), small(2), 0.5, tmp_path / "drawn")

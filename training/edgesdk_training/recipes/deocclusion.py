@@ -115,6 +115,7 @@ class Settings:
         centre: How far targets are drawn to their person's mean: 0 hard, 1 soft.
         keep: How far a MobileFaceNet is drawn back, at the end, to the weights it began with
             (Wortsman et al. 2022), 0 for not at all.
+        alike: Whether its channels are then made alike, for 8 bits; `draw_back` wants them not.
         whiten: Closed form at the end: shrinkage of the within-person covariance of bare and
             masked faces, 0 for none.
         labels_only: Baseline: class loss alone.
@@ -174,6 +175,7 @@ class Settings:
     scale: float = 20.0
     centre: float = 0.5
     keep: float = 0.0
+    alike: bool = True
     whiten: float = 1.0
     labels_only: bool = False
     same_names: bool = True
@@ -261,7 +263,8 @@ class Deocclusion:
         if settings.whiten:
             faces.whiten(model.recogniser, settings.whiten)
         model = student.folded(model)
-        if settings.mobile:
+        alike = settings.mobile and settings.alike
+        if alike:
             make_alike(model.recogniser, faces.sample(settings.size, context.seed, MOST_LOOKED_AT))
         metrics, shown = judged(context, model, faces)
         metrics |= aided
@@ -270,7 +273,7 @@ class Deocclusion:
             data=faces.name, metrics=metrics, artefacts=shown,
             begun={"init": begin, "completion": brought},
             teacher=faces.teacher, pictures=len(faces.train),
-            occluders=sorted({*faces.bank.kinds, *faces.unseen.kinds}),
+            occluders=sorted({*faces.bank.kinds, *faces.unseen.kinds}), alike=alike,
         )  # fmt: skip
 
     def completion(self, settings: Settings, context: RunContext, stored: Checkpoint | None) -> Any:
