@@ -99,3 +99,9 @@ def test_a_set_of_masked_pairs_is_read_with_its_strata(faces, tmp_path):
     bare, hidden = (found.read(found.pairs[1, n]).astype(int) for n in (0, 1))
     first, second = (faces.read(faces.pairs[1, n]).astype(int) for n in (0, 1))
     assert np.abs(bare - first).mean() < 3 < np.abs(hidden - second).mean()
+
+
+def test_the_same_weights_in_another_form_have_rows_of_their_own():
+    row = {"model": "m", "sha256": "a", "completed_by": "", "data": "d", "faces": "all"}
+    assert masked_faces.key({**row, "run": "mirrored"}) != masked_faces.key(row)
+    assert masked_faces.key({**row, "run": "", "accuracy": 1.0}) == masked_faces.key(row)

@@ -37,7 +37,7 @@ SIDE, BATCH, FOLDS, MASKS, SEED = 112, 32, 10, 400, 2026
 SIZES = (64, 32, 24)
 BARE = "no-mask"
 # What tells the rows of a result file apart.
-KEY = ("model", "sha256", "completed_by", "data", "faces")
+KEY = ("model", "sha256", "run", "completed_by", "data", "faces")
 Embed = Callable[[Sequence[Array]], Array]
 
 
@@ -181,6 +181,11 @@ def chosen(pairs: PairSet, most: int) -> PairSet:
     )
 
 
+def key(row: dict[str, Any]) -> tuple[str, ...]:
+    """Return what tells a row from the others: weights, form, and what was done with them."""
+    return tuple(row.get(name, "") for name in KEY)
+
+
 def judged(asked: argparse.Namespace) -> list[dict]:
     """Return all rows of all models."""
     pairs, real = chosen(read_pairs(asked.pairs), asked.most), read_pairs(asked.real)
@@ -233,9 +238,9 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     asked = parser.parse_args()
     fresh = judged(asked)
-    known = {tuple(r[name] for name in KEY) for r in fresh}
+    known = {key(r) for r in fresh}
     kept = read_json(asked.output, "result")["rows"] if asked.output.is_file() else []
-    kept = [r for r in kept if tuple(r[name] for name in KEY) not in known]
+    kept = [r for r in kept if key(r) not in known]
     names = " ".join(Path(name).name if "/" in name else name for name in asked.models)
     command = f"python tools/masked_faces.py --models {names} --most {asked.most}"
     write_json(asked.output, {"schema_version": 1, "command": command, "rows": [*kept, *fresh]})
