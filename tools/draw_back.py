@@ -6,6 +6,7 @@
 Few faces teach much that holds for them alone; a part of the way back often bears other faces
 better (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). Each part leaves a run's
 folder `drawn/KEEP/checkpoint`, which `tools/masked_faces.py` judges and `tools/ship.py` ships.
+The run is one with `--set alike=false`: channels made alike cannot be mixed with others.
 """
 
 import argparse

@@ -12,6 +12,7 @@ import numpy as np
 from edgesdk.core.errors import UsageError
 from edgesdk.core.tensors import Array
 from edgesdk.generated import Kind, crops, kind_of, mirrored_to, pooled
+from edgesdk_training.data import parts_of
 from edgesdk_training.soft import SOFT, jpeg
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def read_samples(
 
 
 def _told(data: Any) -> list[tuple[Kind | None, str]]:
-    parts = getattr(data, "parts", [data])
+    parts = parts_of(data)
     names = [n for part in parts for n in getattr(part, "names", [""] * len(part))]
     return [(kind_of(PurePosixPath(name).parent.as_posix()), name) for name in names]
 

@@ -24,6 +24,7 @@ from edgesdk.core.preprocess import Preprocess
 from edgesdk.core.tensors import Array
 from edgesdk.generated import kind_of
 from edgesdk_training import encoders
+from edgesdk_training.data import parts_of
 from edgesdk_training.joint_space import Features
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def read_photos(context: RunContext, role: str, seer: Seer) -> Photos:
 
     data = context.data(role)
     names, captions, maps = list[str](), list[list[str]](), []
-    for part in getattr(data, "parts", [data]):
+    for part in parts_of(data):
         pictures = getattr(part, "pictures", None)
         if pictures is None:
             raise UsageError(f"{part.name} holds no pictures; give a folder or archive of photos")

@@ -18,7 +18,7 @@ from edgesdk.core.notes import note
 from edgesdk.core.shipped import open_checkpoint
 from edgesdk_training import _dist
 from edgesdk_training.answers import embed_all
-from edgesdk_training.data import TreeDataset, join, reports
+from edgesdk_training.data import TreeDataset, join, parts_of, reports
 from edgesdk_training.teachers import open_teacher
 
 # Roles of which a folder is a class or a client, and seldom a person.
@@ -81,7 +81,7 @@ class Context:
         if role not in self._sets:
             self._sets[role] = join(self._data[role], self._strict, self.progress)
             if role in CLASSES:
-                for part in getattr(self._sets[role], "parts", [self._sets[role]]):
+                for part in parts_of(self._sets[role]):
                     if isinstance(part, TreeDataset):
                         part.folder = "folder"
         return self._sets[role]

@@ -132,6 +132,12 @@ class SyntheticFaces:
         return self._faces[index]
 
 
+def parts_of(dataset: Any) -> list[Any]:
+    """Return the sets that one is joined of, itself where it is not."""
+    found: list[Any] = getattr(dataset, "parts", [dataset])
+    return found
+
+
 class Joined:
     """Several sets as one; identities of different sets never meet.
 
@@ -242,7 +248,7 @@ def join(paths: Sequence[Path], strict: bool = False, progress: Progress | None 
 
 def reports(dataset: Any) -> list[dict[str, Any]]:
     """Return what was read of each folder or archive of a data set."""
-    parts = getattr(dataset, "parts", [dataset])
+    parts = parts_of(dataset)
     return [part.report() for part in parts if hasattr(part, "report")]
 
 
@@ -251,7 +257,7 @@ def people(dataset: Any) -> Array:
 
     Numbers are compared as numbers (folder `00017` is number 17); -1 where no name is known.
     """
-    names = [n for part in getattr(dataset, "parts", [dataset]) for n in part.people]
+    names = [n for part in parts_of(dataset) for n in part.people]
     known = sorted({_plain(n) for n in names if n})
     number = {name: i for i, name in enumerate(known)}
     return np.array([number[_plain(n)] if n else -1 for n in names], np.int64)

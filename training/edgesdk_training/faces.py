@@ -11,7 +11,7 @@ from edgesdk.core.errors import UsageError
 from edgesdk.core.notes import note
 from edgesdk.core.tensors import Array
 from edgesdk_training.augment import Augmentation, augment, shrink
-from edgesdk_training.data import decode, people
+from edgesdk_training.data import decode, parts_of, people
 from edgesdk_training.holdout import Holdout, hold_out
 from edgesdk_training.morphs import Morphs, draw_morphs
 
@@ -234,11 +234,6 @@ def all_rows(context: Any, teacher: Any, stored: bool = True) -> Array:
             "use the teacher that made the pack"
         )
     return np.concatenate(rows).astype(np.float32)
-
-
-def parts_of(dataset: Any) -> list[Any]:
-    """Return the sets that one is joined of, itself where it is not."""
-    return getattr(dataset, "parts", [dataset])
 
 
 def _sharp(train: Array, sides: Array, settings: Any) -> Array:

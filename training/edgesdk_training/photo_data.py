@@ -12,6 +12,7 @@ import numpy as np
 
 from edgesdk.core.errors import UsageError
 from edgesdk.core.tensors import Array
+from edgesdk_training.data import parts_of
 from edgesdk_training.found_faces import ROW, FaceTeacher, find_all
 from edgesdk_training.scenes import SCORE, Odds, Scenes, Shown
 
@@ -73,7 +74,7 @@ def read_photos(context: RunContext, settings: Any) -> PhotoData:
 
     images, teacher = context.data("images"), FaceTeacher()
     parts: tuple[list[Shown], list[Shown]] = ([], [])
-    for part in getattr(images, "parts", [images]):
+    for part in parts_of(images):
         found = find_all(teacher, part, context.folder.parent / "cache", context.progress)
         for index, faces in enumerate(found):
             group = group_of(part.names[index])
@@ -153,7 +154,7 @@ def _crops(context: RunContext, most: int) -> list[Shown]:
     data = context.data("public")
     crops: list[Shown | None] = []
     teacher = FaceTeacher(scales=(1.0,), turns=())
-    for part in getattr(data, "parts", [data]):
+    for part in parts_of(data):
         faces = _Padded(part, most)
         found = find_all(teacher, faces, context.folder.parent / "cache", context.progress)
         crops += [aligned(faces.bare(index), seen) for index, seen in enumerate(found)]

@@ -14,7 +14,7 @@ from edgesdk.core.notes import note
 from edgesdk.core.tensors import Array
 from edgesdk.picture_sets.people import for_tests, inner_folders
 from edgesdk_training.class_sets import TEST
-from edgesdk_training.data import Chosen, TreeDataset, decode
+from edgesdk_training.data import Chosen, TreeDataset, decode, parts_of
 from edgesdk_training.federated.split import LEAST, divide, held_out
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def usable(dataset: Any, everybody: bool = False) -> _Told:
 
 
 def _told(dataset: Any, least: int = 2) -> _Told:
-    parts = getattr(dataset, "parts", [dataset])
+    parts = parts_of(dataset)
     names, owners, tests = [], [], []
     for part in parts:
         mine = _folders(part.names, part.name) if isinstance(part, TreeDataset) else [

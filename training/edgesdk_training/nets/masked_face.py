@@ -221,7 +221,7 @@ class MaskedFace(nn.Module):
         self.paste = PictureStep(paste)
         self.recogniser = MobileFace(gated) if mobile else Recogniser(work_side(size), deep)
         self.mirror = PictureStep(mirror) if mirrored else None
-        self.mean = Mean()
+        self.mean = Mean() if mirrored else None
 
     @property
     def identity(self) -> nn.Linear:
@@ -259,9 +259,10 @@ class MaskedFace(nn.Module):
     def embedding(self, read: Tensor) -> Tensor:
         """Return unit embeddings of what the recogniser reads."""
         embedding: Tensor = self.recogniser(read)
-        if self.mirror is not None:
-            embedding = self.mean(embedding, self.recogniser(self.mirror(read)))
-        return embedding
+        if self.mirror is None or self.mean is None:
+            return embedding
+        both: Tensor = self.mean(embedding, self.recogniser(self.mirror(read)))
+        return both
 
     def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
         """Return unit embeddings, with `views` also the mask found and the picture."""
